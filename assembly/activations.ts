@@ -1,0 +1,343 @@
+// ReLU, and PReLU with its derivatives, y = x > 0 ? x : a · x, by comparison and selection: right for NaN and infinite slopes and for -0,
+// where max(0, x) + a · min(0, x) is not.
+//
+// x is [rows, channels, inner] with one slope for each channel. inner = 1 (a dense layer's output) goes by rows with the slopes as
+// a vector; anything else goes by runs of one slope. Loads come before arithmetic, arithmetic before stores.
+
+import { select, sum } from "./lanes";
+
+/** Slope sums of a run are kept in two float32 vectors for at most this many bytes, then added in double. */
+const SUM_BLOCK: usize = 256 << 2;
+
+export function prelu(rows: i32, channels: i32, inner: i32, x: usize, slope: usize, y: usize): void {
+  if (inner == 1) {
+    const row = (<usize>channels) << 2;
+    for (; rows > 0; rows--) {
+      preluRow(row, x, slope, y);
+      x += row;
+      y += row;
+    }
+  } else {
+    const run = (<usize>inner) << 2;
+    for (; rows > 0; rows--) {
+      for (let c: usize = 0; c < <usize>channels; c++) {
+        preluRun(run, x, slope + (c << 2), y);
+        x += run;
+        y += run;
+      }
+    }
+  }
+}
+
+
+@inline
+function activate(x: v128, a: v128, zero: v128): v128 {
+  return select(f32x4.gt(x, zero), x, f32x4.mul(a, x));
+}
+
+/** `bytes` of x with one slope (SPLAT) or a slope for each element. */
+@inline
+function forward(SPLAT: bool, bytes: usize, x: usize, slope: usize, y: usize): void {
+  const zero = f32x4.splat(0);
+  const a = v128.load32_splat(slope);
+  const end = x + bytes;
+  const whole = x + (bytes & ~63);
+  while (x < whole) {
+    const x0 = v128.load(x);
+    const x1 = v128.load(x, 16);
+    const x2 = v128.load(x, 32);
+    const x3 = v128.load(x, 48);
+    const y0 = activate(x0, SPLAT ? a : v128.load(slope), zero);
+    const y1 = activate(x1, SPLAT ? a : v128.load(slope, 16), zero);
+    const y2 = activate(x2, SPLAT ? a : v128.load(slope, 32), zero);
+    const y3 = activate(x3, SPLAT ? a : v128.load(slope, 48), zero);
+    v128.store(y, y1, 16);
+    v128.store(y, y0);
+    v128.store(y, y3, 48);
+    v128.store(y, y2, 32);
+    x += 64;
+    y += 64;
+    if (!SPLAT) slope += 64;
+  }
+  while (x < end) {
+    const v = load<f32>(x);
+    store<f32>(y, v > 0 ? v : load<f32>(slope) * v);
+    x += 4;
+    y += 4;
+    if (!SPLAT) slope += 4;
+  }
+}
+
+function preluRow(bytes: usize, x: usize, slope: usize, y: usize): void {
+  forward(false, bytes, x, slope, y);
+}
+
+function preluRun(bytes: usize, x: usize, slope: usize, y: usize): void {
+  forward(true, bytes, x, slope, y);
+}
+
+/**
+ * dx = x > 0 ? dy : a · dy;  dslope[c] (+)= Σ (x > 0 ? 0 : dy · x);  dbias[c] (+)= Σ dx, in one pass. An address of 0 for
+ * dslope or dbias leaves that sum out; dbias is for inner = 1.
+ */
+export function preluBackward(
+  rows: i32,
+  channels: i32,
+  inner: i32,
+  x: usize,
+  dy: usize,
+  slope: usize,
+  dx: usize,
+  dslope: usize,
+  accumulateSlope: bool,
+  dbias: usize,
+  accumulateBias: bool,
+): void {
+  if (inner != 1) {
+    backwardByRuns(rows, channels, (<usize>inner) << 2, x, dy, slope, dx, dslope, accumulateSlope);
+    return;
+  }
+  const row = (<usize>channels) << 2;
+  if (dslope && !accumulateSlope) memory.fill(dslope, 0, row);
+  if (dbias && !accumulateBias) memory.fill(dbias, 0, row);
+  for (; rows >= 2; rows -= 2) {
+    if (dbias) {
+      if (dslope) maskSlopeBias2(row, x, dy, slope, dx, dslope, dbias);
+      else maskBias2(row, x, dy, slope, dx, dbias);
+    } else if (dslope) maskSlope2(row, x, dy, slope, dx, dslope);
+    else mask2(row, x, dy, slope, dx);
+    x += row << 1;
+    dy += row << 1;
+    dx += row << 1;
+  }
+  if (rows > 0) mask1(row, x, dy, slope, dx, dslope, dbias);
+}
+
+/** What an element adds to its slope's gradient: dy · x on the slope's side, 0 elsewhere. */
+@inline
+function slopeTerm(positive: v128, x: v128, dy: v128): v128 {
+  return v128.andnot(f32x4.mul(dy, x), positive);
+}
+
+/** R rows (1 or 2) with the sums of their columns running in memory; SLOPE and BIAS say which there are. */
+@inline
+function maskRows(
+  R: i32,
+  SLOPE: bool,
+  BIAS: bool,
+  row: usize,
+  x: usize,
+  dy: usize,
+  slope: usize,
+  dx: usize,
+  dslope: usize,
+  dbias: usize,
+): void {
+  const zero = f32x4.splat(0);
+  const end = slope + row;
+  const whole = slope + (row & ~31);
+  while (slope < whole) {
+    const a0 = v128.load(slope);
+    const a1 = v128.load(slope, 16);
+    let s0 = SLOPE ? v128.load(dslope) : zero;
+    let s1 = SLOPE ? v128.load(dslope, 16) : zero;
+    let b0 = BIAS ? v128.load(dbias) : zero;
+    let b1 = BIAS ? v128.load(dbias, 16) : zero;
+    const x00 = v128.load(x);
+    const x01 = v128.load(x, 16);
+    const g00 = v128.load(dy);
+    const g01 = v128.load(dy, 16);
+    const x10 = R > 1 ? v128.load(x + row) : zero;
+    const x11 = R > 1 ? v128.load(x + row, 16) : zero;
+    const g10 = R > 1 ? v128.load(dy + row) : zero;
+    const g11 = R > 1 ? v128.load(dy + row, 16) : zero;
+    const p00 = f32x4.gt(x00, zero);
+    const p01 = f32x4.gt(x01, zero);
+    const r00 = select(p00, g00, f32x4.mul(a0, g00));
+    const r01 = select(p01, g01, f32x4.mul(a1, g01));
+    if (SLOPE) {
+      s0 = f32x4.add(s0, slopeTerm(p00, x00, g00));
+      s1 = f32x4.add(s1, slopeTerm(p01, x01, g01));
+    }
+    if (BIAS) {
+      b0 = f32x4.add(b0, r00);
+      b1 = f32x4.add(b1, r01);
+    }
+    if (R > 1) {
+      const p10 = f32x4.gt(x10, zero);
+      const p11 = f32x4.gt(x11, zero);
+      const r10 = select(p10, g10, f32x4.mul(a0, g10));
+      const r11 = select(p11, g11, f32x4.mul(a1, g11));
+      if (SLOPE) {
+        s0 = f32x4.add(s0, slopeTerm(p10, x10, g10));
+        s1 = f32x4.add(s1, slopeTerm(p11, x11, g11));
+      }
+      if (BIAS) {
+        b0 = f32x4.add(b0, r10);
+        b1 = f32x4.add(b1, r11);
+      }
+      v128.store(dx + row, r11, 16);
+      v128.store(dx + row, r10);
+    }
+    v128.store(dx, r01, 16);
+    v128.store(dx, r00);
+    if (SLOPE) {
+      v128.store(dslope, s1, 16);
+      v128.store(dslope, s0);
+      dslope += 32;
+    }
+    if (BIAS) {
+      v128.store(dbias, b1, 16);
+      v128.store(dbias, b0);
+      dbias += 32;
+    }
+    x += 32;
+    dy += 32;
+    dx += 32;
+    slope += 32;
+  }
+  while (slope < end) {
+    const a = load<f32>(slope);
+    let s: f32 = 0;
+    let b: f32 = 0;
+    for (let r = 0; r < R; r++) {
+      const offset = r == 0 ? <usize>0 : row;
+      const v = load<f32>(x + offset);
+      const g = load<f32>(dy + offset);
+      const d = v > 0 ? g : a * g;
+      if (!(v > 0)) s += g * v;
+      b += d;
+      store<f32>(dx + offset, d);
+    }
+    if (SLOPE) {
+      store<f32>(dslope, load<f32>(dslope) + s);
+      dslope += 4;
+    }
+    if (BIAS) {
+      store<f32>(dbias, load<f32>(dbias) + b);
+      dbias += 4;
+    }
+    x += 4;
+    dy += 4;
+    dx += 4;
+    slope += 4;
+  }
+}
+
+function maskSlopeBias2(row: usize, x: usize, dy: usize, slope: usize, dx: usize, dslope: usize, dbias: usize): void {
+  maskRows(2, true, true, row, x, dy, slope, dx, dslope, dbias);
+}
+
+function maskSlope2(row: usize, x: usize, dy: usize, slope: usize, dx: usize, dslope: usize): void {
+  maskRows(2, true, false, row, x, dy, slope, dx, dslope, 0);
+}
+
+function maskBias2(row: usize, x: usize, dy: usize, slope: usize, dx: usize, dbias: usize): void {
+  maskRows(2, false, true, row, x, dy, slope, dx, 0, dbias);
+}
+
+function mask2(row: usize, x: usize, dy: usize, slope: usize, dx: usize): void {
+  maskRows(2, false, false, row, x, dy, slope, dx, 0, 0);
+}
+
+/** The last of an odd number of rows: with batch 1 the only one. */
+function mask1(row: usize, x: usize, dy: usize, slope: usize, dx: usize, dslope: usize, dbias: usize): void {
+  if (dslope && dbias) maskRows(1, true, true, row, x, dy, slope, dx, dslope, dbias);
+  else if (dslope) maskRows(1, true, false, row, x, dy, slope, dx, dslope, 0);
+  else if (dbias) maskRows(1, false, true, row, x, dy, slope, dx, 0, dbias);
+  else maskRows(1, false, false, row, x, dy, slope, dx, 0, 0);
+}
+
+/** One slope a run; the channels are the outer loop so that each slope's sum is carried in double over the whole batch. */
+function backwardByRuns(
+  rows: i32,
+  channels: i32,
+  run: usize,
+  x: usize,
+  dy: usize,
+  slope: usize,
+  dx: usize,
+  dslope: usize,
+  accumulate: bool,
+): void {
+  const stride = <usize>channels * run;
+  for (let c: usize = 0; c < <usize>channels; c++) {
+    let total: f64 = 0;
+    for (let r: usize = 0; r < <usize>rows; r++) {
+      const base = r * stride + c * run;
+      for (let j: usize = 0; j < run; j += SUM_BLOCK) {
+        const offset = base + j;
+        total += maskRun(min(SUM_BLOCK, run - j), x + offset, dy + offset, slope + (c << 2), dx + offset);
+      }
+    }
+    if (dslope) {
+      const target = dslope + (c << 2);
+      store<f32>(target, <f32>(accumulate ? <f64>load<f32>(target) + total : total));
+    }
+  }
+}
+
+/** dx for a run of one slope; returns the run's Σ (x > 0 ? 0 : dy · x). */
+function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): f64 {
+  const zero = f32x4.splat(0);
+  const a = v128.load32_splat(slope);
+  const end = x + bytes;
+  const whole = x + (bytes & ~31);
+  let s0 = zero;
+  let s1 = zero;
+  while (x < whole) {
+    const x0 = v128.load(x);
+    const x1 = v128.load(x, 16);
+    const g0 = v128.load(dy);
+    const g1 = v128.load(dy, 16);
+    const p0 = f32x4.gt(x0, zero);
+    const p1 = f32x4.gt(x1, zero);
+    s0 = f32x4.add(s0, slopeTerm(p0, x0, g0));
+    s1 = f32x4.add(s1, slopeTerm(p1, x1, g1));
+    const r0 = select(p0, g0, f32x4.mul(a, g0));
+    const r1 = select(p1, g1, f32x4.mul(a, g1));
+    v128.store(dx, r1, 16);
+    v128.store(dx, r0);
+    x += 32;
+    dy += 32;
+    dx += 32;
+  }
+  let total = <f64>sum(f32x4.add(s0, s1));
+  const single = load<f32>(slope);
+  while (x < end) {
+    const v = load<f32>(x);
+    const g = load<f32>(dy);
+    if (!(v > 0)) total += <f64>(g * v);
+    store<f32>(dx, v > 0 ? g : single * g);
+    x += 4;
+    dy += 4;
+    dx += 4;
+  }
+  return total;
+}
+
+/** y = x <= 0 ? 0 : x */
+export function relu(n: i32, x: usize, y: usize): void {
+  reluBackward(n, x, x, y);
+}
+
+/** dx = x <= 0 ? 0 : dy: a NaN lets dy pass, as in PyTorch. */
+export function reluBackward(n: i32, x: usize, dy: usize, dx: usize): void {
+  const zero = f32x4.splat(0);
+  const end = x + ((<usize>n) << 2);
+  for (; x + 32 <= end; x += 32) {
+    const x0 = v128.load(x);
+    const x1 = v128.load(x, 16);
+    const r0 = v128.andnot(v128.load(dy), f32x4.le(x0, zero));
+    const r1 = v128.andnot(v128.load(dy, 16), f32x4.le(x1, zero));
+    v128.store(dx, r1, 16);
+    v128.store(dx, r0);
+    dy += 32;
+    dx += 32;
+  }
+  for (; x < end; x += 4) {
+    store<f32>(dx, load<f32>(x) <= 0 ? 0 : load<f32>(dy));
+    dy += 4;
+    dx += 4;
+  }
+}

@@ -1,0 +1,226 @@
+// The product: C[m, n] = op(A) · op(B) + bias, or C += op(A) · op(B). Which way is taken depends on the shape alone, so that the
+// same product gives the same bits everywhere.
+//
+//   A·Bᵀ with few rows or columns        dot products (dot.ts)
+//   A·Bᵀ with fewer rows than 256        Cᵀ = B·Aᵀ in tiles, B's rows where they lie, A in transposed panels
+//   one row, or k = 1                    matrix-vector and outer product (vector.ts)
+//   everything else                      blocks of k, of m, then panels of 8 columns with a column of tiles each
+
+import { columnOfPanels, columnOfRows } from "./tile";
+import { dots } from "./dot";
+import { packColumns4, packColumns8, packColumnsEdge, packRows8, unpackRows } from "./pack";
+import {
+  DEPTH,
+  DOT_BELOW_ROWS,
+  DOT_UP_TO_COLUMNS,
+  EDGE_BYTES,
+  HEIGHT,
+  PACK_A_FROM_DEPTH,
+  PACK_B_FROM_ROWS,
+  PANEL_BYTES,
+  SWAP_BELOW_ROWS,
+  SWAP_COLUMNS,
+  SWAP_DEPTH,
+  TILE_COLUMNS,
+  TILE_ROWS,
+  WORK_BYTES,
+} from "./sizes";
+import { outerProduct, vectorTimesMatrix } from "./vector";
+
+/** The work area of this instance: the host allocates it once. */
+let edge: usize = 0;
+let panel: usize = 0;
+let block: usize = 0;
+
+export function workBytes(): usize {
+  return WORK_BYTES;
+}
+
+export function useWork(address: usize): void {
+  edge = address;
+  panel = edge + EDGE_BYTES;
+  block = panel + PANEL_BYTES;
+}
+
+export function gemm(
+  transposeA: bool,
+  transposeB: bool,
+  m: i32,
+  n: i32,
+  k: i32,
+  a: usize,
+  lda: i32,
+  b: usize,
+  ldb: i32,
+  c: usize,
+  ldc: i32,
+  bias: usize,
+  accumulate: bool,
+): void {
+  if (m <= 0 || n <= 0) return;
+  const aRow = (<usize>lda) << 2;
+  const bRow = (<usize>ldb) << 2;
+  const cRow = (<usize>ldc) << 2;
+  if (k <= 0) {
+    if (!accumulate) emptyProduct(m, n, c, cRow, bias);
+  } else if (transposeB && !transposeA && (m < DOT_BELOW_ROWS || n <= DOT_UP_TO_COLUMNS)) {
+    dots(m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
+  } else if (transposeB && !transposeA && m < SWAP_BELOW_ROWS) {
+    swapped(m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
+  } else if (!transposeB && k == 1) {
+    outerProduct(m, n, a, transposeA ? 4 : aRow, b, c, cRow, accumulate ? c : bias, accumulate ? cRow : 0);
+  } else if (!transposeB && !transposeA && m == 1) {
+    vectorTimesMatrix(n, k, a, b, bRow, c, accumulate ? c : bias);
+  } else {
+    blocked(transposeA, transposeB, m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
+  }
+}
+
+function emptyProduct(m: i32, n: i32, c: usize, cRow: usize, bias: usize): void {
+  for (; m > 0; m--) {
+    if (bias) memory.copy(c, bias, (<usize>n) << 2);
+    else memory.fill(c, 0, (<usize>n) << 2);
+    c += cRow;
+  }
+}
+
+/** An even share of k, a multiple of 4, at most `limit`: 784 is two blocks of 392, not 512 and 272. */
+@inline
+function evenBlock(k: i32, limit: i32): i32 {
+  const blocks = (k + limit - 1) / limit;
+  return ((k + blocks - 1) / blocks + 3) & ~3;
+}
+
+function blocked(
+  transposeA: bool,
+  transposeB: bool,
+  m: i32,
+  n: i32,
+  k: i32,
+  a: usize,
+  aRow: usize,
+  b: usize,
+  bRow: usize,
+  c: usize,
+  cRow: usize,
+  bias: usize,
+  accumulate: bool,
+): void {
+  const depth = evenBlock(k, DEPTH);
+  const packA = transposeA && k >= PACK_A_FROM_DEPTH && n > TILE_COLUMNS;
+  const packB = m >= PACK_B_FROM_ROWS;
+  for (let k0 = 0; k0 < k; k0 += depth) {
+    const kc = min(depth, k - k0);
+    const adds = accumulate || k0 > 0;
+    const bBlock = transposeB ? b + ((<usize>k0) << 2) : b + <usize>k0 * bRow;
+    for (let i0 = 0; i0 < m; i0 += HEIGHT) {
+      const mc = min(HEIGHT, m - i0);
+      let aBlock = transposeA ? a + <usize>k0 * aRow + ((<usize>i0) << 2) : a + <usize>i0 * aRow + ((<usize>k0) << 2);
+      if (packA) {
+        packBlock(mc, kc, aBlock, aRow);
+        aBlock = block;
+      }
+      for (let j = 0; j < n; j += TILE_COLUMNS) {
+        const columns = min(TILE_COLUMNS, n - j);
+        const x = (<usize>j) << 2;
+        let pb = panel;
+        let bStep: usize = 32;
+        if (transposeB) packRows8(columns, kc, bBlock + <usize>j * bRow, bRow, panel);
+        else if (columns < TILE_COLUMNS) packColumnsEdge(columns, TILE_COLUMNS, kc, bBlock + x, bRow, panel);
+        else if (packB) packColumns8(kc, bBlock + x, bRow, panel);
+        else {
+          pb = bBlock + x;
+          bStep = bRow;
+        }
+        const pc = c + <usize>i0 * cRow + x;
+        const addend = adds ? pc : bias ? bias + x : 0;
+        const addendRow = adds ? cRow : 0;
+        const aStep: usize = packA ? 16 : aRow;
+        const aPanel = packA ? (<usize>kc) << 4 : transposeA ? 16 : aRow << 2;
+        if (columns == TILE_COLUMNS) {
+          if (transposeA) columnOfPanels(mc, kc, aBlock, aStep, aPanel, pb, bStep, pc, cRow, addend, addendRow);
+          else columnOfRows(mc, kc, aBlock, aRow, pb, bStep, pc, cRow, addend, addendRow);
+        } else {
+          edgeColumn(transposeA, mc, columns, kc, aBlock, aStep, aPanel, pc, cRow, addend, addendRow);
+        }
+      }
+    }
+  }
+}
+
+/** Packs A[k, m]'s block of mc columns into panels of 4: block[mc / 4][kc][4]; the last may have fewer columns that count. */
+function packBlock(mc: i32, kc: i32, a: usize, aRow: usize): void {
+  let target = block;
+  const size = (<usize>kc) << 4;
+  for (let i = 0; i < mc; i += TILE_ROWS) {
+    const count = min(TILE_ROWS, mc - i);
+    const source = a + ((<usize>i) << 2);
+    if (count == TILE_ROWS) packColumns4(kc, source, aRow, target);
+    else packColumnsEdge(count, TILE_ROWS, kc, source, aRow, target);
+    target += size;
+  }
+}
+
+/** The last columns, fewer than 8: tiles go to the edge area and what counts of them from there to C. */
+function edgeColumn(
+  transposeA: bool,
+  m: i32,
+  columns: i32,
+  k: i32,
+  a: usize,
+  aStep: usize,
+  aPanel: usize,
+  c: usize,
+  cRow: usize,
+  addend: usize,
+  addendRow: usize,
+): void {
+  for (let i = 0; i < m; i += TILE_ROWS) {
+    const rows = min(TILE_ROWS, m - i);
+    if (transposeA) columnOfPanels(rows, k, a, aStep, aPanel, panel, 32, edge, 32, 0, 0);
+    else columnOfRows(rows, k, a, aStep, panel, 32, edge, 32, 0, 0);
+    for (let r: usize = 0; r < <usize>rows; r++) {
+      for (let x: usize = 0; x < (<usize>columns) << 2; x += 4) {
+        const value = load<f32>(edge + (r << 5) + x);
+        store<f32>(c + x, addend ? load<f32>(addend + x) + value : value);
+      }
+      c += cRow;
+      if (addend) addend += addendRow;
+    }
+    a += aPanel;
+  }
+}
+
+/**
+ * A·Bᵀ with the roles swapped: 8 rows of A, transposed into a panel, are the tile's columns; B's rows are its splats. Blocks of
+ * [SWAP_COLUMNS][8] results are transposed on their way into C.
+ */
+function swapped(
+  m: i32,
+  n: i32,
+  k: i32,
+  a: usize,
+  aRow: usize,
+  b: usize,
+  bRow: usize,
+  c: usize,
+  cRow: usize,
+  bias: usize,
+  accumulate: bool,
+): void {
+  const depth = evenBlock(k, SWAP_DEPTH);
+  for (let k0 = 0; k0 < k; k0 += depth) {
+    const kc = min(depth, k - k0);
+    const kx = (<usize>k0) << 2;
+    for (let i = 0; i < m; i += TILE_COLUMNS) {
+      const rows = min(TILE_COLUMNS, m - i);
+      packRows8(rows, kc, a + <usize>i * aRow + kx, aRow, panel);
+      for (let j = 0; j < n; j += SWAP_COLUMNS) {
+        const nc = min(SWAP_COLUMNS, n - j);
+        const x = (<usize>j) << 2;
+        columnOfRows(nc, kc, b + <usize>j * bRow + kx, bRow, panel, 32, block, 32, 0, 0);
+        unpackRows(rows, nc, block, c + <usize>i * cRow + x, cRow, bias ? bias + x : 0, accumulate || k0 > 0);
+      }
+    }
+  }
+}

@@ -1,0 +1,38 @@
+// Block sizes and thresholds of the product, each with what it rests on.
+
+/** The tile: 4 rows by 8 columns of C in 8 registers, 2 for a row of B and 1 for a splat of A; V8 has 15 to give away. */
+export const TILE_ROWS: i32 = 4;
+export const TILE_COLUMNS: i32 = 8;
+
+/** Block of k: a panel of B, 8 columns by 512, takes 16 KB and stays in L1 beside the rows of A. Split evenly over k. */
+export const DEPTH: i32 = 512;
+
+/** Block of m: a packed block of A, 256 rows by 512, takes 512 KB and stays in L2. */
+export const HEIGHT: i32 = 256;
+
+/** Packing B costs a pass over it, which m rows share; below this it is read where it lies. */
+export const PACK_B_FROM_ROWS: i32 = 32;
+
+/** Aᵀ·B with a short k reads A's columns where they lie: a panel would be used once only. */
+export const PACK_A_FROM_DEPTH: i32 = 64;
+
+/** A·Bᵀ with few rows or few columns: dot products along k need no packing at all. */
+export const DOT_BELOW_ROWS: i32 = 16;
+export const DOT_UP_TO_COLUMNS: i32 = 16;
+
+/** A·Bᵀ up to here swaps roles (B's rows are splat, A is transposed into panels): a transposed B would be used too seldom. */
+export const SWAP_BELOW_ROWS: i32 = 256;
+
+/** Blocks of the swapped form: a panel of 8 rows of A by 1024 (32 KB), results of 256 columns (8 KB) before they go back. */
+export const SWAP_DEPTH: i32 = 1024;
+export const SWAP_COLUMNS: i32 = 256;
+
+/** Rows that one dot-product pass shares a group of B's rows among: 64 rows of A by 4 of B stay in L2 and L1. */
+export const DOT_ROWS: i32 = 64;
+
+// The work area, in bytes: a tile's edge, a panel of B (or of A, swapped), a block of A (or the swapped results). A panel is
+// kept 128 bytes off a power of two, so that panel and block do not meet in the same cache sets.
+export const EDGE_BYTES: usize = 256;
+export const PANEL_BYTES: usize = ((<usize>(SWAP_DEPTH * TILE_COLUMNS)) << 2) + 128;
+export const BLOCK_BYTES: usize = (<usize>(HEIGHT * DEPTH)) << 2;
+export const WORK_BYTES: usize = EDGE_BYTES + PANEL_BYTES + BLOCK_BYTES;

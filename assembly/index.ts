@@ -1,0 +1,5 @@
+export { gemm, useWork, workBytes } from "./gemm/gemm";
+export { addScaled, columnSums, fill } from "./reductions";
+export { prelu, preluBackward, relu, reluBackward } from "./activations";
+export { softmaxCrossEntropy } from "./losses";
+export { adam, sgd } from "./optimizers";

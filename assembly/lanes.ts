@@ -1,0 +1,46 @@
+// The f32x4 vocabulary that the kernels share. Everything here is inlined; a function that takes or returns v128 is never exported.
+
+/** c + a · b, two roundings: the same bits on every machine. */
+@inline
+export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
+  return f32x4.add(c, f32x4.mul(a, b));
+}
+
+/** Lane by lane: `condition` (all ones or all zeros) ? a : b. */
+@inline
+export function select(condition: v128, a: v128, b: v128): v128 {
+  return v128.bitselect(a, b, condition);
+}
+
+/** (l0 + l1) + (l2 + l3) of four vectors at once: lane i of the result is the sum of the i-th vector's lanes. */
+@inline
+export function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = f32x4.add(v128.shuffle<f32>(a, b, 0, 2, 4, 6), v128.shuffle<f32>(a, b, 1, 3, 5, 7));
+  const cd = f32x4.add(v128.shuffle<f32>(c, d, 0, 2, 4, 6), v128.shuffle<f32>(c, d, 1, 3, 5, 7));
+  return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 2, 4, 6), v128.shuffle<f32>(ab, cd, 1, 3, 5, 7));
+}
+
+/** (l0 + l1) + (l2 + l3). */
+@inline
+export function sum(a: v128): f32 {
+  return f32x4.extract_lane(a, 0) + f32x4.extract_lane(a, 1) + (f32x4.extract_lane(a, 2) + f32x4.extract_lane(a, 3));
+}
+
+/** Loads `count` (1 to 3) floats and leaves the other lanes 0: a tail that must not be read past. */
+@inline
+export function loadTail(address: usize, count: usize): v128 {
+  if (count == 1) return v128.load_zero<f32>(address);
+  const two = v128.load_zero<f64>(address);
+  return count == 2 ? two : v128.load_lane<f32>(address, two, 2, 8);
+}
+
+/** Stores the first `count` (1 to 3) lanes. */
+@inline
+export function storeTail(address: usize, value: v128, count: usize): void {
+  if (count == 1) {
+    v128.store_lane<f32>(address, value, 0);
+  } else {
+    v128.store_lane<f64>(address, value, 0);
+    if (count == 3) v128.store_lane<f32>(address, value, 2, 8);
+  }
+}

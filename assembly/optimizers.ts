@@ -1,0 +1,186 @@
+// Parameter updates: one pass over parameter, gradient and state. The formulas are PyTorch's (torch.optim.SGD, Adam).
+
+import { loadTail, multiplyAdd, storeTail } from "./lanes";
+
+/**
+ * g' = g + weightDecay · p;  buffer = bufferDecay · buffer + gradientScale · g';
+ * p -= lr · (nesterov ? g' + momentum · buffer : buffer), or lr · g' where buffer is 0. bufferDecay 0: the buffer is not read.
+ */
+export function sgd(
+  n: i32,
+  p: usize,
+  g: usize,
+  buffer: usize,
+  lr: f32,
+  weightDecay: f32,
+  momentum: f32,
+  bufferDecay: f32,
+  gradientScale: f32,
+  nesterov: bool,
+): void {
+  if (!buffer && weightDecay == 0) {
+    plainSgd((<usize>n) << 2, p, g, lr);
+    return;
+  }
+  const rate = f32x4.splat(-lr);
+  const end = p + ((<usize>n) << 2);
+  for (; p < end; p += 16) {
+    const count = min<usize>((end - p) >> 2, 4);
+    const value = loadUpTo4(p, count);
+    let step = loadUpTo4(g, count);
+    if (weightDecay != 0) step = multiplyAdd(f32x4.splat(weightDecay), value, step);
+    if (buffer) {
+      let state = f32x4.mul(f32x4.splat(gradientScale), step);
+      if (bufferDecay != 0) state = multiplyAdd(f32x4.splat(bufferDecay), loadUpTo4(buffer, count), state);
+      storeUpTo4(buffer, state, count);
+      step = nesterov ? multiplyAdd(f32x4.splat(momentum), state, step) : state;
+      buffer += 16;
+    }
+    storeUpTo4(p, multiplyAdd(rate, step, value), count);
+    g += 16;
+  }
+}
+
+function plainSgd(bytes: usize, p: usize, g: usize, lr: f32): void {
+  const rate = f32x4.splat(-lr);
+  const end = p + bytes;
+  const whole = p + (bytes & ~63);
+  while (p < whole) {
+    const r0 = multiplyAdd(rate, v128.load(g), v128.load(p));
+    const r1 = multiplyAdd(rate, v128.load(g, 16), v128.load(p, 16));
+    const r2 = multiplyAdd(rate, v128.load(g, 32), v128.load(p, 32));
+    const r3 = multiplyAdd(rate, v128.load(g, 48), v128.load(p, 48));
+    v128.store(p, r1, 16);
+    v128.store(p, r0);
+    v128.store(p, r3, 48);
+    v128.store(p, r2, 32);
+    p += 64;
+    g += 64;
+  }
+  while (p < end) {
+    store<f32>(p, load<f32>(p) - lr * load<f32>(g));
+    p += 4;
+    g += 4;
+  }
+}
+
+/**
+ * g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 v + (1 - β2) g'²;  v̂ = v, or the running maximum kept at vMax;
+ * p -= stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps).
+ */
+export function adam(
+  n: i32,
+  p: usize,
+  g: usize,
+  m: usize,
+  v: usize,
+  vMax: usize,
+  stepSize: f32,
+  oneMinusBeta1: f32,
+  beta2: f32,
+  oneMinusBeta2: f32,
+  inverseRootCorrection2: f32,
+  eps: f32,
+  weightDecay: f32,
+): void {
+  const bytes = (<usize>n) << 2;
+  const whole = bytes & ~15;
+  adamRun(
+    whole,
+    4,
+    p,
+    g,
+    m,
+    v,
+    vMax,
+    stepSize,
+    oneMinusBeta1,
+    beta2,
+    oneMinusBeta2,
+    inverseRootCorrection2,
+    eps,
+    weightDecay,
+  );
+  const count = (bytes - whole) >> 2;
+  if (count == 0) return;
+  if (vMax) vMax += whole;
+  adamRun(
+    16,
+    count,
+    p + whole,
+    g + whole,
+    m + whole,
+    v + whole,
+    vMax,
+    stepSize,
+    oneMinusBeta1,
+    beta2,
+    oneMinusBeta2,
+    inverseRootCorrection2,
+    eps,
+    weightDecay,
+  );
+}
+
+/** `bytes` in vectors of `count` lanes that exist: all 4, or the 1 to 3 of the tail. */
+function adamRun(
+  bytes: usize,
+  count: usize,
+  p: usize,
+  g: usize,
+  m: usize,
+  v: usize,
+  vMax: usize,
+  stepSize: f32,
+  oneMinusBeta1: f32,
+  beta2: f32,
+  oneMinusBeta2: f32,
+  inverseRootCorrection2: f32,
+  eps: f32,
+  weightDecay: f32,
+): void {
+  const rate = f32x4.splat(-stepSize);
+  const c1 = f32x4.splat(oneMinusBeta1);
+  const b2 = f32x4.splat(beta2);
+  const c2 = f32x4.splat(oneMinusBeta2);
+  const correction = f32x4.splat(inverseRootCorrection2);
+  const e = f32x4.splat(eps);
+  const end = p + bytes;
+  while (p < end) {
+    const value = loadUpTo4(p, count);
+    let step = loadUpTo4(g, count);
+    const m0 = loadUpTo4(m, count);
+    const v0 = loadUpTo4(v, count);
+    if (weightDecay != 0) step = multiplyAdd(f32x4.splat(weightDecay), value, step);
+    const first = multiplyAdd(c1, f32x4.sub(step, m0), m0);
+    const second = multiplyAdd(c2, f32x4.mul(step, step), f32x4.mul(b2, v0));
+    let scale = second;
+    if (vMax) {
+      scale = f32x4.max(loadUpTo4(vMax, count), second);
+      storeUpTo4(vMax, scale, count);
+      vMax += 16;
+    }
+    const root = multiplyAdd(f32x4.sqrt(scale), correction, e);
+    const update = f32x4.div(f32x4.mul(rate, first), root);
+    storeUpTo4(m, first, count);
+    storeUpTo4(v, second, count);
+    storeUpTo4(p, f32x4.add(value, update), count);
+    p += 16;
+    g += 16;
+    m += 16;
+    v += 16;
+  }
+}
+
+
+@inline
+function loadUpTo4(address: usize, count: usize): v128 {
+  return count == 4 ? v128.load(address) : loadTail(address, count);
+}
+
+
+@inline
+function storeUpTo4(address: usize, value: v128, count: usize): void {
+  if (count == 4) v128.store(address, value);
+  else storeTail(address, value, count);
+}

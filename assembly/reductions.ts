@@ -1,0 +1,71 @@
+// Passes over memory that add up or scale: bias gradients, fills, scaled sums.
+
+import { multiplyAdd } from "./lanes";
+
+/** y[j] (+)= Σ_i x[i, j]: 16 columns of sums in registers run down the rows, then 4, then single columns. */
+export function columnSums(rows: i32, n: i32, x: usize, y: usize, accumulate: bool): void {
+  const row = (<usize>n) << 2;
+  let j: usize = 0;
+  for (; j + 64 <= row; j += 64) sumColumns16(rows, row, x + j, y + j, accumulate);
+  for (; j + 16 <= row; j += 16) {
+    let s = accumulate ? v128.load(y + j) : f32x4.splat(0);
+    let p = x + j;
+    for (let i = 0; i < rows; i++, p += row) s = f32x4.add(s, v128.load(p));
+    v128.store(y + j, s);
+  }
+  for (; j < row; j += 4) {
+    let s: f32 = accumulate ? load<f32>(y + j) : 0;
+    let p = x + j;
+    for (let i = 0; i < rows; i++, p += row) s += load<f32>(p);
+    store<f32>(y + j, s);
+  }
+}
+
+function sumColumns16(rows: i32, row: usize, x: usize, y: usize, accumulate: bool): void {
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  if (accumulate) {
+    s0 = v128.load(y);
+    s1 = v128.load(y, 16);
+    s2 = v128.load(y, 32);
+    s3 = v128.load(y, 48);
+  }
+  for (; rows > 0; rows--) {
+    s0 = f32x4.add(s0, v128.load(x));
+    s1 = f32x4.add(s1, v128.load(x, 16));
+    s2 = f32x4.add(s2, v128.load(x, 32));
+    s3 = f32x4.add(s3, v128.load(x, 48));
+    x += row;
+  }
+  v128.store(y, s1, 16);
+  v128.store(y, s0);
+  v128.store(y, s3, 48);
+  v128.store(y, s2, 32);
+}
+
+/** x[i] = value */
+export function fill(n: i32, x: usize, value: f32): void {
+  const end = x + ((<usize>n) << 2);
+  const v = f32x4.splat(value);
+  for (; x + 16 <= end; x += 16) v128.store(x, v);
+  for (; x < end; x += 4) store<f32>(x, value);
+}
+
+/** y[i] += scale · x[i] */
+export function addScaled(n: i32, x: usize, y: usize, scale: f32): void {
+  const end = x + ((<usize>n) << 2);
+  const s = f32x4.splat(scale);
+  for (; x + 32 <= end; x += 32) {
+    const r0 = multiplyAdd(s, v128.load(x), v128.load(y));
+    const r1 = multiplyAdd(s, v128.load(x, 16), v128.load(y, 16));
+    v128.store(y, r1, 16);
+    v128.store(y, r0);
+    y += 32;
+  }
+  for (; x < end; x += 4) {
+    store<f32>(y, load<f32>(y) + scale * load<f32>(x));
+    y += 4;
+  }
+}

@@ -1,0 +1,85 @@
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { InputError } from "./errors.js";
+
+const KERNELS = ["auto", "relaxed-simd", "simd", "js"] as const;
+const ACTIVATIONS = ["prelu", "prelu-shared", "relu"] as const;
+const LARGEST_SEED = 2 ** 32 - 1;
+
+export type Kernels = (typeof KERNELS)[number];
+export type Activation = (typeof ACTIVATIONS)[number];
+
+export interface Options {
+  data: string;
+  epochs: number;
+  batch: number;
+  kernels: Kernels;
+  activation: Activation;
+  seed: number;
+  help: boolean;
+}
+
+export const USAGE = `Trains 784-256-256-10 with learnable PReLU slopes on Fashion-MNIST.
+
+Usage: npm start -- [options]
+
+  --data DIR         folder with the four IDX files, gzip or not (default: the subset in data/)
+  --epochs N         passes over the training set (default 10)
+  --batch N          samples a step (default 128)
+  --kernels NAME     ${KERNELS.join(", ")} (default auto)
+  --activation NAME  ${ACTIVATIONS.join(", ")} (default prelu: a slope for each unit)
+  --seed N           of initialisation and shuffling (default 0)
+  --help             this text`;
+
+/** Reads the command line; whatever does not fit is an InputError. */
+export function parseOptions(args: string[]): Options {
+  const values = parseStrictly(args);
+  return {
+    data: values.data,
+    epochs: wholeNumber("--epochs", values.epochs, { least: 1 }),
+    batch: wholeNumber("--batch", values.batch, { least: 1 }),
+    kernels: oneOf("--kernels", values.kernels, KERNELS),
+    activation: oneOf("--activation", values.activation, ACTIVATIONS),
+    seed: wholeNumber("--seed", values.seed, { least: 0, most: LARGEST_SEED }),
+    help: values.help,
+  };
+}
+
+function parseStrictly(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      strict: true,
+      options: {
+        data: { type: "string", default: fileURLToPath(new URL("../../data/fashion-mnist-subset", import.meta.url)) },
+        epochs: { type: "string", default: "10" },
+        batch: { type: "string", default: "128" },
+        kernels: { type: "string", default: "auto" },
+        activation: { type: "string", default: "prelu" },
+        seed: { type: "string", default: "0" },
+        help: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (error) {
+    // parseArgs follows its first sentence with advice of several lines.
+    const [firstSentence] = (error as Error).message.split(/\.\s/);
+    throw new InputError(`${firstSentence} (--help lists the options)`);
+  }
+}
+
+function wholeNumber(
+  option: string,
+  text: string,
+  { least, most = Number.MAX_SAFE_INTEGER }: { least: number; most?: number },
+): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  throw new InputError(`${option} takes a whole number ${range}, got "${text}"`);
+}
+
+function oneOf<Choice extends string>(option: string, text: string, choices: readonly Choice[]): Choice {
+  const choice = choices.find((candidate) => candidate === text);
+  if (choice === undefined) throw new InputError(`${option} takes one of ${choices.join(", ")}, got "${text}"`);
+  return choice;
+}

@@ -1,0 +1,41 @@
+// assembly/ -> build/*.wasm -> src/kernels/*.wasm.ts (base64), then src/ -> dist/ (one file, for a fast start) and its types.
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import asc from "assemblyscript/asc";
+import { build } from "esbuild";
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+
+const KERNEL_SETS = ["simd"];
+
+async function compileKernels(set) {
+  const { error, stderr } = await asc.main(["--config", "asconfig.json", "--target", set]);
+  if (error) throw new Error(`asc: ${stderr}`);
+  const warnings = stderr.toString();
+  if (warnings) throw new Error(`asc: ${warnings}`);
+  const base64 = (await readFile(`build/${set}.wasm`)).toString("base64");
+  const text = `// Written by scripts/build.mjs from build/${set}.wasm.\nexport default "${base64}";\n`;
+  const target = `src/kernels/${set}.wasm.ts`;
+  const before = await readFile(target, "utf8").catch(() => "");
+  if (before !== text) await writeFile(target, text);
+}
+
+async function bundle() {
+  await rm("dist", { recursive: true, force: true });
+  await mkdir("dist");
+  await build({
+    entryPoints: ["src/index.ts"],
+    outfile: "dist/index.js",
+    bundle: true,
+    format: "esm",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    conditions: ["browser"],
+    target: "es2022",
+    legalComments: "none",
+    logLevel: "warning",
+  });
+}
+
+await Promise.all(KERNEL_SETS.map(compileKernels));
+await bundle();

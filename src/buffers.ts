@@ -1,0 +1,64 @@
+import type { Engine } from "./engine.js";
+import { Storage, sameShape, sizeOf, Tensor } from "./tensor.js";
+
+/**
+ * A tensor that a layer keeps and overwrites: the same object while the shape stays. When the shape changes the old object is
+ * disposed and a new one takes its storage, or a larger one. A steady loop allocates nothing.
+ */
+export class Buffer {
+  #tensor: Tensor | undefined;
+
+  constructor(readonly engine: Engine) {}
+
+  holds(storage: Storage): boolean {
+    return this.#tensor?.storage === storage;
+  }
+
+  fits(shape: readonly number[]): boolean {
+    return this.#tensor !== undefined && sameShape(this.#tensor.shape, shape);
+  }
+
+  /** The tensor in this shape. Its content is whatever was there. */
+  take(shape: readonly number[]): Tensor {
+    if (this.#tensor !== undefined && sameShape(this.#tensor.shape, shape)) return this.#tensor;
+    return this.replace(shape, this.storageFor(shape));
+  }
+
+  /** Storage that holds `shape`: today's if it is large enough and nobody else has a handle on it. */
+  storageFor(shape: readonly number[]): Storage {
+    const current = this.#tensor?.storage;
+    const size = sizeOf(shape);
+    if (current !== undefined && current.capacity >= size && !current.isShared) return current;
+    return Storage.allocate(this.engine, size);
+  }
+
+  replace(shape: readonly number[], storage: Storage): Tensor {
+    const previous = this.#tensor;
+    if (previous?.storage === storage) storage.retain();
+    previous?.discard();
+    this.#tensor = new Tensor(storage, shape, true);
+    return this.#tensor;
+  }
+
+  dispose(): void {
+    this.#tensor?.discard();
+    this.#tensor = undefined;
+  }
+}
+
+/** Several buffers in their shapes, or none: where memory runs out all stay as they were. */
+export function takeAll(requests: readonly (readonly [Buffer, readonly number[]])[]): Tensor[] {
+  const storages: (Storage | undefined)[] = [];
+  try {
+    for (const [buffer, shape] of requests) storages.push(buffer.fits(shape) ? undefined : buffer.storageFor(shape));
+  } catch (error) {
+    storages.forEach((storage, i) => {
+      if (storage !== undefined && !requests[i][0].holds(storage)) storage.release();
+    });
+    throw error;
+  }
+  return requests.map(([buffer, shape], i) => {
+    const storage = storages[i];
+    return storage === undefined ? buffer.take(shape) : buffer.replace(shape, storage);
+  });
+}

@@ -1,0 +1,193 @@
+import { checkBoolean, checkOneOf, checkOptions, checkSeed, checkSize, show } from "./checks.js";
+import { ArgumentError, EngineError } from "./errors.js";
+import { createTwin } from "./kernels/js/index.js";
+import type { KernelSet, Kernels } from "./kernels/kernels.js";
+import { exerciseKernels } from "./kernels/warm-up.js";
+import { bestKernelSet, isAvailable, loadKernels } from "./kernels/wasm.js";
+import { LinearMemory } from "./memory.js";
+import { Generator } from "./random.js";
+import { checkShape, type Storage, type Tensor, type TensorData, tensorFrom, zerosTensor } from "./tensor.js";
+
+export interface EngineOptions {
+  /** "auto" takes the fastest set that this runtime validates; a set asked for by name and missing is an EngineError. */
+  kernels?: "auto" | KernelSet;
+  /** Kernels over several threads are not there yet: any number works and runs on one. */
+  threads?: number;
+  /** Bytes that the linear memory may grow to; default 1 GiB. */
+  maximumMemory?: number;
+  /** 256-bit kernels are not there yet: `engine.wide` stays false and `engine.wideReason` says so. */
+  wide?: boolean;
+  /** Kernels compiled elsewhere: a WebAssembly.Module of this version's `simd` build. */
+  module?: WebAssembly.Module;
+  /** Seed of the engine's generator (initialisation, shuffling), a safe integer; default 0. */
+  seed?: number;
+}
+
+export interface MemoryUse {
+  /** Bytes in live tensors, layers' buffers and the kernels' work area. */
+  used: number;
+  /** The most that was ever used. */
+  peak: number;
+  /** The size of the linear memory. */
+  reserved: number;
+  /** What it may grow to. */
+  maximum: number;
+}
+
+const KERNEL_SETS = ["auto", "relaxed-simd", "simd", "js"] as const;
+const DEFAULT_MAXIMUM_MEMORY = 1_073_741_824;
+const ADDRESSABLE_MEMORY = 4_294_967_296;
+
+/** Kernels, linear memory and a seeded generator. Tensors and layers belong to one engine. Made by `createEngine`. */
+export class Engine {
+  /** What runs. */
+  readonly kernels: KernelSet;
+  /** How many threads kernels are split over right now. */
+  readonly threads: number = 1;
+  /** Whether widened kernels are in effect; `wideReason` says why not. */
+  readonly wide: boolean = false;
+  readonly wideReason: string = "256-bit kernels are not part of this version";
+  /** Settles when every thread has reported in. */
+  readonly ready: Promise<void> = Promise.resolve();
+  /** @internal */
+  readonly generator: Generator;
+  // let go when the engine is disposed
+  #alive: { linear: LinearMemory; ops: Kernels } | undefined;
+  // dropped tensors give their storage back; a view that is still held keeps its tensor
+  readonly #dropped = new FinalizationRegistry<Storage>((storage) => storage.release());
+  readonly #viewed = new WeakMap<Float32Array, Tensor>();
+
+  /** @internal */
+  constructor(options: EngineOptions) {
+    const {
+      kernels = "auto",
+      threads = 1,
+      maximumMemory = DEFAULT_MAXIMUM_MEMORY,
+      wide = false,
+      module,
+      seed = 0,
+    } = options;
+    checkOneOf(kernels, KERNEL_SETS, "createEngine: kernels");
+    checkSize(threads, "createEngine: threads");
+    checkSize(maximumMemory, "createEngine: maximumMemory");
+    if (maximumMemory > ADDRESSABLE_MEMORY) {
+      throw new ArgumentError(
+        `createEngine: maximumMemory: got ${maximumMemory}, expected at most ${ADDRESSABLE_MEMORY} bytes`,
+      );
+    }
+    checkBoolean(wide, "createEngine: wide");
+    checkSeed(seed, "createEngine: seed");
+    if (module !== undefined && !(module instanceof WebAssembly.Module)) {
+      throw new ArgumentError(`createEngine: module: got ${show(module)}, expected a WebAssembly.Module`);
+    }
+    const set = kernels === "auto" ? bestKernelSet() : kernels;
+    if (set !== "js" && !isAvailable(set)) {
+      throw new EngineError(
+        `createEngine: kernels ${show(set)} are not available here; "auto" picks from those that are`,
+      );
+    }
+    this.kernels = set;
+    const linear = new LinearMemory({ maximum: maximumMemory });
+    this.#alive = { linear, ops: set === "js" ? createTwin(linear) : loadKernels(set, linear, module) };
+    this.generator = new Generator(seed);
+  }
+
+  /** Bytes in use, at their peak, reserved and allowed. */
+  get memory(): MemoryUse {
+    const { used, peak, reserved, maximum } = this.linear;
+    return { used, peak, reserved, maximum };
+  }
+
+  /** Runs every kernel often enough that the first training step is not the slow one; a few milliseconds. */
+  warmUp(): void {
+    this.assertAlive();
+    exerciseKernels(this.ops, this.linear);
+  }
+
+  /**
+   * A tensor of this engine with a copy of `data`: a Float32Array (shape [length] unless given), or numbers nested as deep as the
+   * shape. Throws ShapeError where data and shape do not fit or arrays are ragged, ArgumentError where a value is no number.
+   */
+  tensor(data: TensorData, shape?: readonly number[]): Tensor {
+    return tensorFrom(this, data, shape);
+  }
+
+  zeros(shape: readonly number[]): Tensor {
+    this.assertAlive();
+    checkShape(shape, "zeros");
+    return zerosTensor(this, shape);
+  }
+
+  /** Frees the memory. Any use of the engine, its tensors and layers afterwards is an EngineError. Disposing twice does nothing. */
+  dispose(): void {
+    this.#alive = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  get disposed(): boolean {
+    return this.#alive === undefined;
+  }
+
+  /** @internal */
+  assertAlive(): void {
+    if (this.#alive === undefined) throw new EngineError("the engine was disposed");
+  }
+
+  /** @internal */
+  get linear(): LinearMemory {
+    this.assertAlive();
+    return this.#alive!.linear;
+  }
+
+  /** @internal */
+  get ops(): Kernels {
+    this.assertAlive();
+    return this.#alive!.ops;
+  }
+
+  /** @internal */
+  watch(tensor: Tensor, storage: Storage): void {
+    this.#dropped.register(tensor, storage, tensor);
+  }
+
+  /** @internal */
+  unwatch(tensor: Tensor): void {
+    this.#dropped.unregister(tensor);
+  }
+
+  /** @internal */
+  keepAlive(view: Float32Array, tensor: Tensor): void {
+    this.#viewed.set(view, tensor);
+  }
+}
+
+/**
+ * An engine of its own. Throws ArgumentError for a wrong option, EngineError for kernels that this runtime does not have, MemoryError
+ * where `maximumMemory` does not hold the kernels' work area.
+ */
+export function createEngine(options?: EngineOptions): Engine {
+  return new Engine(checkOptions(options, "createEngine"));
+}
+
+let shared: Engine | undefined;
+
+/** The engine that everything uses unless told otherwise; made on first use, and again after it was disposed. */
+export function defaultEngine(): Engine {
+  if (shared === undefined || shared.disposed) shared = createEngine();
+  return shared;
+}
+
+/** The engine of `options`, or the default one. @internal */
+export function engineFrom({ engine = defaultEngine() }: { engine?: Engine }): Engine {
+  if (!(engine instanceof Engine)) throw new ArgumentError(`engine: got ${show(engine)}, expected an Engine`);
+  engine.assertAlive();
+  return engine;
+}
+
+/** A tensor on the default engine; see `Engine.tensor`. */
+export function tensor(data: TensorData, shape?: readonly number[]): Tensor {
+  return defaultEngine().tensor(data, shape);
+}

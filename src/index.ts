@@ -1,0 +1,34 @@
+export { type IdxArray, readIdx } from "./data/idx.js";
+export { createEngine, defaultEngine, type Engine, type EngineOptions, type MemoryUse, tensor } from "./engine.js";
+export {
+  ArgumentError,
+  EngineError,
+  FormatError,
+  LanegradError,
+  MemoryError,
+  ShapeError,
+  StateError,
+} from "./errors.js";
+export * as init from "./init.js";
+export { type LayerSummary, type SlopeStats, type Summary, slopeStats, summary } from "./layers/inspect.js";
+export { type Input, Layer, type LayerOptions, type Parameter } from "./layers/layer.js";
+export { Linear, type LinearOptions } from "./layers/linear.js";
+export { LinearPReLU, type LinearPReLUOptions } from "./layers/linear-prelu.js";
+export { PReLU, type PReLUOptions } from "./layers/prelu.js";
+export { ReLU } from "./layers/relu.js";
+export { Sequential } from "./layers/sequential.js";
+export { type CrossEntropyOptions, crossEntropy, type Labels, type LossOptions, type LossResult } from "./losses.js";
+export { type MatmulOptions, matmul } from "./matmul.js";
+export {
+  Adam,
+  type AdamOptions,
+  type AdamSettings,
+  type ParameterGroup,
+  SGD,
+  type SGDOptions,
+  type SGDSettings,
+} from "./optimizers.js";
+export { type NestedNumbers, Tensor, type TensorData } from "./tensor.js";
+export { type EvaluateOptions, type Evaluation, evaluate, type Loss, predict } from "./training/evaluate.js";
+export { type BatchInfo, type EpochRecord, type FitOptions, fit } from "./training/fit.js";
+export type { Dataset, Samples, Targets } from "./training/samples.js";

@@ -1,0 +1,87 @@
+import { checkFinite, checkNumber, checkOptions, checkSeed, checkSize, showShape } from "./checks.js";
+import { ShapeError } from "./errors.js";
+import { fillNormal, fillUniform, Generator } from "./random.js";
+import { checkTensor, type Tensor } from "./tensor.js";
+
+export interface RandomInitOptions {
+  /** A draw of its own; the engine's generator unless given. */
+  seed?: number;
+}
+
+export interface KaimingOptions extends RandomInitOptions {
+  /** Slope of the (leaky) activation behind: gain = sqrt(2 / (1 + a²)). */
+  a?: number;
+  /** Number of inputs of a unit; from the shape unless given. */
+  fanIn?: number;
+}
+
+export interface XavierOptions extends RandomInitOptions {
+  fanIn?: number;
+  fanOut?: number;
+}
+
+/** Fans of a weight [out, in, ...kernel], as torch.nn.init counts them. Throws ShapeError for fewer than 2 axes. */
+function fans(t: Tensor, what: string): { fanIn: number; fanOut: number } {
+  if (t.shape.length < 2)
+    throw new ShapeError(`${what}: got ${showShape(t.shape)}, expected at least 2 axes, or the fan as an option`);
+  const [out, into, ...kernel] = t.shape;
+  const field = kernel.reduce((size, length) => size * length, 1);
+  return { fanIn: into * field, fanOut: out * field };
+}
+
+function generatorFor(t: Tensor, seed: number | undefined, what: string): Generator {
+  return seed === undefined ? t.engine.generator : new Generator(checkSeed(seed, `${what}: seed`));
+}
+
+function kaimingStd(t: Tensor, { a = 0, fanIn }: KaimingOptions, what: string): number {
+  checkFinite(a, `${what}: a`);
+  const fan = fanIn === undefined ? fans(t, what).fanIn : checkSize(fanIn, `${what}: fanIn`);
+  return Math.sqrt(2 / ((1 + a * a) * fan));
+}
+
+function xavierStd(t: Tensor, { fanIn, fanOut }: XavierOptions, what: string): number {
+  const into = fanIn === undefined ? fans(t, what).fanIn : checkSize(fanIn, `${what}: fanIn`);
+  const out = fanOut === undefined ? fans(t, what).fanOut : checkSize(fanOut, `${what}: fanOut`);
+  return Math.sqrt(2 / (into + out));
+}
+
+/** N(0, 2 / ((1 + a²) fanIn)): keeps the variance of activations behind a PReLU of slope a (He et al., 2015). Returns t. */
+export function kaimingNormal_(t: Tensor, options?: KaimingOptions): Tensor {
+  checkTensor(t, "kaimingNormal_");
+  const settings = checkOptions(options, "kaimingNormal_");
+  const std = kaimingStd(t, settings, "kaimingNormal_");
+  return fillNormal(t, std, generatorFor(t, settings.seed, "kaimingNormal_"));
+}
+
+/** Uniform on ±sqrt(3) times kaimingNormal_'s standard deviation. Returns t. */
+export function kaimingUniform_(t: Tensor, options?: KaimingOptions): Tensor {
+  checkTensor(t, "kaimingUniform_");
+  const settings = checkOptions(options, "kaimingUniform_");
+  const bound = Math.sqrt(3) * kaimingStd(t, settings, "kaimingUniform_");
+  return fillUniform(t, bound, generatorFor(t, settings.seed, "kaimingUniform_"));
+}
+
+/** N(0, 2 / (fanIn + fanOut)) (Glorot and Bengio, 2010). Returns t. */
+export function xavierNormal_(t: Tensor, options?: XavierOptions): Tensor {
+  checkTensor(t, "xavierNormal_");
+  const settings = checkOptions(options, "xavierNormal_");
+  return fillNormal(t, xavierStd(t, settings, "xavierNormal_"), generatorFor(t, settings.seed, "xavierNormal_"));
+}
+
+/** Uniform on ±sqrt(6 / (fanIn + fanOut)). Returns t. */
+export function xavierUniform_(t: Tensor, options?: XavierOptions): Tensor {
+  checkTensor(t, "xavierUniform_");
+  const settings = checkOptions(options, "xavierUniform_");
+  const bound = Math.sqrt(3) * xavierStd(t, settings, "xavierUniform_");
+  return fillUniform(t, bound, generatorFor(t, settings.seed, "xavierUniform_"));
+}
+
+export function zeros_(t: Tensor): Tensor {
+  checkTensor(t, "zeros_");
+  return t.fill_(0);
+}
+
+export function constant_(t: Tensor, value: number): Tensor {
+  checkTensor(t, "constant_");
+  return t.fill_(checkNumber(value, "constant_"));
+}

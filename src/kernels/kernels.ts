@@ -1,0 +1,132 @@
+/**
+ * What runs per number: one interface, implemented by the WebAssembly modules (`wasm.ts`) and by the pure-JS twin (`js/`).
+ *
+ * Every address is a byte offset into the engine's linear memory and a multiple of 4 (tensors start at multiples of 64, rows and
+ * views inside them need not). Matrices are row-major float32; a leading dimension (`lda`, ...) is the distance between rows in
+ * elements. An address of 0 means "none" where the text says optional. Sizes are integers >= 0; nothing is written for a size
+ * of 0. Buffers of one call do not overlap unless the text allows it.
+ *
+ * NaN and infinities propagate. With `accumulate` false a destination is never read, so it may hold anything.
+ */
+export type KernelSet = "relaxed-simd" | "simd" | "js";
+
+export interface Kernels {
+  readonly set: KernelSet;
+
+  /**
+   * The product: C[m, n] = op(A)[m, k] · op(B)[k, n] + bias, or C += op(A) · op(B).
+   * A is stored as [m, k], or as [k, m] with `transposeA`; B as [k, n], or as [n, k] with `transposeB`.
+   * `bias` (optional) is a row of n added to every row; it is ignored when accumulating. With k = 0 the product is 0.
+   */
+  gemm(
+    transposeA: boolean,
+    transposeB: boolean,
+    m: number,
+    n: number,
+    k: number,
+    a: number,
+    lda: number,
+    b: number,
+    ldb: number,
+    c: number,
+    ldc: number,
+    bias: number,
+    accumulate: boolean,
+  ): void;
+
+  /** Bias gradient: y[j] (+)= Σ_i x[i, j] for x[rows, n]. rows = 0 gives zeros. */
+  columnSums(rows: number, n: number, x: number, y: number, accumulate: boolean): void;
+
+  /** x[i] = value */
+  fill(n: number, x: number, value: number): void;
+
+  /** y[i] += scale · x[i]; x and y may be the same buffer. */
+  addScaled(n: number, x: number, y: number, scale: number): void;
+
+  /**
+   * PReLU, y = x > 0 ? x : a · x, over x[rows, channels, inner] with one slope for each channel (a NaN takes the slope's side).
+   * One slope for everything: rows = channels = 1, inner = size. y may be x.
+   */
+  prelu(rows: number, channels: number, inner: number, x: number, slope: number, y: number): void;
+
+  /**
+   * PReLU's derivatives in one pass over x, dy [rows, channels, inner]:
+   *   dx = x > 0 ? dy : a · dy;      dslope[c] (+)= Σ (x > 0 ? 0 : dy · x);      dbias[c] (+)= Σ dx
+   * `dslope` and `dbias` are optional; `dbias` is only taken where inner = 1 (the bias of a dense layer in front). dx may be dy.
+   * `accumulate...` false overwrites that sum.
+   */
+  preluBackward(
+    rows: number,
+    channels: number,
+    inner: number,
+    x: number,
+    dy: number,
+    slope: number,
+    dx: number,
+    dslope: number,
+    accumulateSlope: boolean,
+    dbias: number,
+    accumulateBias: boolean,
+  ): void;
+
+  /** ReLU: y = x <= 0 ? 0 : x, so that NaN stays. y may be x. */
+  relu(n: number, x: number, y: number): void;
+
+  /** dx = x <= 0 ? 0 : dy. dx may be dy. */
+  reluBackward(n: number, x: number, dy: number, dx: number): void;
+
+  /**
+   * Softmax cross-entropy of logits[rows, classes] with int32 `labels`[rows], label smoothing s (PyTorch's):
+   *   target t = (1 - s) · onehot + s / classes;      grad = (softmax(logits) - t) · scale
+   * Returns the unscaled sum of the rows' losses, -Σ t · log softmax(logits). Labels are in range (the caller checks).
+   */
+  softmaxCrossEntropy(
+    rows: number,
+    classes: number,
+    logits: number,
+    labels: number,
+    grad: number,
+    scale: number,
+    smoothing: number,
+  ): number;
+
+  /**
+   * SGD (torch.optim.SGD): g' = g + weightDecay · p;  buffer = momentum · buffer + gradientScale · g';
+   * direction = nesterov ? g' + momentum · buffer : buffer (g' where there is no buffer);  p -= lr · direction.
+   * `buffer` is optional. The first step passes momentum 0 and gradientScale 1 in place of (momentum, 1 - dampening) as
+   * `bufferDecay` and `gradientScale`; it does not read the buffer then.
+   */
+  sgd(
+    n: number,
+    p: number,
+    g: number,
+    buffer: number,
+    lr: number,
+    weightDecay: number,
+    momentum: number,
+    bufferDecay: number,
+    gradientScale: number,
+    nesterov: boolean,
+  ): void;
+
+  /**
+   * Adam (torch.optim.Adam): g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 v + (1 - β2) g'²;
+   * p -= stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps), v̂ = v, or the running maximum of v where `vMax` is given
+   * (amsgrad). stepSize = lr / (1 - β1^t), inverseRootCorrection2 = 1 / sqrt(1 - β2^t).
+   */
+  adam(
+    n: number,
+    p: number,
+    g: number,
+    m: number,
+    v: number,
+    vMax: number,
+    stepSize: number,
+    oneMinusBeta1: number,
+    beta2: number,
+    oneMinusBeta2: number,
+    inverseRootCorrection2: number,
+    eps: number,
+    weightDecay: number,
+  ): void;
+}

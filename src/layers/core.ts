@@ -1,0 +1,160 @@
+import { Buffer } from "../buffers.js";
+import { type Engine, engineFrom } from "../engine.js";
+import { StateError } from "../errors.js";
+import { type Tensor, zerosTensor } from "../tensor.js";
+import { placeInput, readGradient, readInput } from "./inputs.js";
+import { type Input, Layer, type LayerOptions, type Parameter } from "./layer.js";
+
+/** What a forward leaves for the messages back. */
+interface Memory {
+  readonly x: Tensor;
+  readonly xVersion: number;
+  readonly outputShape: readonly number[];
+}
+
+type Message = "backward" | "backwardInput" | "backwardParams";
+
+/**
+ * The base of lanegrad's own layers: reads what x and dy may be, remembers the last forward, owns buffers and parameters. A
+ * subclass says which shapes fit and computes on tensors.
+ */
+export abstract class CoreLayer extends Layer {
+  readonly engine: Engine;
+  readonly #buffers: Buffer[] = [];
+  readonly #xCopy: Buffer;
+  readonly #dyCopy: Buffer;
+  #memory: Memory | undefined;
+  #disposed = false;
+
+  constructor(options: LayerOptions) {
+    super();
+    this.engine = engineFrom(options);
+    this.#xCopy = this.buffer();
+    this.#dyCopy = this.buffer();
+  }
+
+  abstract override describe(): string;
+
+  /** The output's shape for an input's; throws a ShapeError where the input does not fit. */
+  protected abstract outputShape(inputShape: readonly number[]): readonly number[];
+
+  /** y = f(x) into buffers of the layer; what the messages back need beside x is kept in training mode only. */
+  protected abstract computeForward(x: Tensor, outputShape: readonly number[]): Tensor;
+
+  /** The messages that are asked for; dL/dx where `wantInput`. */
+  protected abstract computeBackward(
+    x: Tensor,
+    dy: Tensor,
+    wantInput: boolean,
+    wantParams: boolean,
+  ): Tensor | undefined;
+
+  override forward(value: Input): Tensor {
+    this.assertUsable();
+    const given = readInput(value, this.engine, this.flatInputSize(), `${this.describe()}: forward`);
+    const outputShape = this.outputShape(given.shape);
+    const x = placeInput(given, this.#xCopy, (tensor) => this.#owns(tensor));
+    const y = this.computeForward(x, outputShape);
+    y.storage.version++;
+    this.#memory = this.training ? { x, xVersion: x.storage.version, outputShape } : undefined;
+    return y;
+  }
+
+  override backward(dy: Input): Tensor {
+    return this.#send("backward", dy, true, true)!;
+  }
+
+  override backwardInput(dy: Input): Tensor {
+    return this.#send("backwardInput", dy, true, false)!;
+  }
+
+  override backwardParams(dy: Input): void {
+    this.#send("backwardParams", dy, false, true);
+  }
+
+  #send(message: Message, value: Input, wantInput: boolean, wantParams: boolean): Tensor | undefined {
+    this.assertUsable();
+    const { x, outputShape } = this.#recall(message);
+    const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, `${this.describe()}: ${message}`);
+    const dy = placeInput(given, this.#dyCopy, (tensor) => this.#owns(tensor));
+    const dx = this.computeBackward(x, dy, wantInput, wantParams);
+    if (dx !== undefined) dx.storage.version++;
+    return dx;
+  }
+
+  #recall(message: Message): Memory {
+    const memory = this.#memory;
+    if (memory === undefined) {
+      throw new StateError(
+        `${this.describe()}: ${message} without a remembered forward: call forward in training mode first (eval mode keeps nothing)`,
+      );
+    }
+    const { x } = memory;
+    if (x.disposed || x.storage.version !== memory.xVersion) {
+      const fate = x.disposed ? "disposed" : "overwritten";
+      throw new StateError(
+        `${this.describe()}: ${message}: the input of the last forward was ${fate} since; clone() what another call overwrites`,
+      );
+    }
+    return memory;
+  }
+
+  override remembers(x: Tensor): boolean {
+    return this.#memory?.x === x;
+  }
+
+  /** Forgets the last forward. @internal */
+  forget(): void {
+    this.#memory = undefined;
+  }
+
+  /** A layer may be fed with what it returned: its own buffers are copied, since it is about to write them. */
+  #owns(tensor: Tensor): boolean {
+    return this.#buffers.some((buffer) => buffer.holds(tensor.storage));
+  }
+
+  /** A buffer that lives as long as the layer. */
+  protected buffer(): Buffer {
+    const buffer = new Buffer(this.engine);
+    this.#buffers.push(buffer);
+    return buffer;
+  }
+
+  protected assertUsable(): void {
+    if (this.#disposed) throw new StateError(`${this.describe()}: the layer was disposed`);
+    this.engine.assertAlive();
+  }
+
+  override dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.forget();
+    for (const buffer of this.#buffers) buffer.dispose();
+    for (const { value, grad } of this.parameters()) {
+      value.discard();
+      grad.discard();
+    }
+  }
+}
+
+/**
+ * Parameters of zeros with their gradients, which stand for zeros until the first parameter message. Where memory runs out none
+ * of them is made.
+ */
+export function createParameters(
+  engine: Engine,
+  specs: readonly (readonly [name: string, shape: readonly number[]])[],
+): Parameter[] {
+  const made: Tensor[] = [];
+  const make = (shape: readonly number[]): Tensor => {
+    const tensor = zerosTensor(engine, shape, true);
+    made.push(tensor);
+    return tensor;
+  };
+  try {
+    return specs.map(([name, shape]) => ({ name, value: make(shape), grad: make(shape) }));
+  } catch (error) {
+    for (const tensor of made) tensor.discard();
+    throw error;
+  }
+}

@@ -1,0 +1,155 @@
+import { takeAll } from "../buffers.js";
+import { checkBoolean, checkSize, showShape } from "../checks.js";
+import { ShapeError } from "../errors.js";
+import type { Tensor } from "../tensor.js";
+import { type Activation, addBiasGradient } from "./activation.js";
+import { CoreLayer } from "./core.js";
+import type { LayerOptions, Parameter } from "./layer.js";
+
+export interface DenseParts {
+  readonly weight: Parameter;
+  readonly bias: Parameter | undefined;
+  readonly activation: Activation | undefined;
+}
+
+/** The parameters of a dense layer: weight [K, n], then bias [K] where there is one. */
+export function denseParameterShapes(
+  inFeatures: number,
+  outFeatures: number,
+  bias: boolean,
+  type: string,
+): [name: string, shape: number[]][] {
+  checkSize(inFeatures, `${type}: inFeatures`);
+  checkSize(outFeatures, `${type}: outFeatures`);
+  checkBoolean(bias, `${type}: bias`);
+  return [["weight", [outFeatures, inFeatures]], ...(bias ? [["bias", [outFeatures]] as [string, number[]]] : [])];
+}
+
+/**
+ * y = f(s), s = x · Wᵀ + b, with f an activation or nothing; x [N, n] or [n]. The three messages (δ = dy ⊙ f'(s)):
+ *
+ *   forward    y = f(x · Wᵀ + b)
+ *   backward   dx = δ · W
+ *   parameter  dW += δᵀ · x,  db += Σ δ,  and the activation's own
+ *
+ * The layers Linear, LinearPReLU, ... are this with their parameters; a net puts its neighbours together in one.
+ */
+export abstract class DenseLayer extends CoreLayer {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly #parts: DenseParts;
+  readonly #s = this.buffer();
+  readonly #y = this.buffer();
+  readonly #ds = this.buffer();
+  readonly #dx = this.buffer();
+  #lastS: Tensor | undefined;
+
+  constructor(parts: DenseParts, options: LayerOptions) {
+    super(options);
+    this.#parts = parts;
+    [this.outFeatures, this.inFeatures] = parts.weight.value.shape;
+  }
+
+  override parameters(): Parameter[] {
+    const { weight, bias, activation } = this.#parts;
+    return [weight, ...(bias ? [bias] : []), ...(activation?.parameters() ?? [])];
+  }
+
+  override flatInputSize(): number {
+    return this.inFeatures;
+  }
+
+  protected override outputShape(shape: readonly number[]): readonly number[] {
+    const isSample = shape.length === 1;
+    if (shape.length === 0 || shape.length > 2 || shape[shape.length - 1] !== this.inFeatures) {
+      throw new ShapeError(
+        `${this.describe()}: forward got ${showShape(shape)}, expected ${showShape(["N", this.inFeatures])} or ${showShape([this.inFeatures])}`,
+      );
+    }
+    return isSample ? [this.outFeatures] : [shape[0], this.outFeatures];
+  }
+
+  protected override computeForward(x: Tensor, outputShape: readonly number[]): Tensor {
+    const { weight, bias, activation } = this.#parts;
+    // s is for the messages back: without them, or without an activation, it is y's place
+    const keepS = activation !== undefined && this.training;
+    const [y, s = y] = takeAll(
+      keepS
+        ? [
+            [this.#y, outputShape],
+            [this.#s, outputShape],
+          ]
+        : [[this.#y, outputShape]],
+    );
+    const { inFeatures: n, outFeatures: k } = this;
+    const rows = y.size / k;
+    const biasOffset = bias?.value.read() ?? 0;
+    this.engine.ops.gemm(
+      false,
+      true,
+      rows,
+      k,
+      n,
+      x.storage.offset,
+      n,
+      weight.value.read(),
+      n,
+      s.storage.offset,
+      k,
+      biasOffset,
+      false,
+    );
+    activation?.forward(s, y);
+    this.#lastS = s;
+    return y;
+  }
+
+  protected override computeBackward(
+    x: Tensor,
+    dy: Tensor,
+    wantInput: boolean,
+    wantParams: boolean,
+  ): Tensor | undefined {
+    const { activation } = this.#parts;
+    const dxRequest = wantInput ? ([[this.#dx, x.shape]] as const) : [];
+    const dsRequest = activation ? ([[this.#ds, dy.shape]] as const) : [];
+    const taken = takeAll([...dxRequest, ...dsRequest]);
+    const dx = wantInput ? taken[0] : undefined;
+    const ds = activation ? taken[taken.length - 1] : dy;
+    const bias = wantParams ? this.#parts.bias : undefined;
+    if (activation) activation.backward(this.#lastS!, dy, ds, wantParams, bias);
+    else if (bias) addBiasGradient(bias, ds);
+    if (wantParams) this.#addWeightGradient(x, ds);
+    if (dx) this.#inputGradient(ds, dx);
+    return dx;
+  }
+
+  #addWeightGradient(x: Tensor, ds: Tensor): void {
+    const { inFeatures: n, outFeatures: k } = this;
+    const { grad } = this.#parts.weight;
+    const accumulate = grad.accumulates();
+    const rows = ds.size / k;
+    this.engine.ops.gemm(
+      true,
+      false,
+      k,
+      n,
+      rows,
+      ds.storage.offset,
+      k,
+      x.storage.offset,
+      n,
+      grad.storage.offset,
+      n,
+      0,
+      accumulate,
+    );
+  }
+
+  #inputGradient(ds: Tensor, dx: Tensor): void {
+    const { inFeatures: n, outFeatures: k } = this;
+    const weight = this.#parts.weight.value.read();
+    const rows = ds.size / k;
+    this.engine.ops.gemm(false, false, rows, n, k, ds.storage.offset, k, weight, n, dx.storage.offset, n, 0, false);
+  }
+}

@@ -1,0 +1,67 @@
+import { show } from "../checks.js";
+import { ArgumentError } from "../errors.js";
+import { Layer } from "./layer.js";
+
+/** A layer with trainable slopes: PReLU, LinearPReLU, or a user's with the same method. */
+interface Sloped {
+  slopes(): Float32Array;
+}
+
+export interface SlopeStats {
+  /** The layer's name in the net: "1", "block.act". */
+  name: string;
+  count: number;
+  mean: number;
+  /** Unbiased (divided by count - 1); NaN of a single slope. */
+  std: number;
+  min: number;
+  max: number;
+}
+
+export interface LayerSummary {
+  name: string;
+  type: string;
+  parameters: number;
+  /** How many of the parameters are slopes. */
+  slopes: number;
+}
+
+export interface Summary {
+  layers: LayerSummary[];
+  parameters: number;
+  slopes: number;
+}
+
+const isSloped = (layer: Layer): layer is Layer & Sloped => "slopes" in layer && typeof layer.slopes === "function";
+
+/** The layers that have none inside, with their names in the net. */
+function leaves(layer: Layer, name = ""): [name: string, layer: Layer][] {
+  if (!(layer instanceof Layer)) throw new ArgumentError(`got ${show(layer)}, expected a Layer`);
+  const children = layer.children();
+  if (children.length === 0) return [[name, layer]];
+  return children.flatMap(([key, child]) => leaves(child, name === "" ? key : `${name}.${key}`));
+}
+
+/** One row for each layer with slopes, over the slopes in effect. */
+export function slopeStats(net: Layer): SlopeStats[] {
+  return leaves(net).flatMap(([name, layer]) => (isSloped(layer) ? [{ name, ...statistics(layer.slopes()) }] : []));
+}
+
+function statistics(values: Float32Array): Omit<SlopeStats, "name"> {
+  const count = values.length;
+  const mean = values.reduce((sum, value) => sum + value, 0) / count;
+  const squares = values.reduce((sum, value) => sum + (value - mean) * (value - mean), 0);
+  return { count, mean, std: Math.sqrt(squares / (count - 1)), min: Math.min(...values), max: Math.max(...values) };
+}
+
+/** Parameters of each layer and of the net, and how many of them are slopes. */
+export function summary(net: Layer): Summary {
+  const layers = leaves(net).map(([name, layer]) => ({
+    name,
+    type: layer.type,
+    parameters: layer.parameters().reduce((count, { value }) => count + value.size, 0),
+    slopes: isSloped(layer) ? layer.slopes().length : 0,
+  }));
+  const total = (key: "parameters" | "slopes"): number => layers.reduce((sum, row) => sum + row[key], 0);
+  return { layers, parameters: total("parameters"), slopes: total("slopes") };
+}

@@ -1,0 +1,146 @@
+import { show, showShape } from "../checks.js";
+import type { Engine } from "../engine.js";
+import { ArgumentError, StateError } from "../errors.js";
+import { type NestedNumbers, sameShape, Tensor } from "../tensor.js";
+
+/** A trainable tensor and its gradient, which the parameter message adds to. */
+export interface Parameter {
+  readonly name: string;
+  readonly value: Tensor;
+  readonly grad: Tensor;
+}
+
+/**
+ * What a layer takes: a Tensor (not copied: leave it unchanged until backward); nested arrays; a flat number[] or a Tensor [n], one
+ * sample; a Float32Array, a batch [N, n], where the first layer is dense.
+ */
+export type Input = Tensor | Float32Array | readonly NestedNumbers[];
+
+export interface LayerOptions {
+  /** The engine that holds the layer; the default engine unless given. */
+  engine?: Engine;
+}
+
+/**
+ * A function with trainable parameters θ and its three messages. A subclass gives `forward`, `backwardInput` and, if it has
+ * parameters, `backwardParams` and `parameters`; the rest is inherited.
+ *
+ * A layer remembers its last forward in training mode only; `backward...` without one is a StateError.
+ */
+export abstract class Layer {
+  /** Whether forward remembers what the messages backward need. Set by `train` and `eval`. */
+  training = true;
+
+  /** Forward message: y = f(x). The result is the layer's own buffer, overwritten by the next forward. */
+  abstract forward(x: Input): Tensor;
+
+  /** Backward message: dL/dx for dL/dy. The result is the layer's own buffer. */
+  abstract backwardInput(dy: Input): Tensor;
+
+  /** Parameter message: adds dL/dθ to every parameter's grad. */
+  backwardParams(_dy: Input): void {
+    if (this.parameters().length > 0) throw new StateError(`${this.describe()}: has parameters but no backwardParams`);
+  }
+
+  /** Both messages, sharing their work where a layer can; returns dL/dx. */
+  backward(dy: Input): Tensor {
+    this.backwardParams(dy);
+    return this.backwardInput(dy);
+  }
+
+  parameters(): Parameter[] {
+    return [];
+  }
+
+  /** Layers inside this one with their names; `train`, `eval`, `summary` and `slopeStats` descend into them. */
+  children(): readonly (readonly [name: string, layer: Layer])[] {
+    return [];
+  }
+
+  /** How the layer reads in messages and summaries. */
+  get type(): string {
+    return this.constructor.name;
+  }
+
+  /** The layer as it would be constructed: `Linear(784, 256)`. @internal */
+  describe(): string {
+    return this.type;
+  }
+
+  /** The width of a flat Float32Array batch; undefined where a flat array has no meaning. @internal */
+  flatInputSize(): number | undefined {
+    return undefined;
+  }
+
+  /** Whether the last forward was of this input: a net asks before it sends messages back. @internal */
+  remembers(_x: Tensor): boolean {
+    return true;
+  }
+
+  /** Makes every gradient zero; it may only be marked as zero, and is written when it is read. */
+  zeroGrad(): void {
+    zeroGradients(this.parameters());
+  }
+
+  /** Training mode, also for layers inside. */
+  train(): this {
+    return this.#setMode(true);
+  }
+
+  /** Evaluation mode: forward keeps nothing for backward. */
+  eval(): this {
+    return this.#setMode(false);
+  }
+
+  #setMode(training: boolean): this {
+    this.training = training;
+    for (const [, child] of this.children()) {
+      if (training) child.train();
+      else child.eval();
+    }
+    return this;
+  }
+
+  /** The live tensors by name. */
+  stateDict(): Record<string, Tensor> {
+    return Object.fromEntries(this.parameters().map(({ name, value }) => [name, value]));
+  }
+
+  /**
+   * Copies `state` into the layer's tensors. Names and shapes must match exactly: a StateError lists what is missing, unexpected or
+   * of another shape, and nothing is written.
+   */
+  loadStateDict(state: Readonly<Record<string, Tensor>>): void {
+    if (typeof state !== "object" || state === null) {
+      throw new ArgumentError(`${this.describe()}: loadStateDict got ${show(state)}, expected tensors by name`);
+    }
+    const own = this.stateDict();
+    const problems: string[] = [];
+    for (const [name, target] of Object.entries(own)) {
+      const source = state[name];
+      if (source === undefined) problems.push(`${name} is missing`);
+      else if (!(source instanceof Tensor)) problems.push(`${name} is ${show(source)}, not a Tensor`);
+      else if (!sameShape(source.shape, target.shape)) {
+        problems.push(`${name} is ${showShape(source.shape)}, expected ${showShape(target.shape)}`);
+      } else source.assertUsable();
+    }
+    for (const name of Object.keys(state)) if (!(name in own)) problems.push(`${name} is unexpected`);
+    if (problems.length > 0) throw new StateError(`${this.describe()}: loadStateDict: ${problems.join("; ")}`);
+    for (const [name, target] of Object.entries(own)) target.data.set(state[name].data);
+  }
+
+  /** Frees the layer's memory; any use afterwards is a StateError. */
+  dispose(): void {
+    for (const [, child] of this.children()) child.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** Marks the gradients as zero; the next parameter message overwrites them. */
+export function zeroGradients(parameters: readonly Parameter[]): void {
+  for (const { grad } of parameters) grad.assertUsable();
+  for (const { grad } of parameters) grad.markZero();
+}

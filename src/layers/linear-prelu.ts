@@ -1,0 +1,60 @@
+import { checkFinite, checkOptions, show } from "../checks.js";
+import { engineFrom } from "../engine.js";
+import { ArgumentError } from "../errors.js";
+import { fillNormal } from "../random.js";
+import { SlopeActivation } from "./activation.js";
+import { createParameters } from "./core.js";
+import { DenseLayer, denseParameterShapes } from "./dense.js";
+import type { LayerOptions, Parameter } from "./layer.js";
+
+export interface LinearPReLUOptions extends LayerOptions {
+  bias?: boolean;
+  /** 1 shares one slope, outFeatures (the default) gives each unit its own. */
+  numParameters?: number;
+  /** The slope at the start. */
+  init?: number;
+}
+
+/**
+ * The fused module of Linear and PReLU: s = x · Wᵀ + b, y_k = s_k where s_k > 0, a_k s_k elsewhere.
+ * x: [N, inFeatures] or [inFeatures]; y: [N, outFeatures] or [outFeatures].
+ *
+ * Parameters `weight` [outFeatures, inFeatures], drawn from N(0, 2 / (inFeatures (1 + a²))) (He et al., 2015); `bias`
+ * [outFeatures], 0; `slope` [numParameters]. Throws ArgumentError for sizes that are not integers >= 1 and for a numParameters
+ * that is neither 1 nor outFeatures.
+ */
+export class LinearPReLU extends DenseLayer {
+  readonly #activation: SlopeActivation;
+
+  constructor(inFeatures: number, outFeatures: number, options?: LinearPReLUOptions) {
+    const settings = checkOptions(options, "LinearPReLU");
+    const { numParameters = outFeatures, init = 0.25 } = settings;
+    const shapes = denseParameterShapes(inFeatures, outFeatures, settings.bias ?? true, "LinearPReLU");
+    if (numParameters !== 1 && numParameters !== outFeatures) {
+      throw new ArgumentError(`LinearPReLU: numParameters: got ${show(numParameters)}, expected 1 or ${outFeatures}`);
+    }
+    checkFinite(init, "LinearPReLU: init");
+    const engine = engineFrom(settings);
+    const parameters = createParameters(engine, [...shapes, ["slope", [numParameters]]]);
+    const slope = parameters.pop()!;
+    const [weight, bias] = parameters as [Parameter, Parameter?];
+    const activation = new SlopeActivation(slope, init);
+    super({ weight, bias, activation }, { engine });
+    this.#activation = activation;
+    fillNormal(weight.value, Math.sqrt(2 / (inFeatures * (1 + init * init))), engine.generator);
+  }
+
+  /** The slopes in effect, a copy. */
+  slopes(): Float32Array {
+    this.assertUsable();
+    return this.#activation.slopes();
+  }
+
+  override get type(): string {
+    return "LinearPReLU";
+  }
+
+  override describe(): string {
+    return `LinearPReLU(${this.inFeatures}, ${this.outFeatures})`;
+  }
+}

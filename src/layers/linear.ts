@@ -1,0 +1,40 @@
+import { checkOptions } from "../checks.js";
+import { engineFrom } from "../engine.js";
+import { fillUniform } from "../random.js";
+import { createParameters } from "./core.js";
+import { DenseLayer, denseParameterShapes } from "./dense.js";
+import type { LayerOptions, Parameter } from "./layer.js";
+
+export interface LinearOptions extends LayerOptions {
+  bias?: boolean;
+}
+
+/**
+ * y = x · Wᵀ + b (torch.nn.Linear). x: [N, inFeatures] or [inFeatures]; y: [N, outFeatures] or [outFeatures].
+ * Parameters `weight` [outFeatures, inFeatures] and `bias` [outFeatures], both drawn from U(±1/sqrt(inFeatures)) as in PyTorch.
+ * Throws ArgumentError for sizes that are not integers >= 1.
+ */
+export class Linear extends DenseLayer {
+  readonly weight: Parameter;
+  readonly bias: Parameter | undefined;
+
+  constructor(inFeatures: number, outFeatures: number, options?: LinearOptions) {
+    const settings = checkOptions(options, "Linear");
+    const shapes = denseParameterShapes(inFeatures, outFeatures, settings.bias ?? true, "Linear");
+    const engine = engineFrom(settings);
+    const [weight, bias] = createParameters(engine, shapes) as [Parameter, Parameter?];
+    super({ weight, bias, activation: undefined }, { engine });
+    this.weight = weight;
+    this.bias = bias;
+    const bound = 1 / Math.sqrt(inFeatures);
+    for (const { value } of this.parameters()) fillUniform(value, bound, engine.generator);
+  }
+
+  override get type(): string {
+    return "Linear";
+  }
+
+  override describe(): string {
+    return `Linear(${this.inFeatures}, ${this.outFeatures})`;
+  }
+}

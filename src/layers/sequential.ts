@@ -1,0 +1,262 @@
+import { Buffer } from "../buffers.js";
+import { show } from "../checks.js";
+import { defaultEngine, type Engine } from "../engine.js";
+import { ArgumentError, EngineError, StateError } from "../errors.js";
+import { Tensor } from "../tensor.js";
+import { DenseLayer } from "./dense.js";
+import { ActivationLayer } from "./elementwise.js";
+import { placeInput, readGradient, readInput } from "./inputs.js";
+import { type Input, Layer, type Parameter } from "./layer.js";
+import { Linear } from "./linear.js";
+
+type Message = "backward" | "backwardInput" | "backwardParams";
+
+/** What runs as one: a child, or neighbours put together. */
+interface Stage {
+  readonly layer: Layer;
+  /** Called before forward: a fused stage takes its mode from its halves, which forget what they remembered. */
+  prepare(): void;
+}
+
+/** A Linear layer and the activation behind it, as one dense layer over their parameters. They stay the owners. */
+class FusedDense extends DenseLayer implements Stage {
+  readonly layer = this;
+
+  constructor(
+    readonly linear: Linear,
+    readonly activationLayer: ActivationLayer,
+  ) {
+    super(
+      { weight: linear.weight, bias: linear.bias, activation: activationLayer.activation },
+      { engine: linear.engine },
+    );
+  }
+
+  prepare(): void {
+    this.training = this.linear.training && this.activationLayer.training;
+    this.linear.forget();
+    this.activationLayer.forget();
+  }
+
+  protected override outputShape(shape: readonly number[]): readonly number[] {
+    const outputShape = super.outputShape(shape);
+    this.activationLayer.activation.checkShape(outputShape, `${this.activationLayer.describe()}: forward`);
+    return outputShape;
+  }
+
+  override parameters(): Parameter[] {
+    return [];
+  }
+
+  override describe(): string {
+    return this.linear.describe();
+  }
+}
+
+/**
+ * Layers one after the other: `new Sequential(a, b, ...)` names them "0", "1", ..., `new Sequential({ name: layer, ... })` by their
+ * keys; their parameters' names follow behind a dot. Nests. A Linear with an activation behind it runs fused; names, values and
+ * gradients stay those of the separate layers.
+ *
+ * Throws ArgumentError without children or for what is no layer, StateError for a layer (or parameter) that is there twice,
+ * EngineError for layers of different engines.
+ */
+export class Sequential extends Layer {
+  readonly engine: Engine;
+  readonly layers: readonly Layer[];
+  readonly #names: readonly string[];
+  readonly #stages: readonly Stage[];
+  readonly #xCopy: Buffer;
+  readonly #dyCopy: Buffer;
+  #memory: { readonly inputs: readonly Tensor[]; readonly outputShape: readonly number[] } | undefined;
+  #disposed = false;
+
+  constructor(layers: Readonly<Record<string, Layer>>);
+  constructor(...layers: Layer[]);
+  constructor(...given: (Layer | Readonly<Record<string, Layer>>)[]) {
+    super();
+    const entries = namedLayers(given);
+    this.#names = entries.map(([name]) => name);
+    this.layers = Object.freeze(entries.map(([, layer]) => layer));
+    checkDistinct(this);
+    this.engine = commonEngine(this.layers);
+    this.#stages = fuse(this.layers);
+    this.#xCopy = new Buffer(this.engine);
+    this.#dyCopy = new Buffer(this.engine);
+  }
+
+  override get type(): string {
+    return "Sequential";
+  }
+
+  override describe(): string {
+    return `Sequential(${this.layers.map((layer) => layer.describe()).join(", ")})`;
+  }
+
+  override children(): readonly (readonly [string, Layer])[] {
+    return this.layers.map((layer, i) => [this.#names[i], layer] as const);
+  }
+
+  override parameters(): Parameter[] {
+    return this.children().flatMap(([name, layer]) =>
+      layer.parameters().map((parameter) => ({ ...parameter, name: `${name}.${parameter.name}` })),
+    );
+  }
+
+  override stateDict(): Record<string, Tensor> {
+    return Object.fromEntries(
+      this.children().flatMap(([name, layer]) =>
+        Object.entries(layer.stateDict()).map(([key, tensor]) => [`${name}.${key}`, tensor]),
+      ),
+    );
+  }
+
+  override flatInputSize(): number | undefined {
+    return this.layers[0].flatInputSize();
+  }
+
+  override remembers(x: Tensor): boolean {
+    return this.#memory?.inputs[0] === x;
+  }
+
+  override forward(value: Input): Tensor {
+    this.#assertUsable();
+    // messages name the layer that the value is for
+    const what = `${this.layers[0].describe()}: forward`;
+    const given = readInput(value, this.engine, this.flatInputSize(), what);
+    this.#memory = undefined;
+    const inputs: Tensor[] = [];
+    let x = placeInput(given, this.#xCopy, (tensor) => this.#xCopy.holds(tensor.storage));
+    for (const stage of this.#stages) {
+      stage.prepare();
+      inputs.push(x);
+      const y = stage.layer.forward(x);
+      if (!(y instanceof Tensor)) {
+        throw new ArgumentError(`${stage.layer.describe()}: forward returned ${show(y)}, expected a Tensor`);
+      }
+      x = y;
+    }
+    if (this.training) this.#memory = { inputs, outputShape: x.shape };
+    return x;
+  }
+
+  override backward(dy: Input): Tensor {
+    return this.#send("backward", dy)!;
+  }
+
+  override backwardInput(dy: Input): Tensor {
+    return this.#send("backwardInput", dy)!;
+  }
+
+  /** Parameter message to every layer; the first one is spared its dL/dx. */
+  override backwardParams(dy: Input): void {
+    this.#send("backwardParams", dy);
+  }
+
+  #send(message: Message, value: Input): Tensor | undefined {
+    this.#assertUsable();
+    const { inputs, outputShape } = this.#recall(message);
+    const what = `${this.layers[this.layers.length - 1].describe()}: ${message}`;
+    const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, what);
+    let gradient = placeInput(given, this.#dyCopy, (tensor) => this.#dyCopy.holds(tensor.storage));
+    for (let i = inputs.length - 1; i > 0; i--) {
+      const { layer } = this.#stages[i];
+      gradient = message === "backwardInput" ? layer.backwardInput(gradient) : layer.backward(gradient);
+    }
+    const first = this.#stages[0].layer;
+    if (message === "backward") return first.backward(gradient);
+    if (message === "backwardInput") return first.backwardInput(gradient);
+    first.backwardParams(gradient);
+    return undefined;
+  }
+
+  #recall(message: Message): { inputs: readonly Tensor[]; outputShape: readonly number[] } {
+    const memory = this.#memory;
+    if (memory === undefined) {
+      throw new StateError(
+        `${this.describe()}: ${message} without a remembered forward: call forward in training mode first (eval mode keeps nothing)`,
+      );
+    }
+    this.#stages.forEach(({ layer }, i) => {
+      if (!layer.remembers(memory.inputs[i])) {
+        throw new StateError(
+          `${this.describe()}: ${message}: ${layer.describe()} was called by itself, or in eval mode, since the net's forward`,
+        );
+      }
+    });
+    return memory;
+  }
+
+  #assertUsable(): void {
+    if (this.#disposed) throw new StateError(`${this.describe()}: the net was disposed`);
+    this.engine.assertAlive();
+  }
+
+  override dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#memory = undefined;
+    this.#xCopy.dispose();
+    this.#dyCopy.dispose();
+    for (const { layer } of this.#stages) layer.dispose();
+    super.dispose();
+  }
+}
+
+function namedLayers(given: readonly (Layer | Readonly<Record<string, Layer>>)[]): [string, Layer][] {
+  const [first] = given;
+  const isNamed = given.length === 1 && typeof first === "object" && first !== null && !(first instanceof Layer);
+  const entries = isNamed ? Object.entries(first) : given.map((layer, i) => [String(i), layer] as const);
+  if (entries.length === 0) throw new ArgumentError("Sequential: got no layers, expected at least one");
+  return entries.map(([name, layer]) => {
+    if (!(layer instanceof Layer)) throw new ArgumentError(`Sequential: ${name}: got ${show(layer)}, expected a Layer`);
+    if (name === "" || name.includes(".")) {
+      throw new ArgumentError(`Sequential: got the name ${show(name)}, expected one that is not empty and has no dot`);
+    }
+    return [name, layer];
+  });
+}
+
+/** A layer twice would remember one input for two places; a parameter twice would be counted and stepped twice. */
+function checkDistinct(net: Layer): void {
+  const seen = new Set<Layer>();
+  const visit = (layer: Layer): void => {
+    if (seen.has(layer)) throw new StateError(`Sequential: ${layer.describe()} is in the net twice`);
+    seen.add(layer);
+    for (const [, child] of layer.children()) visit(child);
+  };
+  visit(net);
+  const values = new Set<Tensor>();
+  for (const { name, value } of net.parameters()) {
+    if (values.has(value)) throw new StateError(`Sequential: the parameter ${name} is in the net twice`);
+    values.add(value);
+  }
+}
+
+/** The engine of a layer that says which it is on, by itself or by its parameters. */
+function engineOf(layer: Layer): Engine | undefined {
+  return (layer as { engine?: Engine }).engine ?? layer.parameters()[0]?.value.engine;
+}
+
+function commonEngine(layers: readonly Layer[]): Engine {
+  const engines = new Set(layers.map(engineOf).filter((engine) => engine !== undefined));
+  if (engines.size > 1) throw new EngineError("Sequential: got layers of different engines, expected one engine");
+  const [engine = defaultEngine()] = engines;
+  engine.assertAlive();
+  return engine;
+}
+
+function fuse(layers: readonly Layer[]): Stage[] {
+  const stages: Stage[] = [];
+  for (let i = 0; i < layers.length; i++) {
+    const layer = layers[i];
+    const next = layers[i + 1];
+    if (layer instanceof Linear && next instanceof ActivationLayer) {
+      stages.push(new FusedDense(layer, next));
+      i++;
+    } else {
+      stages.push({ layer, prepare: () => {} });
+    }
+  }
+  return stages;
+}

@@ -1,0 +1,149 @@
+import { Buffer, takeAll } from "./buffers.js";
+import { checkOneOf, checkOptions, show, showShape } from "./checks.js";
+import { defaultEngine } from "./engine.js";
+import { ArgumentError, ShapeError } from "./errors.js";
+import { type NestedNumbers, Tensor, tensorFrom } from "./tensor.js";
+
+export interface LossResult {
+  /** The value, over all samples. */
+  loss: number;
+  /** dLoss/dOutput, in the output's shape. Overwritten by the next loss on the same tensor. */
+  grad: Tensor;
+}
+
+/** Labels: one integer a sample, in any array. */
+export type Labels = ArrayLike<number> | Tensor;
+
+export interface LossOptions {
+  /** "mean" (over samples) or "sum". */
+  reduction?: "mean" | "sum";
+}
+
+export interface CrossEntropyOptions extends LossOptions {
+  /** s in 0..1: targets are (1 - s) · onehot + s / classes. */
+  labelSmoothing?: number;
+}
+
+const REDUCTIONS = ["mean", "sum"] as const;
+
+/** What a loss keeps with its first argument, so that a steady loop allocates nothing; it goes when that tensor goes. */
+class LossBuffers {
+  readonly grad: Buffer;
+  readonly labels: Buffer;
+
+  constructor(output: Tensor) {
+    this.grad = new Buffer(output.engine);
+    this.labels = new Buffer(output.engine);
+  }
+
+  static of(output: Tensor): LossBuffers {
+    if (!(output.companion instanceof LossBuffers)) output.companion = new LossBuffers(output);
+    return output.companion as LossBuffers;
+  }
+
+  dispose(): void {
+    this.grad.dispose();
+    this.labels.dispose();
+  }
+}
+
+/**
+ * Softmax cross-entropy (torch.nn.functional.cross_entropy) of logits [N, K] with N labels in 0..K-1; or [K] with one label.
+ * grad = (softmax(logits) - target) / N, or without the division for "sum".
+ *
+ * Throws ShapeError where logits and labels do not fit and for the mean of no samples, ArgumentError for labels that are
+ * fractional or out of range.
+ */
+export function crossEntropy(
+  logits: Tensor | readonly NestedNumbers[],
+  labels: Labels | number,
+  options?: CrossEntropyOptions,
+): LossResult {
+  const { reduction = "mean", labelSmoothing = 0 } = checkOptions(options, "crossEntropy");
+  checkOneOf(reduction, REDUCTIONS, "crossEntropy: reduction");
+  if (typeof labelSmoothing !== "number" || !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
+    throw new ArgumentError(`crossEntropy: labelSmoothing: got ${show(labelSmoothing)}, expected a number in 0..1`);
+  }
+  const output = outputTensor(logits, "crossEntropy");
+  try {
+    return softmaxLoss(output, labels, reduction, labelSmoothing);
+  } catch (error) {
+    if (output !== logits) output.dispose();
+    throw error;
+  }
+}
+
+function softmaxLoss(
+  output: Tensor,
+  labels: Labels | number,
+  reduction: "mean" | "sum",
+  labelSmoothing: number,
+): LossResult {
+  const { shape, engine } = output;
+  if (shape.length !== 1 && shape.length !== 2) {
+    throw new ShapeError(`crossEntropy: got logits of shape ${showShape(shape)}, expected [N, K] or [K]`);
+  }
+  const classes = shape[shape.length - 1];
+  const rows = shape.length === 2 ? shape[0] : 1;
+  if (classes === 0)
+    throw new ShapeError(`crossEntropy: got logits of shape ${showShape(shape)}, expected at least one class`);
+  if (rows === 0 && reduction === "mean")
+    throw new ShapeError("crossEntropy: got no samples, whose mean is not defined");
+  const checked = checkLabels(labels, rows, classes, "crossEntropy");
+  const buffers = LossBuffers.of(output);
+  const [grad, labelTensor] = takeAll([
+    [buffers.grad, shape],
+    [buffers.labels, [rows]],
+  ]);
+  const offset = output.read();
+  const labelOffset = labelTensor.overwrite();
+  engine.linear.i32.set(checked, labelOffset >>> 2);
+  const scale = reduction === "mean" ? 1 / rows : 1;
+  const sum = engine.ops.softmaxCrossEntropy(
+    rows,
+    classes,
+    offset,
+    labelOffset,
+    grad.overwrite(),
+    scale,
+    labelSmoothing,
+  );
+  return { loss: reduction === "mean" ? sum / rows : sum, grad };
+}
+
+function outputTensor(output: Tensor | readonly NestedNumbers[], what: string): Tensor {
+  if (output instanceof Tensor) {
+    output.assertUsable();
+    return output;
+  }
+  if (output instanceof Float32Array) {
+    throw new ShapeError(
+      `${what} got a Float32Array of ${output.length}, whose shape is unknown: expected engine.tensor(data, shape)`,
+    );
+  }
+  return tensorFrom(defaultEngine(), output);
+}
+
+/** The labels themselves, or those of a tensor: `count` integers in 0..classes-1. Throws ShapeError or ArgumentError. */
+export function checkLabels(labels: Labels | number, count: number, classes: number, what: string): ArrayLike<number> {
+  const values = labelValues(labels, what);
+  if (values.length !== count) throw new ShapeError(`${what}: got ${values.length} labels, expected ${count}`);
+  for (let i = 0; i < count; i++) {
+    const label = values[i];
+    if (!Number.isInteger(label) || label < 0 || label >= classes) {
+      throw new ArgumentError(
+        `${what}: got the label ${show(label)} at ${i}, expected an integer in 0..${classes - 1}`,
+      );
+    }
+  }
+  return values;
+}
+
+function labelValues(labels: Labels | number, what: string): ArrayLike<number> {
+  if (typeof labels === "number") return [labels];
+  if (labels instanceof Tensor) return labels.data;
+  if (Array.isArray(labels) || (ArrayBuffer.isView(labels) && !(labels instanceof DataView))) {
+    return labels as ArrayLike<number>;
+  }
+  throw new ArgumentError(`${what}: got ${show(labels)} as labels, expected an array of integers`);
+}

@@ -1,0 +1,312 @@
+import { checkNumber, show, showShape } from "./checks.js";
+import type { Engine } from "./engine.js";
+import { ArgumentError, EngineError, ShapeError, StateError } from "./errors.js";
+
+/** Nested arrays of numbers, row-major; every level has one length. */
+export type NestedNumbers = number | readonly NestedNumbers[];
+
+/** What becomes a tensor: a flat typed array, or numbers nested as deep as the shape. */
+export type TensorData = Float32Array | NestedNumbers;
+
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
+
+export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((length, axis) => length === b[axis]);
+
+/**
+ * A block of the linear memory that one or more tensors look at. `version` counts writes by layers and kernels, so that a layer
+ * can tell when the input it remembers was overwritten. `zeroPending` stands for "all zeros" without having written them;
+ * `untouched` is true from `zeroGrad` to the first parameter message.
+ */
+export class Storage {
+  version = 0;
+  zeroPending = false;
+  untouched = true;
+  #handles = 1;
+
+  constructor(
+    readonly engine: Engine,
+    readonly offset: number,
+    /** How many floats fit. */
+    readonly capacity: number,
+  ) {}
+
+  static allocate(engine: Engine, size: number): Storage {
+    return new Storage(engine, engine.linear.allocate(size * 4), size);
+  }
+
+  get isShared(): boolean {
+    return this.#handles > 1;
+  }
+
+  retain(): void {
+    this.#handles++;
+  }
+
+  release(): void {
+    if (--this.#handles === 0 && !this.engine.disposed) this.engine.linear.free(this.offset);
+  }
+}
+
+/**
+ * A float32 array in an engine's linear memory, row-major. Made by `engine.tensor`, `tensor` and `engine.zeros`, or handed out by
+ * layers, which own theirs. Every method throws a StateError on a disposed tensor and an EngineError on a disposed engine.
+ */
+export class Tensor {
+  readonly shape: readonly number[];
+  readonly size: number;
+  /** @internal */
+  readonly storage: Storage;
+  /** Owned by a layer: not the caller's to dispose. @internal */
+  readonly owned: boolean;
+  /** What a loss keeps with its first argument. @internal */
+  companion: { dispose(): void } | undefined;
+  #view: Float32Array | undefined;
+  #disposed = false;
+
+  /** @internal */
+  constructor(storage: Storage, shape: readonly number[], owned = false) {
+    this.storage = storage;
+    this.shape = Object.freeze([...shape]);
+    this.size = sizeOf(shape);
+    this.owned = owned;
+    storage.engine.watch(this, storage);
+  }
+
+  get engine(): Engine {
+    return this.storage.engine;
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /**
+   * The live view over the linear memory: writes count at once. Fetch it again after anything may have allocated. In Node it lies
+   * over a SharedArrayBuffer; `data.slice()` is an ordinary copy.
+   */
+  get data(): Float32Array {
+    const { storage } = this;
+    this.assertUsable();
+    if (storage.zeroPending) this.#writeZeros();
+    const buffer = storage.engine.linear.memory.buffer;
+    // a shared buffer never detaches: views over what it was before it grew stay good
+    if (this.#view === undefined || this.#view.length !== this.size) {
+      this.#view = new Float32Array(buffer, storage.offset, this.size);
+      storage.engine.keepAlive(this.#view, this);
+    }
+    return this.#view;
+  }
+
+  /** Nested arrays of the values; a number for shape []. */
+  toArray(): NestedNumbers {
+    const { data, shape } = this;
+    let position = 0;
+    const level = (axis: number): NestedNumbers =>
+      axis === shape.length ? data[position++] : Array.from({ length: shape[axis] }, () => level(axis + 1));
+    return level(0);
+  }
+
+  /** A copy of its own, on the same engine. */
+  clone(): Tensor {
+    const source = this.data;
+    const copy = newTensor(this.engine, this.shape);
+    copy.data.set(source);
+    return copy;
+  }
+
+  /** Another shape over the same storage. Throws ShapeError where the sizes differ; 0 is a size, -1 is not. */
+  reshape(shape: readonly number[]): Tensor {
+    this.assertUsable();
+    checkShape(shape, "reshape");
+    if (sizeOf(shape) !== this.size) {
+      throw new ShapeError(
+        `reshape: got ${showShape(shape)} (${sizeOf(shape)} values), expected ${this.size} values as in ${showShape(this.shape)}`,
+      );
+    }
+    this.storage.retain();
+    return new Tensor(this.storage, shape);
+  }
+
+  /** Sets every element to `value`. */
+  fill_(value: number): this {
+    this.assertUsable();
+    checkNumber(value, "fill_");
+    this.engine.ops.fill(this.size, this.overwrite(), value);
+    return this;
+  }
+
+  /** this += scale · other, element by element; the shapes must be the same. */
+  add_(other: Tensor, scale = 1): this {
+    this.assertUsable();
+    checkTensor(other, "add_");
+    checkNumber(scale, "add_: scale");
+    checkSameEngine(this.engine, other.engine, "add_");
+    if (!sameShape(this.shape, other.shape)) {
+      throw new ShapeError(`add_: got ${showShape(other.shape)}, expected ${showShape(this.shape)}`);
+    }
+    const source = other.read();
+    const target = this.read();
+    this.storage.version++;
+    this.engine.ops.addScaled(this.size, source, target, scale);
+    return this;
+  }
+
+  /** Frees the memory once the last handle on it is gone. A layer's tensor is a StateError. Disposing twice does nothing. */
+  dispose(): void {
+    if (this.#disposed) return;
+    if (this.owned)
+      throw new StateError(`dispose: the tensor ${showShape(this.shape)} belongs to a layer; dispose the layer`);
+    this.discard();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** dispose for the owner. @internal */
+  discard(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#view = undefined;
+    this.companion?.dispose();
+    this.storage.engine.unwatch(this);
+    this.storage.release();
+  }
+
+  /** @internal */
+  assertUsable(): void {
+    if (this.#disposed) {
+      throw new StateError(
+        `the tensor ${showShape(this.shape)} was disposed (a layer disposes its tensor when the shape changes: fetch it again, or clone() it)`,
+      );
+    }
+    this.storage.engine.assertAlive();
+  }
+
+  /** The offset, for a kernel that reads: pending zeros are written first. @internal */
+  read(): number {
+    if (this.storage.zeroPending) this.#writeZeros();
+    return this.storage.offset;
+  }
+
+  /** The offset, for a kernel that writes every element and reads none. @internal */
+  overwrite(): number {
+    this.storage.version++;
+    this.storage.zeroPending = false;
+    return this.storage.offset;
+  }
+
+  /** For a kernel that adds: false where it may overwrite, since the tensor stands for zeros. @internal */
+  accumulates(): boolean {
+    const { storage } = this;
+    const adds = !storage.zeroPending;
+    storage.zeroPending = false;
+    storage.untouched = false;
+    storage.version++;
+    return adds;
+  }
+
+  /** Stands for zeros from now on, without writing them. @internal */
+  markZero(): void {
+    this.storage.zeroPending = true;
+    this.storage.untouched = true;
+    this.storage.version++;
+  }
+
+  #writeZeros(): void {
+    this.storage.zeroPending = false;
+    this.engine.ops.fill(this.size, this.storage.offset, 0);
+  }
+}
+
+/** An uninitialised tensor that the caller fills. */
+export function newTensor(engine: Engine, shape: readonly number[], owned = false): Tensor {
+  return new Tensor(Storage.allocate(engine, sizeOf(shape)), shape, owned);
+}
+
+export function zerosTensor(engine: Engine, shape: readonly number[], owned = false): Tensor {
+  const zeros = newTensor(engine, shape, owned);
+  zeros.data.fill(0);
+  return zeros;
+}
+
+export function checkShape(shape: unknown, what: string): asserts shape is readonly number[] {
+  if (!Array.isArray(shape))
+    throw new ArgumentError(`${what}: got ${show(shape)} as a shape, expected an array of sizes`);
+  for (const length of shape) {
+    if (!Number.isSafeInteger(length) || length < 0) {
+      throw new ShapeError(`${what}: got the shape [${shape.map(show).join(", ")}], expected integers >= 0`);
+    }
+  }
+}
+
+export function checkTensor(value: unknown, what: string): asserts value is Tensor {
+  if (!(value instanceof Tensor)) throw new ArgumentError(`${what}: got ${show(value)}, expected a Tensor`);
+  value.assertUsable();
+}
+
+export function checkSameEngine(expected: Engine, got: Engine, what: string): void {
+  if (expected !== got)
+    throw new EngineError(`${what}: got a tensor of another engine; tensors and layers of one call share an engine`);
+}
+
+/** The shape of nested arrays by their first elements; `copyNested` checks that all the others agree. */
+export function nestedShape(data: NestedNumbers): number[] {
+  const shape: number[] = [];
+  let level: NestedNumbers = data;
+  while (Array.isArray(level)) {
+    shape.push(level.length);
+    if (level.length === 0) break;
+    level = level[0] as NestedNumbers;
+  }
+  return shape;
+}
+
+/** Checks that `data` has exactly `shape` and holds numbers only. */
+export function checkNested(data: NestedNumbers, shape: readonly number[], what: string, axis = 0): void {
+  if (axis === shape.length) {
+    if (Array.isArray(data)) throw new ShapeError(`${what}: got ragged arrays, expected ${showShape(shape)}`);
+    if (typeof data !== "number") throw new ArgumentError(`${what}: got ${show(data)} as a value, expected numbers`);
+    return;
+  }
+  if (!Array.isArray(data)) {
+    if (typeof data !== "number") throw new ArgumentError(`${what}: got ${show(data)} as a value, expected numbers`);
+    throw new ShapeError(`${what}: got ragged arrays, expected ${showShape(shape)}`);
+  }
+  if (data.length !== shape[axis]) throw new ShapeError(`${what}: got ragged arrays, expected ${showShape(shape)}`);
+  for (const item of data) checkNested(item, shape, what, axis + 1);
+}
+
+/** Writes checked nested arrays row-major into `target`. */
+export function copyNested(data: NestedNumbers, target: Float32Array): void {
+  let position = 0;
+  const walk = (item: NestedNumbers): void => {
+    if (typeof item === "number") target[position++] = item;
+    else for (const inner of item) walk(inner);
+  };
+  walk(data);
+}
+
+/** A tensor of its own from arrays; see `Engine.tensor`. */
+export function tensorFrom(engine: Engine, data: TensorData, shape?: readonly number[]): Tensor {
+  engine.assertAlive();
+  if (shape !== undefined) checkShape(shape, "tensor");
+  const isNested = typeof data === "number" || Array.isArray(data);
+  if (!isNested && !(data instanceof Float32Array)) {
+    throw new ArgumentError(`tensor: got ${show(data)}, expected a Float32Array or (nested) arrays of numbers`);
+  }
+  const given = isNested ? nestedShape(data as NestedNumbers) : [(data as Float32Array).length];
+  if (isNested) checkNested(data as NestedNumbers, given, "tensor");
+  const wanted = shape ?? given;
+  const isFlat = given.length === 1 || sizeOf(given) === 1;
+  if (!sameShape(given, wanted) && !(isFlat && sizeOf(given) === sizeOf(wanted))) {
+    throw new ShapeError(
+      `tensor: got data of shape ${showShape(given)}, expected ${showShape(wanted)} or ${sizeOf(wanted)} values in a row`,
+    );
+  }
+  const result = newTensor(engine, wanted);
+  if (isNested) copyNested(data as NestedNumbers, result.data);
+  else result.data.set(data as Float32Array);
+  return result;
+}

@@ -1,0 +1,159 @@
+import { checkBoolean, checkOptions, checkSeed, checkSize, show } from "../checks.js";
+import { ArgumentError, ShapeError, StateError } from "../errors.js";
+import type { Layer } from "../layers/layer.js";
+import { crossEntropy } from "../losses.js";
+import { Generator } from "../random.js";
+import { checkLoss, checkNet, evaluateBatches, type Loss, rememberModes } from "./evaluate.js";
+import { Batches, type Dataset, inOrder, netEngine } from "./samples.js";
+
+/** What `fit` asks of an optimizer. */
+export interface Stepper {
+  step(): void;
+}
+
+export interface BatchInfo {
+  /** Both count from 1. */
+  epoch: number;
+  batch: number;
+  /** Batches in an epoch. */
+  batches: number;
+  /** Samples in this batch. */
+  size: number;
+  /** The batch's loss before its step. */
+  loss: number;
+}
+
+export interface EpochRecord {
+  /** Counts from 1. */
+  epoch: number;
+  /** Mean over the epoch's samples, each batch's before its step. */
+  loss: number;
+  testLoss?: number;
+  /** On the test data, where it has labels; 0..1. */
+  accuracy?: number;
+  /** Training time, without the test. */
+  seconds: number;
+}
+
+export interface FitOptions {
+  train: Dataset;
+  test?: Dataset;
+  epochs: number;
+  batchSize: number;
+  optimizer: Stepper;
+  loss?: Loss;
+  /** Another order in every epoch. */
+  shuffle?: boolean;
+  /** Of the order; a draw from the engine's generator unless given. */
+  seed?: number;
+  onBatch?: (info: BatchInfo) => void | Promise<void>;
+  onEpoch?: (record: EpochRecord) => void | Promise<void>;
+  /** Rejects with its reason after the current batch. */
+  signal?: AbortSignal;
+}
+
+/** The event loop gets a turn when this much time has gone by since the last one. */
+const TURN_MILLISECONDS = 8;
+const TEST_BATCH = 256;
+
+const training = new WeakSet<Layer>();
+
+/**
+ * Trains a net: for every batch zeroGrad, forward, loss, parameter message, step. The last short batch is kept. Between batches
+ * the event loop gets a turn at least every 10 ms (one batch may take longer). The net is left in the mode it was in.
+ *
+ * Resolves to a record for each epoch. Rejects with ArgumentError or ShapeError for wrong options or data before anything is
+ * trained, StateError where the net is being fitted already, and the signal's reason.
+ */
+export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[]> {
+  checkNet(net, "fit");
+  const settings = checkOptions<FitOptions>(options, "fit") as FitOptions;
+  const {
+    test,
+    epochs,
+    batchSize,
+    optimizer,
+    loss = crossEntropy,
+    shuffle = true,
+    onBatch,
+    onEpoch,
+    signal,
+  } = settings;
+  checkSize(epochs, "fit: epochs");
+  checkSize(batchSize, "fit: batchSize");
+  checkBoolean(shuffle, "fit: shuffle");
+  checkLoss(loss, "fit");
+  checkCallback(onBatch, "onBatch");
+  checkCallback(onEpoch, "onEpoch");
+  if (typeof optimizer?.step !== "function") {
+    throw new ArgumentError(`fit: optimizer: got ${show(optimizer)}, expected an optimizer`);
+  }
+  const train = new Batches(net, settings.train, "fit: train");
+  if (train.count === 0) throw new ShapeError("fit: train: got no samples, expected at least one");
+  const testBatches = test === undefined ? undefined : new Batches(net, test, "fit: test");
+  if (testBatches?.count === 0) throw new ShapeError("fit: test: got no samples, expected at least one");
+  const seed = settings.seed === undefined ? undefined : checkSeed(settings.seed, "fit: seed");
+  if (training.has(net)) throw new StateError(`fit: ${net.describe()} is being fitted already`);
+  signal?.throwIfAborted();
+
+  training.add(net);
+  const restoreMode = rememberModes(net);
+  const generator = new Generator(seed ?? netEngine(net).generator.fork());
+  const order = inOrder(train.count);
+  const batches = Math.ceil(train.count / batchSize);
+  const history: EpochRecord[] = [];
+  let lastTurn = performance.now();
+  try {
+    for (let epoch = 1; epoch <= epochs; epoch++) {
+      if (shuffle) generator.shuffle(order);
+      const begin = performance.now();
+      let lossSum = 0;
+      for (let batch = 1; batch <= batches; batch++) {
+        const { x, y, size } = train.take(order, (batch - 1) * batchSize, batchSize);
+        net.train();
+        net.zeroGrad();
+        const result = loss(net.forward(x), y);
+        net.backwardParams(result.grad);
+        optimizer.step();
+        lossSum += result.loss * size;
+        await onBatch?.({ epoch, batch, batches, size, loss: result.loss });
+        if (performance.now() - lastTurn >= TURN_MILLISECONDS) {
+          await eventLoopTurn();
+          lastTurn = performance.now();
+        }
+        signal?.throwIfAborted();
+      }
+      const seconds = (performance.now() - begin) / 1000;
+      const record: EpochRecord = { epoch, loss: lossSum / train.count, seconds };
+      if (testBatches !== undefined) {
+        const { loss: testLoss, accuracy } = evaluateBatches(net, testBatches, TEST_BATCH, loss);
+        record.testLoss = testLoss;
+        if (testBatches.hasLabels) record.accuracy = accuracy;
+      }
+      history.push(record);
+      await onEpoch?.(record);
+      signal?.throwIfAborted();
+    }
+    return history;
+  } finally {
+    training.delete(net);
+    restoreMode();
+    train.dispose();
+    testBatches?.dispose();
+  }
+}
+
+function checkCallback(callback: unknown, name: string): void {
+  if (callback !== undefined && typeof callback !== "function") {
+    throw new ArgumentError(`fit: ${name}: got ${show(callback)}, expected a function`);
+  }
+}
+
+/** One turn of the event loop, timers and I/O included, as cheaply as the runtime allows. */
+function eventLoopTurn(): Promise<void> {
+  const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
+  return new Promise((resolve) => {
+    if (setImmediate !== undefined) setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
+}

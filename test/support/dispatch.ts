@@ -1,0 +1,42 @@
+import * as lg from "lanegrad";
+import type { LayerConfig, LossConfig, OptimizerConfig } from "./golden.js";
+
+/**
+ * What PyTorch's names in the golden files mean here. A case runs as soon as everything that it names is in these tables.
+ */
+type Maker<Config, Made> = Record<string, (config: Config, engine: lg.Engine) => Made>;
+
+export const layers: Maker<Omit<LayerConfig, "type">, lg.Layer> = {
+  linear: ({ inFeatures, outFeatures, bias }, engine) => new lg.Linear(inFeatures!, outFeatures!, { bias, engine }),
+  prelu: ({ numParameters }, engine) => new lg.PReLU({ numParameters, engine }),
+  relu: (_config, engine) => new lg.ReLU({ engine }),
+};
+
+/** A dense layer and its activation in one object, by the activation's name. */
+export const fusedLayers: Maker<Omit<LayerConfig, "type">, lg.Layer> = {
+  prelu: ({ inFeatures, outFeatures, bias, numParameters }, engine) =>
+    new lg.LinearPReLU(inFeatures!, outFeatures!, { bias, numParameters, engine }),
+};
+
+export interface Target {
+  readonly data: Float32Array | Int32Array;
+  readonly shape: number[];
+}
+
+export const losses: Record<
+  string,
+  (output: lg.Tensor, target: Target, config: LossConfig) => { loss: number; grad: lg.Tensor }
+> = {
+  cross_entropy: (logits, { data }, { reduction, labelSmoothing }) =>
+    lg.crossEntropy(logits, Int32Array.from(data), { reduction, labelSmoothing }),
+};
+
+export const optimizers: Record<
+  string,
+  (params: lg.Parameter[], config: OptimizerConfig) => { step(): void; zeroGrad(): void }
+> = {
+  sgd: (params, { lr, momentum, dampening, nesterov, weightDecay }) =>
+    new lg.SGD(params, { lr, momentum, dampening, nesterov, weightDecay }),
+  adam: (params, { lr, betas, eps, weightDecay, amsgrad }) =>
+    new lg.Adam(params, { lr, betas, eps, weightDecay, amsgrad }),
+};

@@ -1,0 +1,24 @@
+import * as lg from "lanegrad";
+import { afterAll, beforeAll, describe, expect } from "vitest";
+
+/** Every kernel set that the tests of the public surface run on. */
+export const KERNEL_SETS = ["simd", "js"] as const;
+
+/** An engine with these kernels and no others: a run that silently fell back would prove nothing. */
+export function openEngine(kernels: (typeof KERNEL_SETS)[number]): lg.Engine {
+  const engine = lg.createEngine({ kernels });
+  expect(engine.kernels).toBe(kernels);
+  return engine;
+}
+
+/** Declares the same tests for each kernel set; `engine()` is the set's engine, inside a test. */
+export function describeEngines(declare: (engine: () => lg.Engine) => void): void {
+  describe.each(KERNEL_SETS)("%s", (kernels) => {
+    let engine: lg.Engine;
+    beforeAll(() => {
+      engine = openEngine(kernels);
+    });
+    afterAll(() => engine.dispose());
+    declare(() => engine);
+  });
+}

@@ -1,7 +1,7 @@
 import { checkFinite, checkNumber, checkOptions, checkSeed, checkSize, showShape } from "./checks.js";
 import { ShapeError } from "./errors.js";
-import { fillNormal, fillUniform, Generator } from "./random.js";
-import { checkTensor, type Tensor } from "./tensor.js";
+import { Generator } from "./random.js";
+import { checkTensor, fillNormal, fillUniform, type Tensor } from "./tensor.js";
 
 export interface RandomInitOptions {
   /** A draw of its own; the engine's generator unless given. */

@@ -9,18 +9,20 @@ const EXP_OVERFLOW = 709.782712893384;
 const EXP_UNDERFLOW = -745.1332191019411;
 const MINUS_56_LN2 = -56 * LN2_HIGH;
 
-/** 2^k for k from -1074 (the smallest number) to 1023. A product with a power of two rounds at most once. */
+/** The exponent of the smallest number. */
 const MIN_EXPONENT = -1074;
-const powersOfTwo = new Float64Array(1023 - MIN_EXPONENT + 1);
-for (let i = 0, power = Number.MIN_VALUE; i < powersOfTwo.length; i++, power *= 2) powersOfTwo[i] = power;
-
-function powerOfTwo(k: number): number {
-  return powersOfTwo[k - MIN_EXPONENT];
-}
 
 /** Two views of one number. WebAssembly's memory is little-endian, and so are the hosts whose typed arrays can share it. */
 const double = new Float64Array(1);
 const words = new Int32Array(double.buffer);
+
+/** 2^k for k from -1074 to 1023. A product with a power of two rounds at most once. */
+function powerOfTwo(k: number): number {
+  if (k < -1022) return Number.MIN_VALUE * powerOfTwo(k - MIN_EXPONENT);
+  words[0] = 0;
+  words[1] = (k + 1023) << 20;
+  return double[0];
+}
 
 /**
  * exp(x): x = k · ln 2 + r with |r| <= ln 2 / 2, then exp(r) by a rational approximation and a scaling by 2^k.

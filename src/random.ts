@@ -1,71 +1,87 @@
-import { log } from "./math.js";
-import type { Tensor } from "./tensor.js";
+/** What a stream of draws depends on. */
+export interface Key {
+  readonly key0: number;
+  readonly key1: number;
+}
 
 const TWO_32 = 4_294_967_296;
+const PARITY = 0x1bd11bda;
 
-/** SplitMix32's finalizer: every bit of the result depends on every bit of z. */
-function mix(z: number): number {
-  z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-  z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-  return z ^ (z >>> 15);
+/** The rotations of four rounds, by turns. */
+const ROTATIONS = [
+  [13, 15, 26, 6],
+  [17, 29, 16, 24],
+] as const;
+
+/**
+ * Threefry-2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): two random 32-bit words for a
+ * key and a counter, by additions, rotations and exclusive ors.
+ */
+export function threefry({ key0, key1 }: Key, counter0: number, counter1: number, words: Uint32Array): void {
+  let x0 = (counter0 + key0) | 0;
+  let x1 = (counter1 + key1) | 0;
+  let a = key1;
+  let b = key0 ^ key1 ^ PARITY;
+  let c = key0;
+  for (let group = 1; group <= 5; group++) {
+    const [r0, r1, r2, r3] = ROTATIONS[1 - (group & 1)];
+    x0 = (x0 + x1) | 0;
+    x1 = ((x1 << r0) | (x1 >>> (32 - r0))) ^ x0;
+    x0 = (x0 + x1) | 0;
+    x1 = ((x1 << r1) | (x1 >>> (32 - r1))) ^ x0;
+    x0 = (x0 + x1) | 0;
+    x1 = ((x1 << r2) | (x1 >>> (32 - r2))) ^ x0;
+    x0 = (x0 + x1) | 0;
+    x1 = ((x1 << r3) | (x1 >>> (32 - r3))) ^ x0;
+    x0 = (x0 + a) | 0;
+    x1 = (x1 + b + group) | 0;
+    const next = a;
+    a = b;
+    b = c;
+    c = next;
+  }
+  words[0] = x0;
+  words[1] = x1;
 }
 
 /**
- * The engine's generator: xoshiro128** (Blackman and Vigna, 2018), seeded through SplitMix32. Integer arithmetic, our own
- * logarithm and square roots only, so that a seed gives the same draws on every runtime.
+ * The engine's generator: a key from a seed and a counter. Draws for tensors are made by kernels, from keys that `nextKey` hands
+ * out; the generator's own words are for orders.
  */
 export class Generator {
-  readonly #state = new Uint32Array(4);
-  #spareNormal: number | undefined;
+  readonly #key: Key;
+  readonly #words = new Uint32Array(2);
+  #counter = 0;
+  #isSpare = false;
 
   constructor(seed: number) {
     // both halves of a safe integer count
-    let x = mix(Math.floor(seed / TWO_32)) ^ seed;
-    for (let i = 0; i < 4; i++) {
-      x = (x + 0x9e3779b9) | 0;
-      this.#state[i] = mix(x);
-    }
-    if (this.#state.every((word) => word === 0)) this.#state[0] = 1;
+    this.#key = { key0: seed | 0, key1: Math.floor(seed / TWO_32) | 0 };
+  }
+
+  /** Both words of the next counter. */
+  #next(): Uint32Array {
+    threefry(this.#key, this.#counter | 0, Math.floor(this.#counter / TWO_32) | 0, this.#words);
+    this.#counter++;
+    return this.#words;
+  }
+
+  nextKey(): Key {
+    const [key0, key1] = this.#next();
+    this.#isSpare = false;
+    return { key0: key0 | 0, key1: key1 | 0 };
+  }
+
+  /** A seed for a generator of its own. */
+  nextSeed(): number {
+    const { key0, key1 } = this.nextKey();
+    return (key0 >>> 0) * 2_097_152 + (key1 >>> 11);
   }
 
   /** 32 random bits as an unsigned integer. */
   bits(): number {
-    const s = this.#state;
-    const scrambled = Math.imul(s[1], 5);
-    const result = Math.imul((scrambled << 7) | (scrambled >>> 25), 9) >>> 0;
-    const t = s[1] << 9;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= t;
-    s[3] = (s[3] << 11) | (s[3] >>> 21);
-    return result;
-  }
-
-  /** Uniform in [0, 1) with 53 random bits. */
-  uniform(): number {
-    const high = this.bits() >>> 5;
-    const low = this.bits() >>> 6;
-    return (high * 67_108_864 + low) / 9_007_199_254_740_992;
-  }
-
-  /** Standard normal, by Marsaglia's polar method. */
-  normal(): number {
-    if (this.#spareNormal !== undefined) {
-      const spare = this.#spareNormal;
-      this.#spareNormal = undefined;
-      return spare;
-    }
-    for (;;) {
-      const u = 2 * this.uniform() - 1;
-      const v = 2 * this.uniform() - 1;
-      const s = u * u + v * v;
-      if (s >= 1 || s === 0) continue;
-      const factor = Math.sqrt((-2 * log(s)) / s);
-      this.#spareNormal = v * factor;
-      return u * factor;
-    }
+    this.#isSpare = !this.#isSpare;
+    return this.#isSpare ? this.#next()[0] : this.#words[1];
   }
 
   /** Uniform over 0 .. bound - 1, without modulo bias; bound <= 2^32. */
@@ -85,26 +101,4 @@ export class Generator {
       indices[j] = swapped;
     }
   }
-
-  /** A seed for a generator of its own. */
-  fork(): number {
-    return this.bits() * 2_097_152 + (this.bits() >>> 11);
-  }
-}
-
-function fillWith(t: Tensor, draw: () => number): Tensor {
-  const offset = t.overwrite() >>> 2;
-  const { f32 } = t.engine.linear;
-  for (let i = 0; i < t.size; i++) f32[offset + i] = draw();
-  return t;
-}
-
-/** Independent draws from N(0, std²). */
-export function fillNormal(t: Tensor, std: number, generator: Generator): Tensor {
-  return fillWith(t, () => std * generator.normal());
-}
-
-/** Independent draws from U(-bound, bound). */
-export function fillUniform(t: Tensor, bound: number, generator: Generator): Tensor {
-  return fillWith(t, () => bound * (2 * generator.uniform() - 1));
 }

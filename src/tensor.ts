@@ -310,3 +310,17 @@ export function tensorFrom(engine: Engine, data: TensorData, shape?: readonly nu
   else result.data.set(data as Float32Array);
   return result;
 }
+
+/** Independent draws from N(0, std²). Returns t. */
+export function fillNormal(t: Tensor, std: number, generator = t.engine.generator): Tensor {
+  const { key0, key1 } = generator.nextKey();
+  t.engine.ops.normal(t.size, t.overwrite(), key0, key1, std);
+  return t;
+}
+
+/** Independent draws from U(-bound, bound). Returns t. */
+export function fillUniform(t: Tensor, bound: number, generator = t.engine.generator): Tensor {
+  const { key0, key1 } = generator.nextKey();
+  t.engine.ops.uniform(t.size, t.overwrite(), key0, key1, -bound, 2 * bound);
+  return t;
+}

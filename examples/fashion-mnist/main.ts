@@ -64,7 +64,7 @@ function print(text: string): void {
 
 /** Ends with one line on stderr where a person can mend what went wrong, and with a stack where only we can. */
 function fail(error: unknown, signal: AbortSignal): void {
-  if (signal.aborted) {
+  if (signal.aborted && error === signal.reason) {
     process.stderr.write("stopped by Ctrl-C\n");
     process.exitCode = EXIT_INTERRUPTED;
   } else if (error instanceof InputError || error instanceof lg.EngineError || error instanceof lg.MemoryError) {

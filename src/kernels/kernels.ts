@@ -91,7 +91,7 @@ export interface Kernels {
   ): number;
 
   /**
-   * SGD (torch.optim.SGD): g' = g + weightDecay · p;  buffer = momentum · buffer + gradientScale · g';
+   * SGD (torch.optim.SGD): g' = g + weightDecay · p (g where weightDecay is 0);  buffer = bufferDecay · buffer + gradientScale · g';
    * direction = nesterov ? g' + momentum · buffer : buffer (g' where there is no buffer);  p -= lr · direction.
    * `buffer` is optional. The first step passes momentum 0 and gradientScale 1 in place of (momentum, 1 - dampening) as
    * `bufferDecay` and `gradientScale`; it does not read the buffer then.
@@ -110,7 +110,7 @@ export interface Kernels {
   ): void;
 
   /**
-   * Adam (torch.optim.Adam): g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 v + (1 - β2) g'²;
+   * Adam (torch.optim.Adam): g' = g + weightDecay · p (g where it is 0);  m += (1 - β1)(g' - m);  v = β2 v + (1 - β2) g'²;
    * p -= stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps), v̂ = v, or the running maximum of v where `vMax` is given
    * (amsgrad). stepSize = lr / (1 - β1^t), inverseRootCorrection2 = 1 / sqrt(1 - β2^t).
    */
@@ -129,4 +129,10 @@ export interface Kernels {
     eps: number,
     weightDecay: number,
   ): void;
+
+  /** x[i] uniform on [low, low + span), by key and position (Threefry-2x32): the same draws for every kernel set. */
+  uniform(n: number, x: number, key0: number, key1: number, low: number, span: number): void;
+
+  /** x[i] normal with mean 0 and standard deviation std, by key and position. */
+  normal(n: number, x: number, key0: number, key1: number, std: number): void;
 }

@@ -1,7 +1,7 @@
 import { Buffer } from "../buffers.js";
 import { type Engine, engineFrom } from "../engine.js";
 import { StateError } from "../errors.js";
-import { type Tensor, zerosTensor } from "../tensor.js";
+import { newTensor, type Tensor } from "../tensor.js";
 import { placeInput, readGradient, readInput } from "./inputs.js";
 import { type Input, Layer, type LayerOptions, type Parameter } from "./layer.js";
 
@@ -147,7 +147,8 @@ export function createParameters(
 ): Parameter[] {
   const made: Tensor[] = [];
   const make = (shape: readonly number[]): Tensor => {
-    const tensor = zerosTensor(engine, shape, true);
+    const tensor = newTensor(engine, shape, true);
+    tensor.markZero();
     made.push(tensor);
     return tensor;
   };

@@ -1,7 +1,7 @@
 import { checkFinite, checkOptions, show } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { ArgumentError } from "../errors.js";
-import { fillNormal } from "../random.js";
+import { fillNormal } from "../tensor.js";
 import { SlopeActivation } from "./activation.js";
 import { createParameters } from "./core.js";
 import { DenseLayer, denseParameterShapes } from "./dense.js";
@@ -41,7 +41,7 @@ export class LinearPReLU extends DenseLayer {
     const activation = new SlopeActivation(slope, init);
     super({ weight, bias, activation }, { engine });
     this.#activation = activation;
-    fillNormal(weight.value, Math.sqrt(2 / (inFeatures * (1 + init * init))), engine.generator);
+    fillNormal(weight.value, Math.sqrt(2 / (inFeatures * (1 + init * init))));
   }
 
   /** The slopes in effect, a copy. */

@@ -1,6 +1,6 @@
 import { checkOptions } from "../checks.js";
 import { engineFrom } from "../engine.js";
-import { fillUniform } from "../random.js";
+import { fillUniform } from "../tensor.js";
 import { createParameters } from "./core.js";
 import { DenseLayer, denseParameterShapes } from "./dense.js";
 import type { LayerOptions, Parameter } from "./layer.js";
@@ -27,7 +27,7 @@ export class Linear extends DenseLayer {
     this.weight = weight;
     this.bias = bias;
     const bound = 1 / Math.sqrt(inFeatures);
-    for (const { value } of this.parameters()) fillUniform(value, bound, engine.generator);
+    for (const { value } of this.parameters()) fillUniform(value, bound);
   }
 
   override get type(): string {

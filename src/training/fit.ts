@@ -98,7 +98,7 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
 
   training.add(net);
   const restoreMode = rememberModes(net);
-  const generator = new Generator(seed ?? netEngine(net).generator.fork());
+  const generator = new Generator(seed ?? netEngine(net).generator.nextSeed());
   const order = inOrder(train.count);
   const batches = Math.ceil(train.count / batchSize);
   const history: EpochRecord[] = [];

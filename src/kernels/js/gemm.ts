@@ -7,7 +7,15 @@ const N_BLOCK = 86 * TILE;
 /** Up to so many rows (or columns) of C, packing costs more than it saves. */
 const FEW = 2;
 
-const { panelA, panelsB, addTile } = createTile();
+type Tile = ReturnType<typeof createTile>;
+let onlyTile: Tile | undefined;
+
+/** Made when it is first needed: importing allocates nothing to speak of. */
+const theTile = (): Tile => {
+  onlyTile ??= createTile();
+  return onlyTile;
+};
+
 const vector = new Float64Array(K_BLOCK);
 const sums = new Float64Array(N_BLOCK);
 const edge = new Float32Array(TILE * TILE);
@@ -271,6 +279,7 @@ function addPacked(
   c: number,
   ldc: number,
 ): void {
+  const { panelA, panelsB, addTile } = theTile();
   const panel = TILE * k;
   for (let j = 0, to = 0; j < n; j += TILE, to += panel) {
     pack(f32, b + j * bColumn, bColumn, bStep, n - j, k, panelsB, to);
@@ -323,7 +332,7 @@ function addEdge(
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) edge[i * TILE + j] = f32[c + i * ldc + j];
   }
-  addTile(k, from, edge, 0, TILE);
+  theTile().addTile(k, from, edge, 0, TILE);
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) f32[c + i * ldc + j] = edge[i * TILE + j];
   }

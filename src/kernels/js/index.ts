@@ -4,6 +4,7 @@ import { prelu, preluBackward, relu, reluBackward } from "./activations.js";
 import { gemm } from "./gemm.js";
 import { softmaxCrossEntropy } from "./losses.js";
 import { adam, sgd } from "./optimizers.js";
+import { normal, uniform } from "./random.js";
 import { addScaled, columnSums, fill } from "./reductions.js";
 
 /**
@@ -97,6 +98,14 @@ export function createTwin(heap: Heap): Kernels {
         eps,
         weightDecay,
       );
+    },
+
+    uniform(n, x, key0, key1, low, span) {
+      uniform(heap.f32, n, x >>> 2, { key0, key1 }, low, span);
+    },
+
+    normal(n, x, key0, key1, std) {
+      normal(heap.f32, n, x >>> 2, { key0, key1 }, std);
     },
   };
 }

@@ -21,8 +21,6 @@ async function compileKernels(set) {
 }
 
 async function bundle() {
-  await rm("dist", { recursive: true, force: true });
-  await mkdir("dist");
   await build({
     entryPoints: ["src/index.ts"],
     outfile: "dist/index.js",
@@ -40,5 +38,15 @@ async function bundle() {
   });
 }
 
+/** The bundle carries code of two packages: their licences go with it. */
+async function copyNotices() {
+  const loader = await readFile("node_modules/assemblyscript/LICENSE", "utf8");
+  const fflate = await readFile("node_modules/fflate/LICENSE", "utf8");
+  const text = `dist/index.js contains code of these packages.\n\n@assemblyscript/loader\n\n${loader}\n\nfflate\n\n${fflate}`;
+  await writeFile("dist/THIRD-PARTY-NOTICES.txt", text);
+}
+
+await rm("dist", { recursive: true, force: true });
+await mkdir("dist");
 await Promise.all(KERNEL_SETS.map(compileKernels));
-await bundle();
+await Promise.all([bundle(), copyNotices()]);

@@ -10,8 +10,12 @@ export type TensorData = Float32Array | NestedNumbers;
 
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
 
-export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((length, axis) => length === b[axis]);
+/** A plain loop: it runs several times in every message. */
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
+  return true;
+}
 
 /**
  * A block of the linear memory that one or more tensors look at. `version` counts writes by layers and kernels, so that a layer

@@ -111,6 +111,10 @@ export class Sequential extends Layer {
     );
   }
 
+  override zeroGrad(): void {
+    for (const layer of this.layers) layer.zeroGrad();
+  }
+
   override flatInputSize(): number | undefined {
     return this.layers[0].flatInputSize();
   }

@@ -1,10 +1,11 @@
-// ReLU, and PReLU with its derivatives, y = x > 0 ? x : a · x, by comparison and selection: right for NaN and infinite slopes and for -0,
+// ReLU, ELU, and PReLU with its derivatives, y = x > 0 ? x : a · x, by comparison and selection: right for NaN and infinite slopes and for -0,
 // where max(0, x) + a · min(0, x) is not.
 //
 // x is [rows, channels, inner] with one slope for each channel. inner = 1 (a dense layer's output) goes by rows with the slopes as
 // a vector; anything else goes by runs of one slope. Loads come before arithmetic, arithmetic before stores.
 
-import { select, sum } from "./lanes";
+import { exp, expm1OfNegative } from "./exponential";
+import { loadUpTo4, select, storeUpTo4, sum } from "./lanes";
 
 /** Slope sums of a run are kept in two float32 vectors for at most this many bytes, then added in double. */
 const SUM_BLOCK: usize = 256 << 2;
@@ -339,5 +340,75 @@ export function reluBackward(n: i32, x: usize, dy: usize, dx: usize): void {
     store<f32>(dx, load<f32>(x) <= 0 ? 0 : load<f32>(dy));
     dy += 4;
     dx += 4;
+  }
+}
+
+/** ELU, y = x > 0 ? x : alpha · expm1(x); NaN stays. */
+export function elu(n: i32, x: usize, alpha: f32, y: usize): void {
+  const zero = f32x4.splat(0);
+  const a = f32x4.splat(alpha);
+  const end = x + ((<usize>n) << 2);
+  for (; x + 32 <= end; x += 32) {
+    const x0 = v128.load(x);
+    const x1 = v128.load(x, 16);
+    const r0 = eluLanes(x0, a, zero);
+    const r1 = eluLanes(x1, a, zero);
+    v128.store(y, r1, 16);
+    v128.store(y, r0);
+    y += 32;
+  }
+  for (; x < end; x += 16) {
+    const count = min<usize>((end - x) >> 2, 4);
+    storeUpTo4(y, eluLanes(loadUpTo4(x, count), a, zero), count);
+    y += 16;
+  }
+}
+
+
+@inline
+function eluLanes(x: v128, alpha: v128, zero: v128): v128 {
+  // pmin(a, b) is b < a ? b : a: a NaN in a stays, and what is positive becomes 0 for the exponential
+  return select(f32x4.gt(x, zero), x, f32x4.mul(alpha, expm1OfNegative(f32x4.pmin(x, zero))));
+}
+
+/** dx = x > 0 ? dy : dy · alpha · exp(x) */
+export function eluBackward(n: i32, x: usize, dy: usize, alpha: f32, dx: usize): void {
+  const zero = f32x4.splat(0);
+  const a = f32x4.splat(alpha);
+  const end = x + ((<usize>n) << 2);
+  for (; x + 32 <= end; x += 32) {
+    const x0 = v128.load(x);
+    const x1 = v128.load(x, 16);
+    const g0 = v128.load(dy);
+    const g1 = v128.load(dy, 16);
+    const r0 = eluMask(x0, g0, a, zero);
+    const r1 = eluMask(x1, g1, a, zero);
+    v128.store(dx, r1, 16);
+    v128.store(dx, r0);
+    dy += 32;
+    dx += 32;
+  }
+  for (; x < end; x += 16) {
+    const count = min<usize>((end - x) >> 2, 4);
+    storeUpTo4(dx, eluMask(loadUpTo4(x, count), loadUpTo4(dy, count), a, zero), count);
+    dy += 16;
+    dx += 16;
+  }
+}
+
+
+@inline
+function eluMask(x: v128, dy: v128, alpha: v128, zero: v128): v128 {
+  const slope = f32x4.mul(alpha, exp(f32x4.pmin(x, zero)));
+  return select(f32x4.gt(x, zero), dy, f32x4.mul(dy, slope));
+}
+
+/** y = exp(x) */
+export function exponential(n: i32, x: usize, y: usize): void {
+  const end = x + ((<usize>n) << 2);
+  for (; x < end; x += 16) {
+    const count = min<usize>((end - x) >> 2, 4);
+    storeUpTo4(y, exp(loadUpTo4(x, count)), count);
+    y += 16;
   }
 }

@@ -44,3 +44,16 @@ export function storeTail(address: usize, value: v128, count: usize): void {
     if (count == 3) v128.store_lane<f32>(address, value, 2, 8);
   }
 }
+
+/** Loads `count` (1 to 4) floats. */
+@inline
+export function loadUpTo4(address: usize, count: usize): v128 {
+  return count == 4 ? v128.load(address) : loadTail(address, count);
+}
+
+/** Stores the first `count` (1 to 4) lanes. */
+@inline
+export function storeUpTo4(address: usize, value: v128, count: usize): void {
+  if (count == 4) v128.store(address, value);
+  else storeTail(address, value, count);
+}

@@ -1,7 +1,7 @@
 // Losses: value and gradient in one pass over the rows.
 
-import { exp } from "./exponential";
-import { loadTail, storeTail, sum } from "./lanes";
+import { exp, log1pOfUnit } from "./exponential";
+import { loadTail, loadUpTo4, select, storeTail, storeUpTo4, sum } from "./lanes";
 
 /**
  * Softmax cross-entropy of logits z[rows, classes] with label smoothing s:
@@ -86,4 +86,77 @@ function scaleRow(row: usize, y: usize, factor: f32, shift: f32): void {
   const s = f32x4.splat(shift);
   for (; y + 16 <= end; y += 16) v128.store(y, f32x4.sub(f32x4.mul(v128.load(y), f), s));
   for (; y < end; y += 4) store<f32>(y, load<f32>(y) * factor - shift);
+}
+
+/** What is summed in float32 before it is added in double: 64 vectors, so that long sums lose nothing. */
+const SUM_VECTORS: i32 = 64;
+
+/** Mean squared error without the mean: returns Σ (y - t)²; grad = 2 · (y - t) · scale. */
+export function squaredError(n: i32, y: usize, target: usize, grad: usize, scale: f32): f64 {
+  const end = y + ((<usize>n) << 2);
+  const factor = f32x4.splat(2 * scale);
+  let total: f64 = 0;
+  while (y < end) {
+    let lanes = f32x4.splat(0);
+    for (let i = 0; i < SUM_VECTORS && y < end; i++) {
+      const count = min<usize>((end - y) >> 2, 4);
+      const distance = f32x4.sub(loadUpTo4(y, count), loadUpTo4(target, count));
+      lanes = f32x4.add(lanes, f32x4.mul(distance, distance));
+      storeUpTo4(grad, f32x4.mul(distance, factor), count);
+      y += 16;
+      target += 16;
+      grad += 16;
+    }
+    total += sumInDouble(lanes);
+  }
+  return total;
+}
+
+/**
+ * Binary cross-entropy of sigmoid(z) without the mean: returns Σ max(z, 0) - z · t + log(1 + exp(-|z|));
+ * grad = (sigmoid(z) - t) · scale. Neither overflows, whatever z is.
+ */
+export function binaryCrossEntropy(n: i32, z: usize, target: usize, grad: usize, scale: f32): f64 {
+  const end = z + ((<usize>n) << 2);
+  const factor = f32x4.splat(scale);
+  const zero = f32x4.splat(0);
+  const one = f32x4.splat(1);
+  let total: f64 = 0;
+  while (z < end) {
+    let lanes = zero;
+    for (let i = 0; i < SUM_VECTORS && z < end; i++) {
+      const count = min<usize>((end - z) >> 2, 4);
+      const x = loadUpTo4(z, count);
+      const t = loadUpTo4(target, count);
+      const e = exp(f32x4.neg(f32x4.abs(x)));
+      const isPositive = f32x4.ge(x, zero);
+      const distance = f32x4.sub(select(isPositive, x, v128.and(x, f32x4.ne(x, x))), f32x4.mul(x, t));
+      // a lane past the end would add log 2
+      const value = f32x4.add(distance, log1pOfUnit(e));
+      lanes = f32x4.add(lanes, v128.and(value, firstLanes(count)));
+      const sigmoid = f32x4.div(select(isPositive, one, e), f32x4.add(one, e));
+      storeUpTo4(grad, f32x4.mul(f32x4.sub(sigmoid, t), factor), count);
+      z += 16;
+      target += 16;
+      grad += 16;
+    }
+    total += sumInDouble(lanes);
+  }
+  return total;
+}
+
+/** All ones in the first `count` lanes. */
+@inline
+function firstLanes(count: usize): v128 {
+  return i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(<i32>count));
+}
+
+
+@inline
+function sumInDouble(lanes: v128): f64 {
+  return (
+    <f64>f32x4.extract_lane(lanes, 0) +
+    <f64>f32x4.extract_lane(lanes, 1) +
+    (<f64>f32x4.extract_lane(lanes, 2) + <f64>f32x4.extract_lane(lanes, 3))
+  );
 }

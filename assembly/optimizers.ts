@@ -1,6 +1,6 @@
-// Parameter updates: one pass over parameter, gradient and state. The formulas are PyTorch's (torch.optim.SGD, Adam).
+// Parameter updates: one pass over parameter, gradient and state. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW, RMSprop).
 
-import { loadTail, multiplyAdd, storeTail } from "./lanes";
+import { loadUpTo4, multiplyAdd, storeUpTo4 } from "./lanes";
 
 /**
  * g' = g + weightDecay · p;  buffer = bufferDecay · buffer + gradientScale · g';
@@ -65,8 +65,8 @@ function plainSgd(bytes: usize, p: usize, g: usize, lr: f32): void {
 }
 
 /**
- * g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 v + (1 - β2) g'²;  v̂ = v, or the running maximum kept at vMax;
- * p -= stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps).
+ * p' = keep · p (AdamW's decay, 1 for Adam);  g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 v + (1 - β2) g'²;  v̂ = v, or the running maximum kept at vMax;
+ * p = p' - stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps).
  */
 export function adam(
   n: i32,
@@ -82,6 +82,7 @@ export function adam(
   inverseRootCorrection2: f32,
   eps: f32,
   weightDecay: f32,
+  keep: f32,
 ): void {
   const bytes = (<usize>n) << 2;
   const whole = bytes & ~15;
@@ -100,6 +101,7 @@ export function adam(
     inverseRootCorrection2,
     eps,
     weightDecay,
+    keep,
   );
   const count = (bytes - whole) >> 2;
   if (count == 0) return;
@@ -119,6 +121,7 @@ export function adam(
     inverseRootCorrection2,
     eps,
     weightDecay,
+    keep,
   );
 }
 
@@ -138,6 +141,7 @@ function adamRun(
   inverseRootCorrection2: f32,
   eps: f32,
   weightDecay: f32,
+  keep: f32,
 ): void {
   const rate = f32x4.splat(-stepSize);
   const c1 = f32x4.splat(oneMinusBeta1);
@@ -145,6 +149,7 @@ function adamRun(
   const c2 = f32x4.splat(oneMinusBeta2);
   const correction = f32x4.splat(inverseRootCorrection2);
   const e = f32x4.splat(eps);
+  const kept = f32x4.splat(keep);
   const end = p + bytes;
   while (p < end) {
     const value = loadUpTo4(p, count);
@@ -164,7 +169,7 @@ function adamRun(
     const update = f32x4.div(f32x4.mul(rate, first), root);
     storeUpTo4(m, first, count);
     storeUpTo4(v, second, count);
-    storeUpTo4(p, f32x4.add(value, update), count);
+    storeUpTo4(p, f32x4.add(f32x4.mul(kept, value), update), count);
     p += 16;
     g += 16;
     m += 16;
@@ -172,15 +177,52 @@ function adamRun(
   }
 }
 
-
-@inline
-function loadUpTo4(address: usize, count: usize): v128 {
-  return count == 4 ? v128.load(address) : loadTail(address, count);
-}
-
-
-@inline
-function storeUpTo4(address: usize, value: v128, count: usize): void {
-  if (count == 4) v128.store(address, value);
-  else storeTail(address, value, count);
+/**
+ * g' = g + weightDecay · p;  v = alpha · v + (1 - alpha) · g'²;  centered: a = alpha · a + (1 - alpha) · g' and v̂ = v - a², else v̂ = v;
+ * d = g' / (sqrt(v̂) + eps);  with momentum b = momentum · b + d and p -= lr · b, else p -= lr · d.
+ * `average` (a) and `buffer` (b) are 0 where they are not wanted.
+ */
+export function rmsprop(
+  n: i32,
+  p: usize,
+  g: usize,
+  v: usize,
+  average: usize,
+  buffer: usize,
+  lr: f32,
+  alpha: f32,
+  oneMinusAlpha: f32,
+  eps: f32,
+  weightDecay: f32,
+  momentum: f32,
+): void {
+  const rate = f32x4.splat(-lr);
+  const a = f32x4.splat(alpha);
+  const c = f32x4.splat(oneMinusAlpha);
+  const e = f32x4.splat(eps);
+  const end = p + ((<usize>n) << 2);
+  for (; p < end; p += 16) {
+    const count = min<usize>((end - p) >> 2, 4);
+    const value = loadUpTo4(p, count);
+    let step = loadUpTo4(g, count);
+    if (weightDecay != 0) step = multiplyAdd(f32x4.splat(weightDecay), value, step);
+    const second = multiplyAdd(c, f32x4.mul(step, step), f32x4.mul(a, loadUpTo4(v, count)));
+    storeUpTo4(v, second, count);
+    let scale = second;
+    if (average) {
+      const mean = multiplyAdd(c, step, f32x4.mul(a, loadUpTo4(average, count)));
+      storeUpTo4(average, mean, count);
+      scale = f32x4.sub(second, f32x4.mul(mean, mean));
+      average += 16;
+    }
+    step = f32x4.div(step, f32x4.add(f32x4.sqrt(scale), e));
+    if (buffer) {
+      step = multiplyAdd(f32x4.splat(momentum), loadUpTo4(buffer, count), step);
+      storeUpTo4(buffer, step, count);
+      buffer += 16;
+    }
+    storeUpTo4(p, multiplyAdd(rate, step, value), count);
+    g += 16;
+    v += 16;
+  }
 }

@@ -1,6 +1,6 @@
-// Passes over memory that add up or scale: bias gradients, fills, scaled sums.
+// Passes over memory that add up or scale: bias gradients, fills, scaled sums and products, norms.
 
-import { multiplyAdd } from "./lanes";
+import { loadUpTo4, multiplyAdd, storeUpTo4 } from "./lanes";
 
 /** y[j] (+)= Σ_i x[i, j]: 16 columns of sums in registers run down the rows, then 4, then single columns. */
 export function columnSums(rows: i32, n: i32, x: usize, y: usize, accumulate: bool): void {
@@ -68,4 +68,43 @@ export function addScaled(n: i32, x: usize, y: usize, scale: f32): void {
     store<f32>(y, load<f32>(y) + scale * load<f32>(x));
     y += 4;
   }
+}
+
+/** x[i] = scale · x[i] */
+export function scale(n: i32, x: usize, factor: f32): void {
+  const end = x + ((<usize>n) << 2);
+  const s = f32x4.splat(factor);
+  for (; x < end; x += 16) {
+    const count = min<usize>((end - x) >> 2, 4);
+    storeUpTo4(x, f32x4.mul(s, loadUpTo4(x, count)), count);
+  }
+}
+
+/** z[i] (+)= factor · x[i] · y[i] */
+export function addProduct(n: i32, factor: f32, x: usize, y: usize, z: usize, accumulate: bool): void {
+  const end = x + ((<usize>n) << 2);
+  const s = f32x4.splat(factor);
+  for (; x < end; x += 16) {
+    const count = min<usize>((end - x) >> 2, 4);
+    const product = f32x4.mul(s, f32x4.mul(loadUpTo4(x, count), loadUpTo4(y, count)));
+    storeUpTo4(z, accumulate ? f32x4.add(loadUpTo4(z, count), product) : product, count);
+    y += 16;
+    z += 16;
+  }
+}
+
+/** Σ x[i]², in double: squares of float32 neither overflow nor vanish there. */
+export function sumOfSquares(n: i32, x: usize): f64 {
+  const end = x + ((<usize>n) << 2);
+  let low = f64x2.splat(0);
+  let high = low;
+  for (; x < end; x += 16) {
+    const lanes = loadUpTo4(x, min<usize>((end - x) >> 2, 4));
+    const first = f64x2.promote_low_f32x4(lanes);
+    const second = f64x2.promote_low_f32x4(v128.shuffle<f32>(lanes, lanes, 2, 3, 2, 3));
+    low = f64x2.add(low, f64x2.mul(first, first));
+    high = f64x2.add(high, f64x2.mul(second, second));
+  }
+  const both = f64x2.add(low, high);
+  return f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
 }

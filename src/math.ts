@@ -127,3 +127,9 @@ export function log(x: number): number {
   const exponent = k - scaled;
   return exponent * LN2_HIGH - (half - (s * (half + series) + exponent * LN2_LOW) - f);
 }
+
+/** log(1 + x) for x >= 0: the rounding of 1 + x is made up for by its relative error (Kahan). */
+export function log1p(x: number): number {
+  const sum = 1 + x;
+  return sum === 1 ? x : log(sum) * (x / (sum - 1));
+}

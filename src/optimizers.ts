@@ -283,6 +283,7 @@ export class Adam extends Optimizer<AdamSettings, AdamState> {
       1 / Math.sqrt(1 - state.power2),
       eps,
       weightDecay,
+      1,
     );
   }
 }

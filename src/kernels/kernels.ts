@@ -40,6 +40,15 @@ export interface Kernels {
   /** x[i] = value */
   fill(n: number, x: number, value: number): void;
 
+  /** x[i] = factor · x[i] */
+  scale(n: number, x: number, factor: number): void;
+
+  /** z[i] (+)= factor · x[i] · y[i]; all may be the same buffer. */
+  addProduct(n: number, factor: number, x: number, y: number, z: number, accumulate: boolean): void;
+
+  /** Σ x[i]², in double. */
+  sumOfSquares(n: number, x: number): number;
+
   /** y[i] += scale · x[i]; x and y may be the same buffer. */
   addScaled(n: number, x: number, y: number, scale: number): void;
 
@@ -75,6 +84,15 @@ export interface Kernels {
   /** dx = x <= 0 ? 0 : dy. dx may be dy. */
   reluBackward(n: number, x: number, dy: number, dx: number): void;
 
+  /** ELU: y = x > 0 ? x : alpha · expm1(x), with expm1's relative accuracy near 0. y may be x. */
+  elu(n: number, x: number, alpha: number, y: number): void;
+
+  /** dx = x > 0 ? dy : dy · alpha · exp(x). dx may be dy. */
+  eluBackward(n: number, x: number, dy: number, alpha: number, dx: number): void;
+
+  /** y = exp(x). y may be x. */
+  exponential(n: number, x: number, y: number): void;
+
   /**
    * Softmax cross-entropy of logits[rows, classes] with int32 `labels`[rows], label smoothing s (PyTorch's):
    *   target t = (1 - s) · onehot + s / classes;      grad = (softmax(logits) - t) · scale
@@ -89,6 +107,12 @@ export interface Kernels {
     scale: number,
     smoothing: number,
   ): number;
+
+  /** Σ (y - target)², unscaled; grad = 2 · (y - target) · scale. */
+  squaredError(n: number, y: number, target: number, grad: number, scale: number): number;
+
+  /** Σ max(z, 0) - z · target + log(1 + exp(-|z|)), unscaled; grad = (sigmoid(z) - target) · scale. */
+  binaryCrossEntropy(n: number, z: number, target: number, grad: number, scale: number): number;
 
   /**
    * SGD (torch.optim.SGD): g' = g + weightDecay · p (g where weightDecay is 0);  buffer = bufferDecay · buffer + gradientScale · g';
@@ -110,8 +134,8 @@ export interface Kernels {
   ): void;
 
   /**
-   * Adam (torch.optim.Adam): g' = g + weightDecay · p (g where it is 0);  m += (1 - β1)(g' - m);  v = β2 v + (1 - β2) g'²;
-   * p -= stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps), v̂ = v, or the running maximum of v where `vMax` is given
+   * Adam and AdamW (torch.optim): p' = keep · p (1 - lr · decay for AdamW, 1 for Adam);  g' = g + weightDecay · p (g where it is 0);  m += (1 - β1)(g' - m);  v = β2 v + (1 - β2) g'²;
+   * p = p' - stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps), v̂ = v, or the running maximum of v where `vMax` is given
    * (amsgrad). stepSize = lr / (1 - β1^t), inverseRootCorrection2 = 1 / sqrt(1 - β2^t).
    */
   adam(
@@ -128,6 +152,27 @@ export interface Kernels {
     inverseRootCorrection2: number,
     eps: number,
     weightDecay: number,
+    keep: number,
+  ): void;
+
+  /**
+   * RMSprop (torch.optim.RMSprop): g' = g + weightDecay · p (g where it is 0);  v = alpha · v + (1 - alpha) · g'²;
+   * with `average` (centered) a = alpha · a + (1 - alpha) · g' and v̂ = v - a², else v̂ = v;  d = g' / (sqrt(v̂) + eps);
+   * with `buffer` b = momentum · b + d and p -= lr · b, else p -= lr · d. Both addresses are optional.
+   */
+  rmsprop(
+    n: number,
+    p: number,
+    g: number,
+    v: number,
+    average: number,
+    buffer: number,
+    lr: number,
+    alpha: number,
+    oneMinusAlpha: number,
+    eps: number,
+    weightDecay: number,
+    momentum: number,
   ): void;
 
   /** x[i] uniform on [low, low + span), by key and position (Threefry-2x32): the same draws for every kernel set. */

@@ -25,16 +25,27 @@ export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
       ops.columnSums(3, WIDTH, a, b, false);
       ops.fill(WIDTH, a, 0);
       ops.addScaled(WIDTH, a, b, 1);
+      ops.addProduct(WIDTH, 1, a, b, c, false);
+      ops.scale(WIDTH, a, 1);
+      ops.sumOfSquares(WIDTH, a);
       ops.prelu(3, WIDTH, 1, a, b, c);
       ops.prelu(1, 1, WIDTH, a, b, c);
       ops.preluBackward(3, WIDTH, 1, a, b, c, d, d + 4096, false, d + 8192, false);
       ops.preluBackward(1, 1, WIDTH, a, b, c, d, d + 4096, false, 0, false);
       ops.relu(WIDTH, a, b);
       ops.reluBackward(WIDTH, a, b, c);
+      ops.elu(WIDTH, a, 1, b);
+      ops.eluBackward(WIDTH, a, b, 1, c);
+      ops.exponential(WIDTH, a, b);
+      ops.squaredError(WIDTH, a, b, c, 1);
+      ops.binaryCrossEntropy(WIDTH, a, b, c, 1);
+      ops.uniform(WIDTH, b, 1, 2, 0, 1);
+      ops.normal(WIDTH, b, 1, 2, 1);
       ops.softmaxCrossEntropy(3, 10, a, b, c, 1, 0);
       ops.sgd(WIDTH, a, b, 0, 0, 0, 0, 0, 1, false);
       ops.sgd(WIDTH, a, b, c, 0, 0, 0, 0, 1, false);
-      ops.adam(WIDTH, a, b, c, d, 0, 0, 0, 0, 0, 1, 1, 0);
+      ops.adam(WIDTH, a, b, c, d, 0, 0, 0, 0, 0, 1, 1, 0, 1);
+      ops.rmsprop(WIDTH, a, b, c, 0, 0, 0, 0, 0, 1, 0, 0);
     }
   } finally {
     memory.free(block);

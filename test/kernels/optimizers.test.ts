@@ -120,9 +120,11 @@ interface AdamStep {
   readonly eps: number;
   readonly weightDecay: number;
   readonly amsgrad: boolean;
+  /** AdamW's decay of the parameter; 1 for Adam. */
+  readonly keep: number;
 }
 
-const adam = { t: 5, lr: 1e-2, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false } as const;
+const adam = { t: 5, lr: 1e-2, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false, keep: 1 } as const;
 const ADAM_STEPS: AdamStep[] = [
   { title: "plain", ...adam },
   { title: "first step", ...adam, t: 1 },
@@ -130,6 +132,7 @@ const ADAM_STEPS: AdamStep[] = [
   { title: "other betas, large eps", ...adam, betas: [0.8, 0.95], eps: 0.01 },
   { title: "no memory", ...adam, betas: [0, 0] },
   { title: "weight decay", ...adam, weightDecay: 0.1 },
+  { title: "decoupled decay", ...adam, keep: 0.99 },
   { title: "amsgrad", ...adam, amsgrad: true },
   { title: "amsgrad with weight decay", ...adam, weightDecay: 0.01, amsgrad: true },
 ];
@@ -137,7 +140,7 @@ const ADAM_STEPS: AdamStep[] = [
 describe("adam", () => {
   describeKernels((kernels, arena) => {
     function check(random: Random, step: AdamStep, [p, g, m, v, vMax]: Float32Array[], problems: Problems): void {
-      const { t, lr, eps, weightDecay, amsgrad } = step;
+      const { t, lr, eps, weightDecay, amsgrad, keep } = step;
       const [beta1, beta2] = step.betas;
       const n = p.length;
       const stepSize = lr / (1 - beta1 ** t);
@@ -162,6 +165,7 @@ describe("adam", () => {
             correction,
             eps,
             weightDecay,
+            keep,
           ),
         problems,
         label,
@@ -185,11 +189,12 @@ describe("adam", () => {
         bounds.vMax[i] = amsgrad ? bounds.v[i] : 0;
         const second = amsgrad ? want.vMax[i] : want.v[i];
         const denominator = Math.sqrt(second) * correction + eps;
-        want.p[i] = p[i] - (stepSize * want.m[i]) / denominator;
+        want.p[i] = keep * p[i] - (stepSize * want.m[i]) / denominator;
         // What m and the denominator are off by, half as much under the root; p's own rounding comes last.
         const relative = second > 0 && second < Number.POSITIVE_INFINITY ? bounds.v[i] / second / 2 : 0;
         const off = bounds.m[i] + Math.abs(want.m[i]) * (relative + FEW);
-        bounds.p[i] = (stepSize * off) / denominator + ROUNDING * (1 + FEW) * Math.abs(want.p[i]);
+        const keptOff = keep === 1 ? 0 : FEW * Math.abs(p[i]);
+        bounds.p[i] = (stepSize * off) / denominator + keptOff + ROUNDING * (1 + FEW) * Math.abs(want.p[i]);
       }
       const got = { p: toP, m: toM, v: toV, vMax: toMax };
       for (const name of ["p", "m", "v", "vMax"] as const) {

@@ -1,3 +1,4 @@
+import { exp, expm1 } from "../../math.js";
 import { Scratch } from "./scratch.js";
 
 const factors = new Scratch();
@@ -134,6 +135,27 @@ export function relu(f32: Float32Array, i32: Int32Array, n: number, x: number, y
 /** dx = x <= 0 ? 0 : dy over n elements; dx may be dy. */
 export function reluBackward(f32: Float32Array, i32: Int32Array, n: number, x: number, dy: number, dx: number): void {
   for (let i = 0; i < n; i++) i32[dx + i] = i32[dy + i] & -+!(f32[x + i] <= 0);
+}
+
+/** y = x > 0 ? x : alpha · expm1(x); y may be x. */
+export function elu(f32: Float32Array, n: number, x: number, alpha: number, y: number): void {
+  for (let i = 0; i < n; i++) {
+    const value = f32[x + i];
+    f32[y + i] = value > 0 ? value : alpha * expm1(value);
+  }
+}
+
+/** dx = x > 0 ? dy : dy · alpha · exp(x); dx may be dy. */
+export function eluBackward(f32: Float32Array, n: number, x: number, dy: number, alpha: number, dx: number): void {
+  for (let i = 0; i < n; i++) {
+    const value = f32[x + i];
+    f32[dx + i] = value > 0 ? f32[dy + i] : f32[dy + i] * (alpha * exp(value));
+  }
+}
+
+/** y = exp(x); y may be x. */
+export function exponential(f32: Float32Array, n: number, x: number, y: number): void {
+  for (let i = 0; i < n; i++) f32[y + i] = exp(f32[x + i]);
 }
 
 /** [slope, 1] for each channel: the factors of x <= 0 (or NaN) and x > 0. */

@@ -1,11 +1,11 @@
 import type { Heap } from "../../memory.js";
 import type { Kernels } from "../kernels.js";
-import { prelu, preluBackward, relu, reluBackward } from "./activations.js";
+import { elu, eluBackward, exponential, prelu, preluBackward, relu, reluBackward } from "./activations.js";
 import { gemm } from "./gemm.js";
-import { softmaxCrossEntropy } from "./losses.js";
-import { adam, sgd } from "./optimizers.js";
+import { binaryCrossEntropy, softmaxCrossEntropy, squaredError } from "./losses.js";
+import { adam, rmsprop, sgd } from "./optimizers.js";
 import { normal, uniform } from "./random.js";
-import { addScaled, columnSums, fill } from "./reductions.js";
+import { addProduct, addScaled, columnSums, fill, scale, sumOfSquares } from "./reductions.js";
 
 /**
  * The pure-JS twin of the WebAssembly kernels, over the same memory: the tests' reference, the benchmark's opponent and the
@@ -28,6 +28,18 @@ export function createTwin(heap: Heap): Kernels {
 
     fill(n, x, value) {
       fill(heap.f32, n, x >>> 2, value);
+    },
+
+    scale(n, x, factor) {
+      scale(heap.f32, n, x >>> 2, factor);
+    },
+
+    addProduct(n, factor, x, y, z, accumulate) {
+      addProduct(heap.f32, n, factor, x >>> 2, y >>> 2, z >>> 2, accumulate);
+    },
+
+    sumOfSquares(n, x) {
+      return sumOfSquares(heap.f32, n, x >>> 2);
     },
 
     addScaled(n, x, y, scale) {
@@ -63,6 +75,18 @@ export function createTwin(heap: Heap): Kernels {
       reluBackward(heap.f32, heap.i32, n, x >>> 2, dy >>> 2, dx >>> 2);
     },
 
+    elu(n, x, alpha, y) {
+      elu(heap.f32, n, x >>> 2, alpha, y >>> 2);
+    },
+
+    eluBackward(n, x, dy, alpha, dx) {
+      eluBackward(heap.f32, n, x >>> 2, dy >>> 2, alpha, dx >>> 2);
+    },
+
+    exponential(n, x, y) {
+      exponential(heap.f32, n, x >>> 2, y >>> 2);
+    },
+
     softmaxCrossEntropy(rows, classes, logits, labels, grad, scale, smoothing) {
       return softmaxCrossEntropy(
         heap.f32,
@@ -77,11 +101,34 @@ export function createTwin(heap: Heap): Kernels {
       );
     },
 
+    squaredError(n, y, target, grad, scale) {
+      return squaredError(heap.f32, n, y >>> 2, target >>> 2, grad >>> 2, scale);
+    },
+
+    binaryCrossEntropy(n, z, target, grad, scale) {
+      return binaryCrossEntropy(heap.f32, n, z >>> 2, target >>> 2, grad >>> 2, scale);
+    },
+
     sgd(n, p, g, buffer, lr, weightDecay, momentum, bufferDecay, gradientScale, nesterov) {
       sgd(heap.f32, n, p >>> 2, g >>> 2, buffer >>> 2, lr, weightDecay, momentum, bufferDecay, gradientScale, nesterov);
     },
 
-    adam(n, p, g, m, v, vMax, stepSize, oneMinusBeta1, beta2, oneMinusBeta2, inverseRootCorrection2, eps, weightDecay) {
+    adam(
+      n,
+      p,
+      g,
+      m,
+      v,
+      vMax,
+      stepSize,
+      oneMinusBeta1,
+      beta2,
+      oneMinusBeta2,
+      inverseRootCorrection2,
+      eps,
+      weightDecay,
+      keep,
+    ) {
       adam(
         heap.f32,
         n,
@@ -97,6 +144,25 @@ export function createTwin(heap: Heap): Kernels {
         inverseRootCorrection2,
         eps,
         weightDecay,
+        keep,
+      );
+    },
+
+    rmsprop(n, p, g, v, average, buffer, lr, alpha, oneMinusAlpha, eps, weightDecay, momentum) {
+      rmsprop(
+        heap.f32,
+        n,
+        p >>> 2,
+        g >>> 2,
+        v >>> 2,
+        average >>> 2,
+        buffer >>> 2,
+        lr,
+        alpha,
+        oneMinusAlpha,
+        eps,
+        weightDecay,
+        momentum,
       );
     },
 

@@ -1,4 +1,4 @@
-import { exp, log } from "../../math.js";
+import { exp, log, log1p } from "../../math.js";
 import { Scratch } from "./scratch.js";
 
 const exponentials = new Scratch();
@@ -49,4 +49,42 @@ export function softmaxCrossEntropy(
     }
   }
   return loss;
+}
+
+/** Returns Σ (y - target)²; grad = 2 · (y - target) · scale. */
+export function squaredError(
+  f32: Float32Array,
+  n: number,
+  y: number,
+  target: number,
+  grad: number,
+  scale: number,
+): number {
+  let sum = 0;
+  for (let i = 0; i < n; i++) {
+    const distance = f32[y + i] - f32[target + i];
+    sum += distance * distance;
+    f32[grad + i] = 2 * distance * scale;
+  }
+  return sum;
+}
+
+/** Returns Σ max(z, 0) - z · target + log(1 + exp(-|z|)); grad = (sigmoid(z) - target) · scale. */
+export function binaryCrossEntropy(
+  f32: Float32Array,
+  n: number,
+  z: number,
+  target: number,
+  grad: number,
+  scale: number,
+): number {
+  let sum = 0;
+  for (let i = 0; i < n; i++) {
+    const logit = f32[z + i];
+    const wanted = f32[target + i];
+    const e = exp(-Math.abs(logit));
+    sum += Math.max(logit, 0) - logit * wanted + log1p(e);
+    f32[grad + i] = ((logit >= 0 ? 1 : e) / (1 + e) - wanted) * scale;
+  }
+  return sum;
 }

@@ -36,8 +36,8 @@ export function sgd(
 }
 
 /**
- * torch.optim.Adam. g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 · v + (1 - β2) · g'²;
- * p -= stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps) with v̂ = v, or vMax = max(vMax, v) where it is given (not 0).
+ * torch.optim.Adam and AdamW. p' = keep · p;  g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 · v + (1 - β2) · g'²;
+ * p = p' - stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps) with v̂ = v, or vMax = max(vMax, v) where it is given (not 0).
  * An element is computed in double; m, v and p are each rounded once.
  */
 export function adam(
@@ -55,6 +55,7 @@ export function adam(
   inverseRootCorrection2: number,
   eps: number,
   weightDecay: number,
+  keep: number,
 ): void {
   for (let i = 0; i < n; i++) {
     const parameter = f32[p + i];
@@ -69,7 +70,46 @@ export function adam(
       second = Math.max(f32[vMax + i], second);
       f32[vMax + i] = second;
     }
-    f32[p + i] = parameter - (stepSize * first) / (Math.sqrt(second) * inverseRootCorrection2 + eps);
+    f32[p + i] = keep * parameter - (stepSize * first) / (Math.sqrt(second) * inverseRootCorrection2 + eps);
+  }
+}
+
+/**
+ * torch.optim.RMSprop. g' = g + weightDecay · p;  v = alpha · v + (1 - alpha) · g'²;  a = alpha · a + (1 - alpha) · g' and v̂ = v - a²
+ * where there is an average (not 0), else v̂ = v;  d = g' / (sqrt(v̂) + eps);  b = momentum · b + d where there is a buffer (not 0);
+ * p -= lr · (b or d). An element is computed in double; what is stored is rounded once.
+ */
+export function rmsprop(
+  f32: Float32Array,
+  n: number,
+  p: number,
+  g: number,
+  v: number,
+  average: number,
+  buffer: number,
+  lr: number,
+  alpha: number,
+  oneMinusAlpha: number,
+  eps: number,
+  weightDecay: number,
+  momentum: number,
+): void {
+  for (let i = 0; i < n; i++) {
+    const parameter = f32[p + i];
+    const gradient = decayed(f32[g + i], parameter, weightDecay);
+    let variance = alpha * f32[v + i] + oneMinusAlpha * gradient * gradient;
+    f32[v + i] = variance;
+    if (average !== 0) {
+      const mean = alpha * f32[average + i] + oneMinusAlpha * gradient;
+      f32[average + i] = mean;
+      variance -= mean * mean;
+    }
+    let direction = gradient / (Math.sqrt(variance) + eps);
+    if (buffer !== 0) {
+      direction += momentum * f32[buffer + i];
+      f32[buffer + i] = direction;
+    }
+    f32[p + i] = parameter - lr * direction;
   }
 }
 

@@ -33,3 +33,31 @@ export function fill(f32: Float32Array, n: number, x: number, value: number): vo
 export function addScaled(f32: Float32Array, n: number, x: number, y: number, scale: number): void {
   for (let i = 0; i < n; i++) f32[y + i] += scale * f32[x + i];
 }
+
+/** x[i] = factor · x[i] */
+export function scale(f32: Float32Array, n: number, x: number, factor: number): void {
+  for (let i = 0; i < n; i++) f32[x + i] *= factor;
+}
+
+/** z[i] (+)= factor · x[i] · y[i] */
+export function addProduct(
+  f32: Float32Array,
+  n: number,
+  factor: number,
+  x: number,
+  y: number,
+  z: number,
+  accumulate: boolean,
+): void {
+  for (let i = 0; i < n; i++) {
+    const product = factor * f32[x + i] * f32[y + i];
+    f32[z + i] = accumulate ? f32[z + i] + product : product;
+  }
+}
+
+/** Σ x[i]² */
+export function sumOfSquares(f32: Float32Array, n: number, x: number): number {
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += f32[x + i] * f32[x + i];
+  return sum;
+}

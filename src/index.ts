@@ -10,24 +10,33 @@ export {
   StateError,
 } from "./errors.js";
 export * as init from "./init.js";
+export { ELU, type ELUOptions } from "./layers/elu.js";
 export { type LayerSummary, type SlopeStats, type Summary, slopeStats, summary } from "./layers/inspect.js";
 export { type Input, Layer, type LayerOptions, type Parameter } from "./layers/layer.js";
+export { LeakyReLU, type LeakyReLUOptions } from "./layers/leaky-relu.js";
 export { Linear, type LinearOptions } from "./layers/linear.js";
+export { LinearELU, type LinearELUOptions } from "./layers/linear-elu.js";
 export { LinearPReLU, type LinearPReLUOptions } from "./layers/linear-prelu.js";
 export { PReLU, type PReLUOptions } from "./layers/prelu.js";
 export { ReLU } from "./layers/relu.js";
 export { Sequential } from "./layers/sequential.js";
-export { type CrossEntropyOptions, crossEntropy, type Labels, type LossOptions, type LossResult } from "./losses.js";
-export { type MatmulOptions, matmul } from "./matmul.js";
+export type { SlopeConstraint, SlopeOptions } from "./layers/slopes.js";
 export {
-  Adam,
-  type AdamOptions,
-  type AdamSettings,
-  type ParameterGroup,
-  SGD,
-  type SGDOptions,
-  type SGDSettings,
-} from "./optimizers.js";
+  bceWithLogits,
+  type CrossEntropyOptions,
+  crossEntropy,
+  type Labels,
+  type LossOptions,
+  type LossResult,
+  mseLoss,
+  type Target,
+} from "./losses.js";
+export { type MatmulOptions, matmul } from "./matmul.js";
+export { Adam, type AdamOptions, type AdamSettings, AdamW } from "./optimizers/adam.js";
+export { clipGradNorm } from "./optimizers/clip.js";
+export type { OptimizerParameters, OptimizerState, ParameterGroup } from "./optimizers/optimizer.js";
+export { RMSprop, type RMSpropOptions, type RMSpropSettings } from "./optimizers/rmsprop.js";
+export { SGD, type SGDOptions, type SGDSettings } from "./optimizers/sgd.js";
 export { type NestedNumbers, Tensor, type TensorData } from "./tensor.js";
 export { type EvaluateOptions, type Evaluation, evaluate, type Loss, predict } from "./training/evaluate.js";
 export { type BatchInfo, type EpochRecord, type FitOptions, fit } from "./training/fit.js";

@@ -2,7 +2,16 @@ import { Buffer, takeAll } from "./buffers.js";
 import { checkOneOf, checkOptions, show, showShape } from "./checks.js";
 import { defaultEngine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
-import { type NestedNumbers, Tensor, tensorFrom } from "./tensor.js";
+import {
+  checkNested,
+  checkSameEngine,
+  copyNested,
+  type NestedNumbers,
+  nestedShape,
+  sameShape,
+  Tensor,
+  tensorFrom,
+} from "./tensor.js";
 
 export interface LossResult {
   /** The value, over all samples. */
@@ -30,10 +39,12 @@ const REDUCTIONS = ["mean", "sum"] as const;
 class LossBuffers {
   readonly grad: Buffer;
   readonly labels: Buffer;
+  readonly target: Buffer;
 
   constructor(output: Tensor) {
     this.grad = new Buffer(output.engine);
     this.labels = new Buffer(output.engine);
+    this.target = new Buffer(output.engine);
   }
 
   static of(output: Tensor): LossBuffers {
@@ -44,6 +55,7 @@ class LossBuffers {
   dispose(): void {
     this.grad.dispose();
     this.labels.dispose();
+    this.target.dispose();
   }
 }
 
@@ -109,6 +121,91 @@ function softmaxLoss(
     labelSmoothing,
   );
   return { loss: reduction === "mean" ? sum / rows : sum, grad };
+}
+
+/** Targets of mseLoss and bceWithLogits: a Tensor or nested arrays in the output's shape, or its values in a row. */
+export type Target = Tensor | ArrayLike<number> | readonly NestedNumbers[];
+
+/** The kernel of a loss between two buffers of one shape: the unscaled sum, and the scaled gradient. */
+type PairKernel = "squaredError" | "binaryCrossEntropy";
+
+/**
+ * Mean squared error (torch.nn.functional.mse_loss) of y and a target in its shape: the mean of (y - target)² over all values, or
+ * the sum; grad = 2 (y - target) / count. Throws ShapeError where the shapes differ and for the mean of nothing.
+ */
+export function mseLoss(y: Tensor | readonly NestedNumbers[], target: Target, options?: LossOptions): LossResult {
+  return pairLoss("squaredError", y, target, options, "mseLoss");
+}
+
+/**
+ * Binary cross-entropy of sigmoid(logits) (torch.nn.functional.binary_cross_entropy_with_logits) with targets in 0..1:
+ * the mean of max(z, 0) - z t + log(1 + exp(-|z|)) over all values, or the sum; grad = (sigmoid(z) - t) / count.
+ * Throws ShapeError where the shapes differ and for the mean of nothing.
+ */
+export function bceWithLogits(
+  logits: Tensor | readonly NestedNumbers[],
+  target: Target,
+  options?: LossOptions,
+): LossResult {
+  return pairLoss("binaryCrossEntropy", logits, target, options, "bceWithLogits");
+}
+
+function pairLoss(
+  kernel: PairKernel,
+  y: Tensor | readonly NestedNumbers[],
+  target: Target,
+  options: LossOptions | undefined,
+  what: string,
+): LossResult {
+  const { reduction = "mean" } = checkOptions(options, what);
+  checkOneOf(reduction, REDUCTIONS, `${what}: reduction`);
+  const output = outputTensor(y, what);
+  try {
+    const { size, shape, engine } = output;
+    if (size === 0 && reduction === "mean") throw new ShapeError(`${what}: got no values, whose mean is not defined`);
+    checkTarget(target, output, what);
+    const buffers = LossBuffers.of(output);
+    const [grad, copy] = takeAll([
+      [buffers.grad, shape],
+      [buffers.target, shape],
+    ]);
+    const wanted = target instanceof Tensor ? target.read() : copyTarget(target, copy);
+    const sum = engine.ops[kernel](size, output.read(), wanted, grad.overwrite(), reduction === "mean" ? 1 / size : 1);
+    return { loss: reduction === "mean" ? sum / size : sum, grad };
+  } catch (error) {
+    if (output !== y) output.dispose();
+    throw error;
+  }
+}
+
+function checkTarget(target: Target, output: Tensor, what: string): void {
+  const { shape, size } = output;
+  const expected = `expected ${showShape(shape)} as the output's`;
+  if (target instanceof Tensor) {
+    target.assertUsable();
+    checkSameEngine(output.engine, target.engine, what);
+    if (!sameShape(target.shape, shape)) {
+      throw new ShapeError(`${what}: got a target of shape ${showShape(target.shape)}, ${expected}`);
+    }
+  } else if (ArrayBuffer.isView(target) && !(target instanceof DataView)) {
+    const { length } = target as unknown as ArrayLike<number>;
+    if (length !== size) throw new ShapeError(`${what}: got a target of ${length} values, ${expected}`);
+  } else if (Array.isArray(target)) {
+    const given = nestedShape(target);
+    checkNested(target, given, what);
+    if (!sameShape(given, shape)) {
+      throw new ShapeError(`${what}: got a target of shape ${showShape(given)}, ${expected}`);
+    }
+  } else {
+    throw new ArgumentError(`${what}: got ${show(target)} as a target, expected a Tensor or arrays of numbers`);
+  }
+}
+
+function copyTarget(target: Exclude<Target, Tensor>, copy: Tensor): number {
+  const offset = copy.overwrite();
+  if (Array.isArray(target)) copyNested(target, copy.data);
+  else copy.data.set(target as ArrayLike<number>);
+  return offset;
 }
 
 function outputTensor(output: Tensor | readonly NestedNumbers[], what: string): Tensor {

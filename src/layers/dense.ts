@@ -152,4 +152,9 @@ export abstract class DenseLayer extends CoreLayer {
     const rows = ds.size / k;
     this.engine.ops.gemm(false, false, rows, n, k, ds.storage.offset, k, weight, n, dx.storage.offset, n, 0, false);
   }
+
+  override dispose(): void {
+    this.#parts.activation?.dispose();
+    super.dispose();
+  }
 }

@@ -43,4 +43,9 @@ export abstract class ActivationLayer extends CoreLayer {
     this.activation.backward(x, dy, dx, wantParams, undefined);
     return wantInput ? dx : undefined;
   }
+
+  override dispose(): void {
+    this.activation.dispose();
+    super.dispose();
+  }
 }

@@ -1,18 +1,16 @@
-import { checkFinite, checkOptions, show } from "../checks.js";
+import { checkOptions, show } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { ArgumentError } from "../errors.js";
 import { fillNormal } from "../tensor.js";
-import { SlopeActivation } from "./activation.js";
 import { createParameters } from "./core.js";
 import { DenseLayer, denseParameterShapes } from "./dense.js";
 import type { LayerOptions, Parameter } from "./layer.js";
+import { SlopeActivation, type SlopeOptions, slopeSettings } from "./slopes.js";
 
-export interface LinearPReLUOptions extends LayerOptions {
+export interface LinearPReLUOptions extends LayerOptions, SlopeOptions {
   bias?: boolean;
   /** 1 shares one slope, outFeatures (the default) gives each unit its own. */
   numParameters?: number;
-  /** The slope at the start. */
-  init?: number;
 }
 
 /**
@@ -28,20 +26,20 @@ export class LinearPReLU extends DenseLayer {
 
   constructor(inFeatures: number, outFeatures: number, options?: LinearPReLUOptions) {
     const settings = checkOptions(options, "LinearPReLU");
-    const { numParameters = outFeatures, init = 0.25 } = settings;
+    const { numParameters = outFeatures } = settings;
     const shapes = denseParameterShapes(inFeatures, outFeatures, settings.bias ?? true, "LinearPReLU");
     if (numParameters !== 1 && numParameters !== outFeatures) {
       throw new ArgumentError(`LinearPReLU: numParameters: got ${show(numParameters)}, expected 1 or ${outFeatures}`);
     }
-    checkFinite(init, "LinearPReLU: init");
+    const slopes = slopeSettings(settings, "LinearPReLU");
     const engine = engineFrom(settings);
     const parameters = createParameters(engine, [...shapes, ["slope", [numParameters]]]);
     const slope = parameters.pop()!;
     const [weight, bias] = parameters as [Parameter, Parameter?];
-    const activation = new SlopeActivation(slope, init);
+    const activation = new SlopeActivation(slope, slopes);
     super({ weight, bias, activation }, { engine });
     this.#activation = activation;
-    fillNormal(weight.value, Math.sqrt(2 / (inFeatures * (1 + init * init))));
+    fillNormal(weight.value, Math.sqrt(2 / (inFeatures * (1 + slopes.init * slopes.init))));
   }
 
   /** The slopes in effect, a copy. */

@@ -1,15 +1,13 @@
-import { checkFinite, checkOptions, checkSize } from "../checks.js";
+import { checkOptions, checkSize } from "../checks.js";
 import { engineFrom } from "../engine.js";
-import { SlopeActivation } from "./activation.js";
 import { createParameters } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
 import type { LayerOptions } from "./layer.js";
+import { SlopeActivation, type SlopeOptions, slopeSettings } from "./slopes.js";
 
-export interface PReLUOptions extends LayerOptions {
+export interface PReLUOptions extends LayerOptions, SlopeOptions {
   /** 1 (the default) shares one slope, otherwise the number of channels. */
   numParameters?: number;
-  /** The slope at the start. */
-  init?: number;
 }
 
 /**
@@ -22,12 +20,12 @@ export class PReLU extends ActivationLayer {
 
   constructor(options?: PReLUOptions) {
     const settings = checkOptions(options, "PReLU");
-    const { numParameters = 1, init = 0.25 } = settings;
+    const { numParameters = 1 } = settings;
     checkSize(numParameters, "PReLU: numParameters");
-    checkFinite(init, "PReLU: init");
+    const slopes = slopeSettings(settings, "PReLU");
     const engine = engineFrom(settings);
     const [slope] = createParameters(engine, [["weight", [numParameters]]]);
-    super(new SlopeActivation(slope, init), { engine });
+    super(new SlopeActivation(slope, slopes), { engine });
   }
 
   /** The slopes in effect, a copy. */

@@ -1,9 +1,22 @@
 import { checkOptions } from "../checks.js";
-import { ReluActivation } from "./activation.js";
+import type { Tensor } from "../tensor.js";
+import { FixedActivation } from "./activation.js";
 import { ActivationLayer } from "./elementwise.js";
 import type { LayerOptions } from "./layer.js";
 
-/** y = max(0, x) (torch.nn.ReLU): 0 where x <= 0, and x elsewhere, so that NaN stays; dx = dy there and 0 where x <= 0. */
+class ReluActivation extends FixedActivation {
+  forward(s: Tensor, y: Tensor): void {
+    s.engine.ops.relu(s.size, s.storage.offset, y.storage.offset);
+  }
+
+  protected mask(s: Tensor, dy: Tensor, ds: Tensor): void {
+    s.engine.ops.reluBackward(s.size, s.storage.offset, dy.storage.offset, ds.storage.offset);
+  }
+}
+
+/**
+ * y = max(0, x) (torch.nn.ReLU), x of any shape: 0 where x <= 0 and x elsewhere, so that NaN stays; dx = dy, and 0 where x <= 0.
+ */
 export class ReLU extends ActivationLayer {
   constructor(options?: LayerOptions) {
     super(new ReluActivation(), checkOptions(options, "ReLU"));

@@ -9,6 +9,8 @@ type Maker<Config, Made> = Record<string, (config: Config, engine: lg.Engine) =>
 export const layers: Maker<Omit<LayerConfig, "type">, lg.Layer> = {
   linear: ({ inFeatures, outFeatures, bias }, engine) => new lg.Linear(inFeatures!, outFeatures!, { bias, engine }),
   prelu: ({ numParameters }, engine) => new lg.PReLU({ numParameters, engine }),
+  elu: ({ alpha }, engine) => new lg.ELU({ alpha, engine }),
+  leaky_relu: ({ negativeSlope }, engine) => new lg.LeakyReLU({ negativeSlope, engine }),
   relu: (_config, engine) => new lg.ReLU({ engine }),
 };
 
@@ -16,6 +18,8 @@ export const layers: Maker<Omit<LayerConfig, "type">, lg.Layer> = {
 export const fusedLayers: Maker<Omit<LayerConfig, "type">, lg.Layer> = {
   prelu: ({ inFeatures, outFeatures, bias, numParameters }, engine) =>
     new lg.LinearPReLU(inFeatures!, outFeatures!, { bias, numParameters, engine }),
+  elu: ({ inFeatures, outFeatures, bias, alpha }, engine) =>
+    new lg.LinearELU(inFeatures!, outFeatures!, { bias, alpha, engine }),
 };
 
 export interface Target {
@@ -29,6 +33,8 @@ export const losses: Record<
 > = {
   cross_entropy: (logits, { data }, { reduction, labelSmoothing }) =>
     lg.crossEntropy(logits, Int32Array.from(data), { reduction, labelSmoothing }),
+  mse: (output, { data }, { reduction }) => lg.mseLoss(output, data, { reduction }),
+  bce_with_logits: (logits, { data }, { reduction }) => lg.bceWithLogits(logits, data, { reduction }),
 };
 
 export const optimizers: Record<
@@ -39,4 +45,8 @@ export const optimizers: Record<
     new lg.SGD(params, { lr, momentum, dampening, nesterov, weightDecay }),
   adam: (params, { lr, betas, eps, weightDecay, amsgrad }) =>
     new lg.Adam(params, { lr, betas, eps, weightDecay, amsgrad }),
+  adamw: (params, { lr, betas, eps, weightDecay, amsgrad }) =>
+    new lg.AdamW(params, { lr, betas, eps, weightDecay, amsgrad }),
+  rmsprop: (params, { lr, alpha, eps, weightDecay, momentum, centered }) =>
+    new lg.RMSprop(params, { lr, alpha, eps, weightDecay, momentum, centered }),
 };

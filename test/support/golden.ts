@@ -21,6 +21,8 @@ export interface LayerConfig {
   readonly outFeatures?: number;
   readonly bias?: boolean;
   readonly numParameters?: number;
+  readonly alpha?: number;
+  readonly negativeSlope?: number;
 }
 
 export interface OptimizerConfig {
@@ -32,6 +34,8 @@ export interface OptimizerConfig {
   readonly betas?: [number, number];
   readonly eps?: number;
   readonly amsgrad?: boolean;
+  readonly alpha?: number;
+  readonly centered?: boolean;
 }
 
 export interface LossConfig {

@@ -1,0 +1,160 @@
+import type { Engine } from "../src/index.js";
+import type { Kernels } from "../src/kernels/kernels.js";
+import { BATCHES, CLASSES, DENSE, HIDDEN, productFlop } from "./network.js";
+import { numbersFrom, uniform } from "./numbers.js";
+import type { Row, Scope, Work } from "./row.js";
+
+const MEASURING_MS = 1200;
+
+/** One call of a kernel, with its sizes and addresses fixed. */
+type Call = (ops: Kernels) => void;
+
+/** Buffers in an engine's memory for as long as a row is measured. */
+class Buffers {
+  readonly #engine: Engine;
+  readonly #scope: Scope;
+  #seed = 0;
+
+  constructor(engine: Engine, scope: Scope) {
+    this.#engine = engine;
+    this.#scope = scope;
+  }
+
+  /** Numbers spread over low..high; where they are results, what is there at first does not matter. */
+  floats(length: number, low = -0.5, high = 0.5): number {
+    const address = this.#allocate(length);
+    this.#engine.linear.f32.set(uniform(length, low, high, ++this.#seed), address >>> 2);
+    return address;
+  }
+
+  labels(length: number): number {
+    const address = this.#allocate(length);
+    const next = numbersFrom(++this.#seed);
+    const labels = Int32Array.from({ length }, () => Math.floor(next() * CLASSES));
+    this.#engine.linear.i32.set(labels, address >>> 2);
+    return address;
+  }
+
+  #allocate(length: number): number {
+    const { linear } = this.#engine;
+    const address = linear.allocate(length * 4);
+    this.#scope.defer(() => linear.free(address));
+    return address;
+  }
+}
+
+/** A row that makes the same call on both engines; `place` puts the operands there. */
+function kernelRow(name: string, work: Work, place: (buffers: Buffers) => Call): Row {
+  return {
+    name,
+    work,
+    milliseconds: MEASURING_MS,
+    prepare({ wasm, twin }, scope) {
+      const open = (engine: Engine) => {
+        const call = place(new Buffers(engine, scope));
+        const { ops } = engine;
+        return () => call(ops);
+      };
+      return { wasm: open(wasm), twin: open(twin) };
+    },
+  };
+}
+
+/** The three messages of a dense layer of n inputs and k outputs, as the layer calls them. */
+function denseRows(n: number, k: number, batch: number): Row[] {
+  const work = { flop: productFlop(batch, k, n) };
+  const shape = `${n}-${k} batch ${batch}`;
+  return [
+    kernelRow(`product forward ${shape}`, work, (buffers) => {
+      const [x, w, y, bias] = [batch * n, k * n, batch * k, k].map((length) => buffers.floats(length));
+      return (ops) => ops.gemm(false, true, batch, k, n, x, n, w, n, y, k, bias, false);
+    }),
+    kernelRow(`product dX ${shape}`, work, (buffers) => {
+      const [dy, w, dx] = [batch * k, k * n, batch * n].map((length) => buffers.floats(length));
+      return (ops) => ops.gemm(false, false, batch, n, k, dy, k, w, n, dx, n, 0, false);
+    }),
+    kernelRow(`product dW ${shape}`, work, (buffers) => {
+      const [dy, x, dw] = [batch * k, batch * n, k * n].map((length) => buffers.floats(length));
+      return (ops) => ops.gemm(true, false, k, n, batch, dy, k, x, n, dw, n, 0, false);
+    }),
+  ];
+}
+
+function squareRow(size: number): Row {
+  return kernelRow(`product square ${size}`, { flop: productFlop(size, size, size) }, (buffers) => {
+    const [a, b, c] = [1, 2, 3].map(() => buffers.floats(size * size));
+    return (ops) => ops.gemm(false, false, size, size, size, a, size, b, size, c, size, 0, false);
+  });
+}
+
+/** What runs between the products, at the hidden layers' and the logits' width. */
+function elementwiseRows(batch: number): Row[] {
+  const width = HIDDEN;
+  const size = batch * width;
+  const shape = `${width} batch ${batch}`;
+  const backward = (name: string, withSums: boolean) =>
+    kernelRow(`${name} ${shape}`, { elements: size }, (buffers) => {
+      const [x, dy, dx] = [1, 2, 3].map(() => buffers.floats(size));
+      const [slope, dslope, dbias] = [1, 2, 3].map(() => buffers.floats(width));
+      const [slopeSum, biasSum] = withSums ? [dslope, dbias] : [0, 0];
+      return (ops) => ops.preluBackward(batch, width, 1, x, dy, slope, dx, slopeSum, false, biasSum, false);
+    });
+  return [
+    kernelRow(`prelu ${shape}`, { elements: size }, (buffers) => {
+      const [x, y, slope] = [size, size, width].map((length) => buffers.floats(length));
+      return (ops) => ops.prelu(batch, width, 1, x, slope, y);
+    }),
+    backward("preluBackward", false),
+    backward("preluBackward+sums", true),
+    kernelRow(`columnSums ${shape}`, { elements: size }, (buffers) => {
+      const [x, y] = [size, width].map((length) => buffers.floats(length));
+      return (ops) => ops.columnSums(batch, width, x, y, false);
+    }),
+    kernelRow(`relu ${shape}`, { elements: size }, (buffers) => {
+      const [x, y] = [1, 2].map(() => buffers.floats(size));
+      return (ops) => ops.relu(size, x, y);
+    }),
+    kernelRow(`softmaxCrossEntropy ${CLASSES} batch ${batch}`, { elements: batch * CLASSES }, (buffers) => {
+      const [logits, grad] = [1, 2].map(() => buffers.floats(batch * CLASSES));
+      const labels = buffers.labels(batch);
+      return (ops) => {
+        ops.softmaxCrossEntropy(batch, CLASSES, logits, labels, grad, 1 / batch, 0);
+      };
+    }),
+  ];
+}
+
+/** Over a parameter of n numbers, at a learning rate of 0: a parameter that runs away would end in infinities. */
+function updateRows(n: number): Row[] {
+  const work = { elements: n };
+  return [
+    kernelRow(`sgd ${n}`, work, (buffers) => {
+      const [p, g] = [1, 2].map(() => buffers.floats(n));
+      return (ops) => ops.sgd(n, p, g, 0, 0, 0, 0, 0, 1, false);
+    }),
+    kernelRow(`sgd+momentum ${n}`, work, (buffers) => {
+      const [p, g, buffer] = [1, 2, 3].map(() => buffers.floats(n));
+      return (ops) => ops.sgd(n, p, g, buffer, 0, 0, 0.9, 0.9, 1, false);
+    }),
+    kernelRow(`adam ${n}`, work, (buffers) => {
+      const [p, g, m] = [1, 2, 3].map(() => buffers.floats(n));
+      const v = buffers.floats(n, 0, 1);
+      return (ops) => ops.adam(n, p, g, m, v, 0, 0, 1 - 0.9, 0.999, 1 - 0.999, 1, 1e-8, 0, 1);
+    }),
+    kernelRow(`addScaled ${n}`, work, (buffers) => {
+      const [x, y] = [1, 2].map(() => buffers.floats(n));
+      return (ops) => ops.addScaled(n, x, y, 1e-9);
+    }),
+  ];
+}
+
+const SQUARES = [64, 128, 256, 512, 1024];
+/** The largest weight of the network, and a bias. */
+const PARAMETERS = [DENSE[0][0] * DENSE[0][1], HIDDEN];
+
+export const kernelRows: Row[] = [
+  ...DENSE.flatMap(([n, k]) => BATCHES.flatMap((batch) => denseRows(n, k, batch))),
+  ...SQUARES.map(squareRow),
+  ...BATCHES.flatMap(elementwiseRows),
+  ...PARAMETERS.flatMap(updateRows),
+];

@@ -1,0 +1,151 @@
+import { Bench, type Task } from "tinybench";
+import type { Engine } from "../src/index.js";
+import { productFlop } from "./network.js";
+import { median, quantile } from "./numbers.js";
+import { type Contenders, Scope } from "./row.js";
+
+export interface Rounds {
+  /** Milliseconds a call: the median over the rounds that count. */
+  milliseconds: { wasm: number; twin: number; opponent?: number };
+  /** How many there were, and how many of them count. */
+  total: number;
+  counted: number;
+  /** Whether too few rounds were quiet; then all of them count. */
+  noisy: boolean;
+}
+
+export const PROBE_SIZE = 128;
+const PROBE_WARM_UP_MS = 300;
+/** A round counts where every probe reaches this much of the best. */
+export const QUIET = 0.92;
+/** The best is what one probe in twenty reaches: where clocks vary, the single fastest moment is nobody's measure. */
+const BEST_QUANTILE = 0.95;
+
+/**
+ * Tells whether the machine is ours at the moment: a neighbour may take 40 % of a core's throughput for tens of seconds and leave
+ * the clock as it is. The probe is a product that the library does, so it needs what the rows need.
+ */
+export class Probe implements Disposable {
+  readonly #scope = new Scope();
+  readonly #product: () => void;
+  readonly #readings: number[] = [];
+  /** GFLOP/s of a quiet machine, as far as the run has shown it. */
+  best = 0;
+
+  constructor({ ops, linear }: Engine) {
+    const size = PROBE_SIZE;
+    const [a, b, c] = [1, 2, 3].map(() => {
+      const address = linear.allocate(size * size * 4);
+      linear.f32.fill(0.5, address >>> 2, (address >>> 2) + size * size);
+      this.#scope.defer(() => linear.free(address));
+      return address;
+    });
+    this.#product = () => ops.gemm(false, false, size, size, size, a, size, b, size, c, size, 0, false);
+    const start = performance.now();
+    while (performance.now() - start < PROBE_WARM_UP_MS) this.measure();
+    this.#readings.splice(0, this.#readings.length >> 1);
+  }
+
+  /** GFLOP/s now: the best of a few, because the first one finds its operands out of the cache. */
+  measure(): number {
+    let shortest = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 4; i++) {
+      const start = performance.now();
+      this.#product();
+      shortest = Math.min(shortest, performance.now() - start);
+    }
+    const gflops = productFlop(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE) / shortest / 1e6;
+    this.#readings.push(gflops);
+    return gflops;
+  }
+
+  /** Takes all that was measured so far into account. */
+  settle(): void {
+    this.best = quantile(this.#readings, BEST_QUANTILE);
+  }
+
+  isQuiet(gflops: number): boolean {
+    return gflops >= QUIET * this.best;
+  }
+
+  [Symbol.dispose](): void {
+    this.#scope[Symbol.dispose]();
+  }
+}
+
+/** Each contender's share of a round, in samples of at least SAMPLE_MS; a median of samples shrugs off an interrupt. */
+const TURN_MS = 4;
+const SAMPLE_MS = 0.25;
+const WARM_UP_MS = 100;
+export const FEWEST_ROUNDS = 5;
+/** How much longer than planned a row may take when the machine is noisy. */
+const PATIENCE = 2;
+
+/**
+ * Measures the contenders in turns, so that whatever else the machine does falls on all alike, for about so many milliseconds.
+ * tinybench takes the samples: a task for each contender, run anew in every round.
+ */
+export function measure(contenders: Contenders, probe: Probe, milliseconds: number): Rounds {
+  const bench = new Bench({ time: TURN_MS, iterations: 1, warmup: false, throws: true });
+  for (const [name, call] of Object.entries(contenders)) bench.add(name, sampler(call), { async: false });
+
+  probe.settle();
+  const rounds: Round[] = [];
+  const quietRounds = () => rounds.filter(({ slowestProbe }) => probe.isQuiet(slowestProbe));
+  const start = performance.now();
+  for (let elapsed = 0; elapsed < PATIENCE * milliseconds; elapsed = performance.now() - start) {
+    if (elapsed >= milliseconds && quietRounds().length >= FEWEST_ROUNDS) break;
+    rounds.push(playRound(bench.tasks, probe, rounds.length));
+  }
+  const quiet = quietRounds();
+  const noisy = quiet.length < FEWEST_ROUNDS;
+  const counting = noisy ? rounds : quiet;
+  const medians = bench.tasks.map(({ name }) => [name, median(counting.map(({ times }) => times[name]))]);
+  return { milliseconds: Object.fromEntries(medians), total: rounds.length, counted: quiet.length, noisy };
+}
+
+interface Round {
+  /** Milliseconds a call, by contender. */
+  times: Record<string, number>;
+  /** GFLOP/s of the slowest probe before, between and after the turns. */
+  slowestProbe: number;
+}
+
+function playRound(tasks: Task[], probe: Probe, index: number): Round {
+  const times: Record<string, number> = {};
+  let slowestProbe = probe.measure();
+  // another one begins each time: what a contender leaves in the caches is not always the same one's burden
+  for (let turn = 0; turn < tasks.length; turn++) {
+    const task = tasks[(index + turn) % tasks.length];
+    times[task.name] = takeTurn(task);
+    slowestProbe = Math.min(slowestProbe, probe.measure());
+  }
+  return { times, slowestProbe };
+}
+
+/** Milliseconds a call: the median of the turn's samples. */
+function takeTurn(task: Task): number {
+  task.reset();
+  task.runSync();
+  const { result } = task;
+  if (result.state !== "completed") throw new Error(`${task.name}: the measurement is ${result.state}`);
+  return result.latency.p50;
+}
+
+/** Warms a function up; the result calls it often enough for the timer and tells tinybench the time of one call. */
+function sampler(call: () => unknown) {
+  let count = 0;
+  const start = performance.now();
+  let elapsed = 0;
+  for (; elapsed < WARM_UP_MS; elapsed = performance.now() - start) {
+    call();
+    count++;
+  }
+  const calls = Math.ceil((SAMPLE_MS * count) / elapsed);
+  return () => {
+    const start = performance.now();
+    for (let i = 0; i < calls; i++) call();
+    const elapsed = performance.now() - start;
+    return { overriddenDuration: elapsed / calls, overriddenIterationCost: elapsed };
+  };
+}

@@ -1,0 +1,44 @@
+import { parseArgs } from "node:util";
+
+/** What the person at the keyboard can mend; it is shown as one line, without a stack. */
+export class InputError extends Error {}
+
+export interface Options {
+  /** Rows are measured whose names contain all of these words. */
+  words: string[];
+  /** Where the measurements go as JSON, beside the table. */
+  json?: string;
+  help: boolean;
+}
+
+export const USAGE = `Measures the training step and every kernel: WebAssembly beside the pure-JS twin and beside the processor's limit.
+
+Usage: npm run bench -- [options] [FILTER ...]
+
+  FILTER         part of a row's name, in any case; of several words all must match:
+                 "step", "sgd", "forward 784", "prelu 'batch 32'"
+  --json FILE    also write everything to FILE
+  --help         this text`;
+
+/** Reads the command line; whatever does not fit is an InputError. */
+export function parseOptions(args: string[]): Options {
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      strict: true,
+      allowPositionals: true,
+      options: { json: { type: "string" }, help: { type: "boolean", default: false } },
+    });
+    return { ...values, words: positionals.map((word) => word.toLowerCase()) };
+  } catch (error) {
+    // parseArgs follows its first sentence with advice of several lines
+    const [firstSentence] = (error as Error).message.split(/\.\s/);
+    throw new InputError(`${firstSentence} (--help lists the options)`);
+  }
+}
+
+export function select<Named extends { name: string }>(rows: Named[], words: string[]): Named[] {
+  const selected = rows.filter(({ name }) => words.every((word) => name.toLowerCase().includes(word)));
+  if (selected.length === 0) throw new InputError(`no row's name contains ${words.map((w) => `"${w}"`).join(" and ")}`);
+  return selected;
+}

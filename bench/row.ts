@@ -1,0 +1,38 @@
+import type { Engines } from "./engines.js";
+
+/** One of these functions a contender: set up, checked, and called again and again. */
+export interface Contenders {
+  wasm(): unknown;
+  twin(): unknown;
+  /** The pure-JavaScript program that is not ours; see opponent/. */
+  opponent?(): unknown;
+}
+
+/** What one call does: arithmetic where that bounds it, else the numbers it passes over. */
+export type Work = { flop: number } | { elements: number };
+
+export interface Row {
+  readonly name: string;
+  readonly work: Work;
+  /** How long it is measured, if the machine is quiet. */
+  readonly milliseconds: number;
+  prepare(engines: Engines, scope: Scope): Contenders;
+}
+
+/** Gives back what a row took, last things first. */
+export class Scope implements Disposable {
+  readonly #cleanUps: (() => void)[] = [];
+
+  defer(cleanUp: () => void): void {
+    this.#cleanUps.push(cleanUp);
+  }
+
+  own<Resource extends Disposable>(resource: Resource): Resource {
+    this.defer(() => resource[Symbol.dispose]());
+    return resource;
+  }
+
+  [Symbol.dispose](): void {
+    while (this.#cleanUps.length > 0) this.#cleanUps.pop()!();
+  }
+}

@@ -1,0 +1,119 @@
+import * as lg from "../src/index.js";
+import { BATCHES, CLASSES, DENSE, HIDDEN, INPUTS, stepFlop } from "./network.js";
+import { numbersFrom, uniform } from "./numbers.js";
+import { createOpponentStep, type OpponentData, type OptimizerName } from "./opponent/step.js";
+import type { Row, Scope } from "./row.js";
+
+/** One training step; returns the loss before it. */
+type Step = () => number;
+
+/** The same images, labels and parameters for every contender; weights are [out, in]. */
+interface Problem {
+  batch: number;
+  x: Float32Array;
+  labels: Int32Array;
+  weights: Float32Array[];
+  biases: Float32Array[];
+}
+
+/** The step is what the README quotes: it gets more rounds than a kernel. */
+const MEASURING_MS = 5000;
+const INITIAL_SLOPE = 0.25;
+/** The opponent's. */
+const LEARNING_RATES = { sgd: 0.01, adam: 0.001 };
+const CHECK_STEPS = 3;
+const CHECK_TOLERANCE = 1e-4;
+
+/** The whole training step: forward, loss, parameter messages, update. */
+export const stepRows: Row[] = (["sgd", "adam"] as const).flatMap((optimizer) =>
+  BATCHES.map((batch) => ({
+    name: `step ${optimizer} batch ${batch}`,
+    work: { flop: stepFlop(batch) },
+    milliseconds: MEASURING_MS,
+    prepare({ wasm, twin }, scope) {
+      const problem = createProblem(batch);
+      const ours = createTraining(optimizer, problem, wasm, scope);
+      const twins = createTraining(optimizer, problem, twin, scope);
+      const opponent = createOpponentStep(optimizer, opponentData(problem));
+      assertSameLosses({ wasm: ours.step, twin: twins.step, opponent });
+      ours.freeze();
+      twins.freeze();
+      return { wasm: ours.step, twin: twins.step, opponent };
+    },
+  })),
+);
+
+function createProblem(batch: number): Problem {
+  const next = numbersFrom(77);
+  return {
+    batch,
+    x: uniform(batch * INPUTS, 0, 1, 6),
+    labels: Int32Array.from({ length: batch }, () => Math.floor(next() * CLASSES)),
+    weights: DENSE.map(([inputs, outputs], i) => uniform(outputs * inputs, ...initialRange(inputs), 10 * i + 21)),
+    biases: DENSE.map(([inputs, outputs], i) => uniform(outputs, ...initialRange(inputs), 10 * i + 22)),
+  };
+}
+
+/** PyTorch's, for a dense layer with so many inputs. */
+const initialRange = (inputs: number): [number, number] => [-1 / Math.sqrt(inputs), 1 / Math.sqrt(inputs)];
+
+interface Training {
+  step: Step;
+  /**
+   * Makes every step do the same work, at a learning rate of 0. A net that learns its one batch by heart soon has gradients so small
+   * that they are denormal numbers, and those slow float32 arithmetic down tenfold. (The opponent goes on learning: it computes in
+   * doubles, and its time was seen not to change.)
+   */
+  freeze(): void;
+}
+
+function createTraining(optimizerName: OptimizerName, problem: Problem, engine: lg.Engine, scope: Scope): Training {
+  const { batch, labels, weights, biases } = problem;
+  const dense = DENSE.map(([inputs, outputs]) => new lg.Linear(inputs, outputs, { engine }));
+  dense.forEach(({ weight, bias }, i) => {
+    weight.value.data.set(weights[i]);
+    bias!.value.data.set(biases[i]);
+  });
+  const prelu = () => new lg.PReLU({ numParameters: HIDDEN, init: INITIAL_SLOPE, engine });
+  const net = scope.own(new lg.Sequential(dense[0], prelu(), dense[1], prelu(), dense[2]));
+  const x = scope.own(engine.tensor(problem.x, [batch, INPUTS]));
+  const Optimizer = optimizerName === "sgd" ? lg.SGD : lg.Adam;
+  const optimizer = new Optimizer(net.parameters(), { lr: LEARNING_RATES[optimizerName] });
+  return {
+    step() {
+      const { loss, grad } = lg.crossEntropy(net.forward(x), labels);
+      optimizer.zeroGrad();
+      net.backwardParams(grad);
+      optimizer.step();
+      return loss;
+    },
+    freeze() {
+      optimizer.lr = 0;
+    },
+  };
+}
+
+function opponentData({ batch, x, labels, weights, biases }: Problem): OpponentData {
+  const [w1, w2, w3] = DENSE.map(([inputs, outputs], i) => transposed(weights[i], inputs, outputs));
+  const [b1, b2, b3] = biases.map((bias) => bias.slice());
+  const slopes = () => new Float32Array(HIDDEN).fill(INITIAL_SLOPE);
+  return { batch, x, labels, parameters: [w1, b1, slopes(), w2, b2, slopes(), w3, b3] };
+}
+
+/** [rows, columns] of a matrix that is stored as [columns, rows] */
+function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
+  return matrix.map((_, i) => matrix[(i % columns) * rows + Math.floor(i / columns)]);
+}
+
+/** All train the same net, or their times could not be compared: a few real steps have the same losses. */
+function assertSameLosses(steps: Record<string, Step>): void {
+  for (let i = 0; i < CHECK_STEPS; i++) {
+    const losses = Object.entries(steps).map(([name, step]) => ({ name, loss: step() }));
+    const [first] = losses;
+    for (const { name, loss } of losses) {
+      if (!(Math.abs(loss - first.loss) <= CHECK_TOLERANCE * Math.abs(first.loss))) {
+        throw new Error(`step ${i}: the loss of ${name} is ${loss}, that of ${first.name} ${first.loss}`);
+      }
+    }
+  }
+}

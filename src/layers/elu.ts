@@ -1,0 +1,43 @@
+import { checkFinite, checkOptions } from "../checks.js";
+import type { Tensor } from "../tensor.js";
+import { FixedActivation } from "./activation.js";
+import { ActivationLayer } from "./elementwise.js";
+import type { LayerOptions } from "./layer.js";
+
+export interface ELUOptions extends LayerOptions {
+  /** What y tends to at -Infinity, negated; default 1. */
+  alpha?: number;
+}
+
+export class EluActivation extends FixedActivation {
+  constructor(readonly alpha: number) {
+    super();
+  }
+
+  forward(s: Tensor, y: Tensor): void {
+    s.engine.ops.elu(s.size, s.storage.offset, this.alpha, y.storage.offset);
+  }
+
+  protected mask(s: Tensor, dy: Tensor, ds: Tensor): void {
+    s.engine.ops.eluBackward(s.size, s.storage.offset, dy.storage.offset, this.alpha, ds.storage.offset);
+  }
+}
+
+/**
+ * y = x where x > 0, alpha · (exp(x) - 1) elsewhere (torch.nn.ELU; Clevert et al., 2016), x of any shape; dx = dy where x > 0,
+ * dy · alpha · exp(x) elsewhere. Near 0 it has expm1's relative accuracy. Throws ArgumentError for an alpha that is not finite.
+ */
+export class ELU extends ActivationLayer {
+  constructor(options?: ELUOptions) {
+    const settings = checkOptions(options, "ELU");
+    super(new EluActivation(checkFinite(settings.alpha ?? 1, "ELU: alpha")), settings);
+  }
+
+  override get type(): string {
+    return "ELU";
+  }
+
+  override describe(): string {
+    return "ELU()";
+  }
+}

@@ -1,0 +1,67 @@
+import { checkFinite, checkOptions } from "../checks.js";
+import { type Engine, engineFrom } from "../engine.js";
+import { newTensor, type Tensor } from "../tensor.js";
+import { FixedActivation } from "./activation.js";
+import { ActivationLayer } from "./elementwise.js";
+import type { LayerOptions } from "./layer.js";
+
+export interface LeakyReLUOptions extends LayerOptions {
+  /** The slope where x <= 0; default 0.01. */
+  negativeSlope?: number;
+}
+
+/** PReLU's kernels with one slope that nobody trains. */
+class LeakyActivation extends FixedActivation {
+  readonly #slope: Tensor;
+
+  constructor(engine: Engine, negativeSlope: number) {
+    super();
+    this.#slope = newTensor(engine, [1], true).fill_(negativeSlope);
+  }
+
+  forward(s: Tensor, y: Tensor): void {
+    s.engine.ops.prelu(1, 1, s.size, s.storage.offset, this.#slope.storage.offset, y.storage.offset);
+  }
+
+  protected mask(s: Tensor, dy: Tensor, ds: Tensor): void {
+    const slope = this.#slope.storage.offset;
+    s.engine.ops.preluBackward(
+      1,
+      1,
+      s.size,
+      s.storage.offset,
+      dy.storage.offset,
+      slope,
+      ds.storage.offset,
+      0,
+      false,
+      0,
+      false,
+    );
+  }
+
+  override dispose(): void {
+    this.#slope.discard();
+  }
+}
+
+/**
+ * y = x where x > 0, negativeSlope · x elsewhere (torch.nn.LeakyReLU), x of any shape; dx likewise. A NaN takes the slope's side.
+ * Throws ArgumentError for a slope that is not finite.
+ */
+export class LeakyReLU extends ActivationLayer {
+  constructor(options?: LeakyReLUOptions) {
+    const settings = checkOptions(options, "LeakyReLU");
+    const negativeSlope = checkFinite(settings.negativeSlope ?? 0.01, "LeakyReLU: negativeSlope");
+    const engine = engineFrom(settings);
+    super(new LeakyActivation(engine, negativeSlope), { engine });
+  }
+
+  override get type(): string {
+    return "LeakyReLU";
+  }
+
+  override describe(): string {
+    return "LeakyReLU()";
+  }
+}

@@ -1,0 +1,39 @@
+import { checkFinite, checkOptions } from "../checks.js";
+import { engineFrom } from "../engine.js";
+import { fillNormal } from "../tensor.js";
+import { createParameters } from "./core.js";
+import { DenseLayer, denseParameterShapes } from "./dense.js";
+import { EluActivation } from "./elu.js";
+import type { LayerOptions, Parameter } from "./layer.js";
+
+export interface LinearELUOptions extends LayerOptions {
+  bias?: boolean;
+  alpha?: number;
+}
+
+/**
+ * The fused module of Linear and ELU: s = x · Wᵀ + b, y_k = s_k where s_k > 0, alpha · (exp(s_k) - 1) elsewhere.
+ * x: [N, inFeatures] or [inFeatures]; y: [N, outFeatures] or [outFeatures].
+ *
+ * Parameters `weight` [outFeatures, inFeatures], drawn from N(0, 2 / inFeatures), and `bias` [outFeatures], 0. Throws ArgumentError
+ * for sizes that are not integers >= 1 and an alpha that is not finite.
+ */
+export class LinearELU extends DenseLayer {
+  constructor(inFeatures: number, outFeatures: number, options?: LinearELUOptions) {
+    const settings = checkOptions(options, "LinearELU");
+    const shapes = denseParameterShapes(inFeatures, outFeatures, settings.bias ?? true, "LinearELU");
+    const alpha = checkFinite(settings.alpha ?? 1, "LinearELU: alpha");
+    const engine = engineFrom(settings);
+    const [weight, bias] = createParameters(engine, shapes) as [Parameter, Parameter?];
+    super({ weight, bias, activation: new EluActivation(alpha) }, { engine });
+    fillNormal(weight.value, Math.sqrt(2 / inFeatures));
+  }
+
+  override get type(): string {
+    return "LinearELU";
+  }
+
+  override describe(): string {
+    return `LinearELU(${this.inFeatures}, ${this.outFeatures})`;
+  }
+}

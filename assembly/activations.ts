@@ -317,15 +317,30 @@ function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): f6
   return total;
 }
 
-/** y = x <= 0 ? 0 : x */
+/** y = x < 0 ? 0 : x: NaN and -0 stay, as in PyTorch. */
 export function relu(n: i32, x: usize, y: usize): void {
-  reluBackward(n, x, x, y);
+  const zero = f32x4.splat(0);
+  const end = x + (<usize>n << 2);
+  for (; x + 32 <= end; x += 32) {
+    const x0 = v128.load(x);
+    const x1 = v128.load(x, 16);
+    const r0 = v128.andnot(x0, f32x4.lt(x0, zero));
+    const r1 = v128.andnot(x1, f32x4.lt(x1, zero));
+    v128.store(y, r1, 16);
+    v128.store(y, r0);
+    y += 32;
+  }
+  for (; x < end; x += 4) {
+    const v = load<f32>(x);
+    store<f32>(y, v < 0 ? 0 : v);
+    y += 4;
+  }
 }
 
 /** dx = x <= 0 ? 0 : dy: a NaN lets dy pass, as in PyTorch. */
 export function reluBackward(n: i32, x: usize, dy: usize, dx: usize): void {
   const zero = f32x4.splat(0);
-  const end = x + ((<usize>n) << 2);
+  const end = x + (<usize>n << 2);
   for (; x + 32 <= end; x += 32) {
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);

@@ -102,7 +102,7 @@ describe.each(KERNEL_SETS)("what is dropped, %s", (kernels) => {
 });
 
 /**
- * V8 (11.3 to at least 13) posts one task for all registries with dead targets. A registry that dies itself before the task runs
+ * V8 (seen with Node 20) posts one task for all registries with dead targets. A registry that dies itself before the task runs
  * leaves it with nothing to do, and then no finalizer runs in this process ever again.
  */
 const DROP_AN_ENGINE = `

@@ -78,7 +78,7 @@ export interface Kernels {
     accumulateBias: boolean,
   ): void;
 
-  /** ReLU: y = x <= 0 ? 0 : x, so that NaN stays. y may be x. */
+  /** ReLU: y = x < 0 ? 0 : x, so that NaN and -0 stay. y may be x. */
   relu(n: number, x: number, y: number): void;
 
   /** dx = x <= 0 ? 0 : dy. dx may be dy. */

@@ -15,7 +15,7 @@ class ReluActivation extends FixedActivation {
 }
 
 /**
- * y = max(0, x) (torch.nn.ReLU), x of any shape: 0 where x <= 0 and x elsewhere, so that NaN stays; dx = dy, and 0 where x <= 0.
+ * y = max(0, x) (torch.nn.ReLU), x of any shape: 0 where x < 0 and x elsewhere, so that NaN stays; dx = dy, and 0 where x <= 0.
  */
 export class ReLU extends ActivationLayer {
   constructor(options?: LayerOptions) {

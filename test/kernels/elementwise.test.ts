@@ -119,8 +119,8 @@ describe("relu and reluBackward", () => {
         const y = arena.output(inPlace ? x : notNumbers(n), anywhere(random));
         const from = inPlace ? y : arena.input(x, anywhere(random));
         arena.run(() => kernels.relu(n, from.address, y.address), problems, label);
-        // NaN stays, -0 becomes 0: as Math.max has it.
-        const wantY = x.map((value) => Math.max(value, 0));
+        // NaN and -0 stay, as in PyTorch.
+        const wantY = x.map((value) => (value < 0 ? 0 : value));
         problems.note(() => `${label()}: y`, firstDifference(arena.read(y), wantY, bitExact));
 
         arena.clear();

@@ -127,9 +127,9 @@ function backwardOfPlanes(
   }
 }
 
-/** y = x <= 0 ? 0 : x over n elements; y may be x. Bits are kept or cleared by a mask, again to have no branch on a sign. */
+/** y = x < 0 ? 0 : x over n elements; y may be x. Bits are kept or cleared by a mask, again to have no branch on a sign. */
 export function relu(f32: Float32Array, i32: Int32Array, n: number, x: number, y: number): void {
-  for (let i = 0; i < n; i++) i32[y + i] = i32[x + i] & -+!(f32[x + i] <= 0);
+  for (let i = 0; i < n; i++) i32[y + i] = i32[x + i] & -+!(f32[x + i] < 0);
 }
 
 /** dx = x <= 0 ? 0 : dy over n elements; dx may be dy. */

@@ -9,7 +9,9 @@ export {
   ShapeError,
   StateError,
 } from "./errors.js";
+export { type GradCheckOptions, type GradCheckResult, gradCheck } from "./gradcheck.js";
 export * as init from "./init.js";
+export { type Jacobian, jacobian } from "./jacobian.js";
 export { ELU, type ELUOptions } from "./layers/elu.js";
 export { type LayerSummary, type SlopeStats, type Summary, slopeStats, summary } from "./layers/inspect.js";
 export { type Input, Layer, type LayerOptions, type Parameter } from "./layers/layer.js";

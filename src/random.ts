@@ -4,6 +4,13 @@ export interface Key {
   readonly key1: number;
 }
 
+/** A generator's place in its stream. */
+export interface GeneratorState {
+  readonly counter: number;
+  readonly isSpare: boolean;
+  readonly words: Uint32Array;
+}
+
 const TWO_32 = 4_294_967_296;
 const PARITY = 0x1bd11bda;
 
@@ -57,6 +64,17 @@ export class Generator {
   constructor(seed: number) {
     // both halves of a safe integer count
     this.#key = { key0: seed | 0, key1: Math.floor(seed / TWO_32) | 0 };
+  }
+
+  /** Where the generator is, for `restore`. */
+  save(): GeneratorState {
+    return { counter: this.#counter, isSpare: this.#isSpare, words: this.#words.slice() };
+  }
+
+  restore({ counter, isSpare, words }: GeneratorState): void {
+    this.#counter = counter;
+    this.#isSpare = isSpare;
+    this.#words.set(words);
   }
 
   /** Both words of the next counter. */

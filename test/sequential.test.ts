@@ -19,7 +19,7 @@ describe("Sequential", () => {
         const net = new lg.Sequential(linear(4, 3), prelu(3), relu(), linear(3, 2, false));
         expect(names(net)).toEqual(["0.weight", "0.bias", "1.weight", "3.weight"]);
         expect(Object.keys(net.stateDict())).toEqual(names(net));
-        expect(net.layers.map(({ constructor }) => constructor)).toEqual([lg.Linear, lg.PReLU, lg.ReLU, lg.Linear]);
+        expect(net.layers.map((layer) => layer.constructor)).toEqual([lg.Linear, lg.PReLU, lg.ReLU, lg.Linear]);
       });
 
       it("by key, in the order of the keys", () => {

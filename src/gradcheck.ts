@@ -1,0 +1,156 @@
+import { checkNonNegative, checkOptions, checkSeed, show } from "./checks.js";
+import { ArgumentError } from "./errors.js";
+import type { Input, Layer } from "./layers/layer.js";
+import { Probe } from "./probe.js";
+import { Generator } from "./random.js";
+import { newTensor, type Tensor } from "./tensor.js";
+
+export interface GradCheckOptions {
+  /** Step of the differences; default 1e-2, which suits float32 with extrapolation. */
+  epsilon?: number;
+  /** Largest error allowed, relative to the largest gradient; default 2e-3. */
+  tolerance?: number;
+  /** Of the projection; default 0. */
+  seed?: number;
+}
+
+export interface GradCheckResult {
+  ok: boolean;
+  /** Coordinates that were compared. */
+  checked: number;
+  /** Coordinates at a kink, where two sides disagree and there is no derivative. */
+  skipped: number;
+  /** The largest error, relative to the largest gradient; `name` is "input" or a parameter's. */
+  worst: { name: string; index: number; analytic: number; numeric: number; error: number };
+}
+
+interface Coordinate {
+  readonly name: string;
+  readonly index: number;
+  readonly analytic: number;
+  readonly numeric: number;
+  /** How far one-sided differences, and differences of two steps, disagree beyond what a smooth function would show. */
+  readonly kink: number;
+}
+
+const REQUIRED_SHARE = 0.9;
+
+/** Shorter steps are tried before a coordinate counts as a kink: what lies within one step of it may not lie within a fourth. */
+const SHORTER = [1, 1 / 4, 1 / 16];
+
+/** A disagreement that would let less than half the tolerance through is no kink. */
+const KINK_SHARE = 0.5;
+
+/**
+ * Compares a layer's messages with numerical derivatives, at every coordinate of x and of every parameter. The layer's output is
+ * projected on seeded random weights, L = Σ w · y in double; dL/dθ is found by central differences of the steps h and h / 2 with
+ * Richardson's extrapolation, (4 D(h/2) - D(h)) / 3. A coordinate at a kink is skipped, after shorter steps have been tried; `ok` needs 90 % of them checked, every
+ * error within `tolerance` of the largest gradient. In training mode; everything is left as it was, the remembered forward ends.
+ *
+ * Throws ArgumentError for a wrong option and what the layer's messages throw.
+ */
+export function gradCheck(layer: Layer, x: Input, options?: GradCheckOptions): GradCheckResult {
+  const { epsilon = 1e-2, tolerance = 2e-3, seed = 0 } = checkOptions(options, "gradCheck");
+  checkNonNegative(tolerance, "gradCheck: tolerance");
+  if (checkNonNegative(epsilon, "gradCheck: epsilon") === 0) {
+    throw new ArgumentError(`gradCheck: epsilon: got ${show(epsilon)}, expected a number > 0`);
+  }
+  checkSeed(seed, "gradCheck: seed");
+  const coordinates = Probe.run(layer, x, "gradCheck", (probe) => differentiate(probe, epsilon, tolerance, seed));
+
+  // a NaN must not hide: it becomes the largest of all
+  const size = (value: number): number => (Number.isNaN(value) ? Number.POSITIVE_INFINITY : Math.abs(value));
+  const largest = coordinates.reduce((most, { analytic, numeric }) => Math.max(most, size(analytic), size(numeric)), 0);
+  const errorOf = ({ analytic, numeric }: Coordinate): number =>
+    analytic === numeric ? 0 : Math.abs(analytic - numeric) / largest;
+  const smooth = coordinates.filter(({ kink }) => !(kink > KINK_SHARE * tolerance * largest));
+  const worst = smooth.reduce<GradCheckResult["worst"]>(
+    (most, coordinate) => {
+      const error = errorOf(coordinate);
+      const { name, index, analytic, numeric } = coordinate;
+      return error <= most.error ? most : { name, index, analytic, numeric, error };
+    },
+    { name: "", index: -1, analytic: 0, numeric: 0, error: 0 },
+  );
+  const isEnough = smooth.length >= REQUIRED_SHARE * coordinates.length;
+  return {
+    ok: isEnough && worst.error <= tolerance,
+    checked: smooth.length,
+    skipped: coordinates.length - smooth.length,
+    worst,
+  };
+}
+
+function differentiate(probe: Probe, epsilon: number, tolerance: number, seed: number): Coordinate[] {
+  const y = probe.forward();
+  const generator = new Generator(seed);
+  const weights = newTensor(probe.engine, y.shape);
+  try {
+    // away from 0, so that every output counts
+    const w = weights.data;
+    for (let i = 0; i < w.length; i++)
+      w[i] = (generator.bits() & 1 ? 1 : -1) * (0.5 + generator.bits() / 4_294_967_296);
+    probe.clearGradients();
+    const dx = probe.layer.backward(weights).data.slice();
+    const analytic = probe.parameters.map(({ grad }) => grad.data.slice());
+    const largest = [dx, ...analytic]
+      .flatMap((values) => [...values])
+      .reduce((most, g) => Math.max(most, Math.abs(g)), 0);
+    const steps = { epsilon, kinkAbove: KINK_SHARE * tolerance * largest };
+    return [
+      ...coordinatesOf(probe, "input", probe.x, dx, w, steps),
+      ...probe.parameters.flatMap(({ name, value }, i) => coordinatesOf(probe, name, value, analytic[i], w, steps)),
+    ];
+  } finally {
+    weights.dispose();
+  }
+}
+
+function coordinatesOf(
+  probe: Probe,
+  name: string,
+  tensor: Tensor,
+  analytic: Float32Array,
+  weights: Float32Array,
+  { epsilon, kinkAbove }: { epsilon: number; kinkAbove: number },
+): Coordinate[] {
+  const middle = projection(probe, weights);
+  return Array.from(analytic, (gradient, index) => {
+    const { data } = tensor;
+    const value = data[index];
+    /** The projection at value + step, and the step that float32 really made. */
+    const at = (step: number): { step: number; value: number } => {
+      data[index] = value + step;
+      const made = data[index] - value;
+      const result = projection(probe, weights);
+      data[index] = value;
+      return { step: made, value: result };
+    };
+    const differences = (step: number): { central: number; sides: number } => {
+      const up = at(step);
+      const down = at(-step);
+      const right = (up.value - middle) / up.step;
+      const left = (down.value - middle) / down.step;
+      return { central: (up.value - down.value) / (up.step - down.step), sides: right - left };
+    };
+    const attempts: Coordinate[] = [];
+    for (const share of SHORTER) {
+      const whole = differences(epsilon * share);
+      const half = differences((epsilon * share) / 2);
+      // for a smooth function the sides differ in proportion to the step, and the central differences by its square
+      const kink = Math.max(Math.abs(whole.sides - 2 * half.sides), Math.abs(whole.central - half.central));
+      const attempt = { name, index, analytic: gradient, numeric: (4 * half.central - whole.central) / 3, kink };
+      if (!(kink > kinkAbove)) return attempt;
+      attempts.push(attempt);
+    }
+    return attempts.reduce((best, attempt) => (attempt.kink < best.kink ? attempt : best));
+  });
+}
+
+/** Σ w · y in double. */
+function projection(probe: Probe, weights: Float32Array): number {
+  const y = probe.forward().data;
+  let sum = 0;
+  for (let i = 0; i < y.length; i++) sum += weights[i] * y[i];
+  return sum;
+}

@@ -1,0 +1,84 @@
+import { show, showShape } from "./checks.js";
+import type { Engine } from "./engine.js";
+import { ArgumentError, ShapeError } from "./errors.js";
+import { type Input, Layer, type Parameter } from "./layers/layer.js";
+import type { GeneratorState } from "./random.js";
+import { newTensor, Tensor, type TensorData, tensorFrom } from "./tensor.js";
+import { rememberModes } from "./training/evaluate.js";
+import { netEngine } from "./training/samples.js";
+
+/**
+ * A layer under examination: `run` works in training mode on a copy of x with gradients that are true zeros, and leaves parameters,
+ * gradients, running statistics, generator and mode as they were.
+ */
+export class Probe {
+  readonly layer: Layer;
+  readonly engine: Engine;
+  readonly parameters: readonly Parameter[];
+  /** A copy of x, to be changed at will. */
+  readonly x: Tensor;
+  readonly #generator: GeneratorState;
+
+  private constructor(layer: Layer, x: Tensor) {
+    this.layer = layer;
+    this.engine = x.engine;
+    this.parameters = layer.parameters();
+    this.x = x;
+    this.#generator = this.engine.generator.save();
+  }
+
+  static run<T>(layer: Layer, x: Input, what: string, work: (probe: Probe) => T): T {
+    if (!(layer instanceof Layer)) throw new ArgumentError(`${what}: got ${show(layer)}, expected a Layer`);
+    const copy = copyInput(netEngine(layer), layer, x, what);
+    const probe = new Probe(layer, copy);
+    const restoreMode = rememberModes(layer);
+    const state = Object.values(layer.stateDict()).map((tensor) => [tensor, tensor.data.slice()] as const);
+    const gradients = probe.parameters.map(({ grad }) => {
+      const { zeroPending, untouched } = grad.storage;
+      return { grad, zeroPending, untouched, values: grad.data.slice() };
+    });
+    try {
+      layer.train();
+      return work(probe);
+    } finally {
+      restoreMode();
+      for (const [tensor, values] of state) tensor.data.set(values);
+      for (const { grad, zeroPending, untouched, values } of gradients) {
+        grad.data.set(values);
+        Object.assign(grad.storage, { zeroPending, untouched });
+      }
+      probe.engine.generator.restore(probe.#generator);
+      copy.dispose();
+    }
+  }
+
+  /** y = f(x) with the same random draws each time. */
+  forward(): Tensor {
+    this.engine.generator.restore(this.#generator);
+    // the copy of x may have been written since
+    this.x.storage.version++;
+    return this.layer.forward(this.x);
+  }
+
+  /** Gradients that are zeros but do not count as new: a penalty belongs to the first message after zeroGrad, not to a derivative. */
+  clearGradients(): void {
+    for (const { grad } of this.parameters) {
+      grad.fill_(0);
+      grad.storage.untouched = false;
+    }
+  }
+}
+
+function copyInput(engine: Engine, layer: Layer, x: Input, what: string): Tensor {
+  if (x instanceof Tensor) return x.clone();
+  if (!(x instanceof Float32Array)) return tensorFrom(engine, x as TensorData);
+  const width = layer.flatInputSize();
+  if (width === undefined || x.length % width !== 0) {
+    throw new ShapeError(
+      `${what}: got a Float32Array of ${x.length}, expected ${width === undefined ? "engine.tensor(data, shape)" : showShape(["N", width])}`,
+    );
+  }
+  const copy = newTensor(engine, [x.length / width, width]);
+  copy.data.set(x);
+  return copy;
+}

@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { setImmediate as turnOfTheEventLoop } from "node:timers/promises";
 import { KERNELS, openEngines } from "./engines.js";
 import { kernelRows } from "./kernels.js";
-import { compileLoops, measureClock, measureLimit } from "./limit.js";
+import { compileLoops, measureLimit } from "./limit.js";
 import { measure, Probe } from "./measure.js";
 import { InputError, parseOptions, select, USAGE } from "./options.js";
 import { describeMachine, footing, heading } from "./report.js";
@@ -26,7 +26,7 @@ async function main(args: string[]): Promise<void> {
   using engines = openEngines();
   const loops = await compileLoops();
   const limit = measureLimit(loops);
-  using probe = new Probe(engines.wasm);
+  using probe = new Probe(engines.wasm, loops);
   const machine = describeMachine();
   print(heading(machine, limit));
 
@@ -42,10 +42,10 @@ async function main(args: string[]): Promise<void> {
     await turnOfTheEventLoop();
   }
 
-  const run = { bestProbe: probe.best, clockAtTheEnd: measureClock(loops), results };
-  print(`\n${footing(run)}`);
+  const bestProbe = probe.best;
+  print(`\n${footing(results, bestProbe)}`);
   if (options.json !== undefined) {
-    write(options.json, `${JSON.stringify({ ...machine, limit, ...run }, null, 2)}\n`);
+    write(options.json, `${JSON.stringify({ ...machine, limit, bestProbe, results }, null, 2)}\n`);
   }
 }
 

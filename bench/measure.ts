@@ -1,12 +1,15 @@
 import { Bench, type Task } from "tinybench";
 import type { Engine } from "../src/index.js";
+import { type Loops, measureClock } from "./limit.js";
 import { productFlop } from "./network.js";
-import { median, quantile } from "./numbers.js";
+import { median, millisecondsOf, quantile } from "./numbers.js";
 import { type Contenders, Scope } from "./row.js";
 
 export interface Rounds {
   /** Milliseconds a call: the median over the rounds that count. */
   milliseconds: { wasm: number; twin: number; opponent?: number };
+  /** GHz, the same way. */
+  clock: number;
   /** How many there were, and how many of them count. */
   total: number;
   counted: number;
@@ -18,21 +21,30 @@ export const PROBE_SIZE = 128;
 const PROBE_WARM_UP_MS = 300;
 /** A round counts where every probe reaches this much of the best. */
 export const QUIET = 0.92;
-/** The best is what one probe in twenty reaches: where clocks vary, the single fastest moment is nobody's measure. */
+/** The best is what one probe in twenty reaches: the single luckiest moment is nobody's measure. */
 const BEST_QUANTILE = 0.95;
+
+interface Reading {
+  /** GHz */
+  clock: number;
+  flopPerCycle: number;
+}
 
 /**
  * Tells whether the machine is ours at the moment: a neighbour may take 40 % of a core's throughput for tens of seconds and leave
- * the clock as it is. The probe is a product that the library does, so it needs what the rows need.
+ * the clock as it is. The probe is a product of the library, so it needs what the rows need; it is judged by the cycle, because a
+ * clock that varies is no neighbour.
  */
 export class Probe implements Disposable {
   readonly #scope = new Scope();
+  readonly #loops: Loops;
   readonly #product: () => void;
-  readonly #readings: number[] = [];
-  /** GFLOP/s of a quiet machine, as far as the run has shown it. */
+  readonly #flopPerCycle: number[] = [];
+  /** Flop a cycle on a quiet machine, as far as the run has shown it. */
   best = 0;
 
-  constructor({ ops, linear }: Engine) {
+  constructor({ ops, linear }: Engine, loops: Loops) {
+    this.#loops = loops;
     const size = PROBE_SIZE;
     const [a, b, c] = [1, 2, 3].map(() => {
       const address = linear.allocate(size * size * 4);
@@ -41,31 +53,25 @@ export class Probe implements Disposable {
       return address;
     });
     this.#product = () => ops.gemm(false, false, size, size, size, a, size, b, size, c, size, 0, false);
-    const start = performance.now();
-    while (performance.now() - start < PROBE_WARM_UP_MS) this.measure();
-    this.#readings.splice(0, this.#readings.length >> 1);
+    for (const start = performance.now(); performance.now() - start < PROBE_WARM_UP_MS; ) this.read();
   }
 
-  /** GFLOP/s now: the best of a few, because the first one finds its operands out of the cache. */
-  measure(): number {
-    let shortest = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 4; i++) {
-      const start = performance.now();
-      this.#product();
-      shortest = Math.min(shortest, performance.now() - start);
-    }
-    const gflops = productFlop(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE) / shortest / 1e6;
-    this.#readings.push(gflops);
-    return gflops;
+  read(): Reading {
+    const clock = measureClock(this.#loops);
+    // the best of a few, because the first one finds its operands out of the cache
+    const milliseconds = Math.min(...[1, 2, 3, 4].map(() => millisecondsOf(this.#product)));
+    const flopPerCycle = productFlop(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE) / milliseconds / 1e6 / clock;
+    this.#flopPerCycle.push(flopPerCycle);
+    return { clock, flopPerCycle };
   }
 
-  /** Takes all that was measured so far into account. */
+  /** Takes all that was read so far into account. */
   settle(): void {
-    this.best = quantile(this.#readings, BEST_QUANTILE);
+    this.best = quantile(this.#flopPerCycle, BEST_QUANTILE);
   }
 
-  isQuiet(gflops: number): boolean {
-    return gflops >= QUIET * this.best;
+  isQuiet({ flopPerCycle }: Reading): boolean {
+    return flopPerCycle >= QUIET * this.best;
   }
 
   [Symbol.dispose](): void {
@@ -91,7 +97,7 @@ export function measure(contenders: Contenders, probe: Probe, milliseconds: numb
 
   probe.settle();
   const rounds: Round[] = [];
-  const quietRounds = () => rounds.filter(({ slowestProbe }) => probe.isQuiet(slowestProbe));
+  const quietRounds = () => rounds.filter(({ readings }) => readings.every((reading) => probe.isQuiet(reading)));
   const start = performance.now();
   for (let elapsed = 0; elapsed < PATIENCE * milliseconds; elapsed = performance.now() - start) {
     if (elapsed >= milliseconds && quietRounds().length >= FEWEST_ROUNDS) break;
@@ -101,26 +107,32 @@ export function measure(contenders: Contenders, probe: Probe, milliseconds: numb
   const noisy = quiet.length < FEWEST_ROUNDS;
   const counting = noisy ? rounds : quiet;
   const medians = bench.tasks.map(({ name }) => [name, median(counting.map(({ times }) => times[name]))]);
-  return { milliseconds: Object.fromEntries(medians), total: rounds.length, counted: quiet.length, noisy };
+  return {
+    milliseconds: Object.fromEntries(medians),
+    clock: median(counting.flatMap(({ readings }) => readings.map(({ clock }) => clock))),
+    total: rounds.length,
+    counted: quiet.length,
+    noisy,
+  };
 }
 
 interface Round {
   /** Milliseconds a call, by contender. */
   times: Record<string, number>;
-  /** GFLOP/s of the slowest probe before, between and after the turns. */
-  slowestProbe: number;
+  /** The probe before, between and after the turns. */
+  readings: Reading[];
 }
 
 function playRound(tasks: Task[], probe: Probe, index: number): Round {
   const times: Record<string, number> = {};
-  let slowestProbe = probe.measure();
+  const readings = [probe.read()];
   // another one begins each time: what a contender leaves in the caches is not always the same one's burden
   for (let turn = 0; turn < tasks.length; turn++) {
     const task = tasks[(index + turn) % tasks.length];
     times[task.name] = takeTurn(task);
-    slowestProbe = Math.min(slowestProbe, probe.measure());
+    readings.push(probe.read());
   }
-  return { times, slowestProbe };
+  return { times, readings };
 }
 
 /** Milliseconds a call: the median of the turn's samples. */
@@ -135,17 +147,14 @@ function takeTurn(task: Task): number {
 /** Warms a function up; the result calls it often enough for the timer and tells tinybench the time of one call. */
 function sampler(call: () => unknown) {
   let count = 0;
-  const start = performance.now();
-  let elapsed = 0;
-  for (; elapsed < WARM_UP_MS; elapsed = performance.now() - start) {
-    call();
-    count++;
-  }
-  const calls = Math.ceil((SAMPLE_MS * count) / elapsed);
+  const warmUp = millisecondsOf(() => {
+    for (const start = performance.now(); performance.now() - start < WARM_UP_MS; count++) call();
+  });
+  const calls = Math.ceil((SAMPLE_MS * count) / warmUp);
   return () => {
-    const start = performance.now();
-    for (let i = 0; i < calls; i++) call();
-    const elapsed = performance.now() - start;
-    return { overriddenDuration: elapsed / calls, overriddenIterationCost: elapsed };
+    const milliseconds = millisecondsOf(() => {
+      for (let i = 0; i < calls; i++) call();
+    });
+    return { overriddenDuration: milliseconds / calls, overriddenIterationCost: milliseconds };
   };
 }

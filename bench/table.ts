@@ -13,6 +13,8 @@ export interface Result {
   nanosecondsPerElement?: number;
   timesTwin: number;
   timesOpponent?: number;
+  /** GHz meanwhile */
+  clock: number;
   rounds: number;
   countedRounds: number;
   noisy: boolean;
@@ -27,10 +29,11 @@ export function resultOf({ name, work }: Row, rounds: Rounds, limit: Limit): Res
     twin,
     opponent,
     gflops,
-    shareOfLimit: gflops === undefined ? undefined : gflops / limit.gflops,
+    shareOfLimit: gflops === undefined ? undefined : gflops / (limit.flopPerCycle * rounds.clock),
     nanosecondsPerElement: "elements" in work ? (1e6 * wasm) / work.elements : undefined,
     timesTwin: twin / wasm,
     timesOpponent: opponent === undefined ? undefined : opponent / wasm,
+    clock: rounds.clock,
     rounds: rounds.total,
     countedRounds: rounds.counted,
     noisy: rounds.noisy,

@@ -9,6 +9,7 @@ export {
   ShapeError,
   StateError,
 } from "./errors.js";
+export { load, save } from "./formats/state.js";
 export { type GradCheckOptions, type GradCheckResult, gradCheck } from "./gradcheck.js";
 export * as init from "./init.js";
 export { type Jacobian, jacobian } from "./jacobian.js";

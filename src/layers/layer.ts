@@ -124,9 +124,18 @@ export abstract class Layer {
         problems.push(`${name} is ${showShape(source.shape)}, expected ${showShape(target.shape)}`);
       } else source.assertUsable();
     }
-    for (const name of Object.keys(state)) if (!(name in own)) problems.push(`${name} is unexpected`);
+    for (const name of Object.keys(state)) if (!Object.hasOwn(own, name)) problems.push(`${name} is unexpected`);
     if (problems.length > 0) throw new StateError(`${this.describe()}: loadStateDict: ${problems.join("; ")}`);
     for (const [name, target] of Object.entries(own)) target.data.set(state[name].data);
+  }
+
+  /** Which of the state's slopes are trained under a constraint, by name: "exp" or "square". @internal */
+  constraints(): Record<string, string> {
+    return Object.fromEntries(
+      this.children().flatMap(([name, child]) =>
+        Object.entries(child.constraints()).map(([key, constraint]) => [`${name}.${key}`, constraint]),
+      ),
+    );
   }
 
   /** Frees the layer's memory; any use afterwards is a StateError. */

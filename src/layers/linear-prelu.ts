@@ -48,6 +48,10 @@ export class LinearPReLU extends DenseLayer {
     return this.#activation.slopes();
   }
 
+  override constraints(): Record<string, string> {
+    return this.#activation.constraints();
+  }
+
   override get type(): string {
     return "LinearPReLU";
   }

@@ -34,6 +34,10 @@ export class PReLU extends ActivationLayer {
     return this.activation.slopes();
   }
 
+  override constraints(): Record<string, string> {
+    return this.activation.constraints();
+  }
+
   override get type(): string {
     return "PReLU";
   }

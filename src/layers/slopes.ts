@@ -82,6 +82,11 @@ export class SlopeActivation implements Activation {
     return this.#inEffect().data.slice();
   }
 
+  /** The parameter's constraint by its name, if it has one. */
+  constraints(): Record<string, string> {
+    return this.constraint === "none" ? {} : { [this.slope.name]: this.constraint };
+  }
+
   checkShape(shape: readonly number[], what: string): void {
     if (this.count === 1) return;
     // the channel axis is 1; of a single sample [C] it is 0

@@ -1,0 +1,72 @@
+import { show, showShape } from "../checks.js";
+import { ArgumentError, StateError } from "../errors.js";
+import type { Layer } from "../layers/layer.js";
+import { sameShape, type Tensor } from "../tensor.js";
+import { checkNet } from "../training/evaluate.js";
+import { decodeSafeTensors, encodeSafeTensors, type StoredTensor } from "./safetensors.js";
+
+/** Metadata key of a constrained slope: its value says how β gives the slope. */
+const constraintKey = (name: string): string => `constraint.${name}`;
+
+/**
+ * The net's state (parameters and running statistics) as a safetensors file, which PyTorch reads. Names are PyTorch's for nets of
+ * plain layers; a slope with a constraint is saved as its β, and the metadata say so.
+ */
+export function save(net: Layer): Uint8Array {
+  checkNet(net, "save");
+  const tensors = new Map(
+    Object.entries(net.stateDict()).map(([name, tensor]): [string, StoredTensor] => [
+      name,
+      { dtype: "F32", shape: tensor.shape, bytes: bytesOf(tensor.data.slice()) },
+    ]),
+  );
+  const constraints = Object.entries(net.constraints()).map(([name, constraint]) => [constraintKey(name), constraint]);
+  return encodeSafeTensors({ tensors, metadata: { format: "pt", ...Object.fromEntries(constraints) } });
+}
+
+/**
+ * Reads what `save` or PyTorch wrote into a net of the same names and shapes. Throws FormatError for bytes that are no safetensors
+ * file, and one StateError that lists what is missing, unexpected, of another shape, type or constraint; then nothing is changed.
+ */
+export function load(net: Layer, bytes: Uint8Array): void {
+  checkNet(net, "load");
+  if (!(bytes instanceof Uint8Array)) throw new ArgumentError(`load: got ${show(bytes)}, expected a Uint8Array`);
+  const { tensors, metadata } = decodeSafeTensors(bytes);
+  const state = net.stateDict();
+  const problems = [...mismatches(state, tensors), ...otherConstraints(net, metadata)];
+  if (problems.length > 0) throw new StateError(`load: ${problems.join("; ")}`);
+  for (const [name, tensor] of Object.entries(state)) {
+    // by bytes: the bits of a NaN survive
+    const { data } = tensor;
+    new Uint8Array(data.buffer, data.byteOffset, data.byteLength).set(tensors.get(name)!.bytes);
+    tensor.storage.version++;
+  }
+}
+
+const bytesOf = (values: Float32Array): Uint8Array =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+
+function mismatches(state: Readonly<Record<string, Tensor>>, tensors: ReadonlyMap<string, StoredTensor>): string[] {
+  const problems: string[] = [];
+  for (const [name, { shape }] of Object.entries(state)) {
+    const stored = tensors.get(name);
+    if (stored === undefined) problems.push(`${name} is missing`);
+    else if (stored.dtype !== "F32") problems.push(`${name} is ${stored.dtype}, expected F32`);
+    else if (!sameShape(stored.shape, shape)) {
+      problems.push(`${name} is ${showShape(stored.shape)}, expected ${showShape(shape)}`);
+    }
+  }
+  for (const name of tensors.keys()) if (!Object.hasOwn(state, name)) problems.push(`${name} is unexpected`);
+  return problems;
+}
+
+function otherConstraints(net: Layer, metadata: Readonly<Record<string, string>>): string[] {
+  const own = net.constraints();
+  return Object.keys(net.stateDict()).flatMap((name) => {
+    const stored = metadata[constraintKey(name)] ?? "none";
+    const expected = own[name] ?? "none";
+    return stored === expected
+      ? []
+      : [`${name} was saved under the constraint ${show(stored)}, expected ${show(expected)}`];
+  });
+}

@@ -10,6 +10,7 @@ import { type Options, parseOptions, USAGE } from "./options.js";
 import { createProgress } from "./progress.js";
 import { epochLine, headline, lastLine, parameterTable, slopeTable, speedHeading, speedTable } from "./report.js";
 import { measureStep } from "./speed.js";
+import { checkWritable, loadWeights, saveWeights } from "./weights.js";
 
 const EXIT_BAD_INPUT = 2;
 const EXIT_INTERRUPTED = 130;
@@ -26,6 +27,8 @@ async function trainAndReport(options: Options, signal: AbortSignal): Promise<vo
   const shape = { inputs: data.inputs, classes: data.classes, activation };
   using engine = lg.createEngine({ kernels, seed });
   const net = buildNetwork(shape, engine);
+  if (options.load !== undefined) await loadWeights(net, options.load);
+  if (options.save !== undefined) await checkWritable(options.save);
   print(headline(engine, data, options));
   print(`\n${parameterTable(net)}\n`);
 
@@ -46,6 +49,7 @@ async function trainAndReport(options: Options, signal: AbortSignal): Promise<vo
     })
     .finally(progress.stop);
 
+  if (options.save !== undefined) await saveWeights(net, options.save);
   print(`\n${slopeTable(net)}`);
   // The heading first: measuring takes some seconds.
   const stepBatch = Math.min(batch, data.train.count);

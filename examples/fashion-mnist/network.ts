@@ -26,6 +26,10 @@ function buildActivation(activation: Activation, engine: lg.Engine): lg.Layer {
       return new lg.PReLU({ numParameters: HIDDEN_UNITS, engine });
     case "prelu-shared":
       return new lg.PReLU({ engine });
+    case "elu":
+      return new lg.ELU({ engine });
+    case "leaky-relu":
+      return new lg.LeakyReLU({ engine });
     case "relu":
       return new lg.ReLU({ engine });
   }

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { InputError } from "./errors.js";
 
 const KERNELS = ["auto", "relaxed-simd", "simd", "js"] as const;
-const ACTIVATIONS = ["prelu", "prelu-shared", "relu"] as const;
+const ACTIVATIONS = ["prelu", "prelu-shared", "elu", "leaky-relu", "relu"] as const;
 const LARGEST_SEED = 2 ** 32 - 1;
 
 export type Kernels = (typeof KERNELS)[number];
@@ -16,6 +16,9 @@ export interface Options {
   kernels: Kernels;
   activation: Activation;
   seed: number;
+  /** Files of weights, where they are asked for. */
+  load: string | undefined;
+  save: string | undefined;
   help: boolean;
 }
 
@@ -29,6 +32,8 @@ Usage: npm start -- [options]
   --kernels NAME     ${KERNELS.join(", ")} (default auto)
   --activation NAME  ${ACTIVATIONS.join(", ")} (default prelu: a slope for each unit)
   --seed N           of initialisation and shuffling (default 0)
+  --load FILE        start from these weights (safetensors)
+  --save FILE        write the trained weights there
   --help             this text`;
 
 /** Reads the command line; whatever does not fit is an InputError. */
@@ -41,6 +46,8 @@ export function parseOptions(args: string[]): Options {
     kernels: oneOf("--kernels", values.kernels, KERNELS),
     activation: oneOf("--activation", values.activation, ACTIVATIONS),
     seed: wholeNumber("--seed", values.seed, { least: 0, most: LARGEST_SEED }),
+    load: values.load,
+    save: values.save,
     help: values.help,
   };
 }
@@ -57,6 +64,8 @@ function parseStrictly(args: string[]) {
         kernels: { type: "string", default: "auto" },
         activation: { type: "string", default: "prelu" },
         seed: { type: "string", default: "0" },
+        load: { type: "string" },
+        save: { type: "string" },
         help: { type: "boolean", default: false },
       },
     }).values;

@@ -120,7 +120,8 @@ export abstract class CoreLayer extends Layer {
     return buffer;
   }
 
-  protected assertUsable(): void {
+  /** Throws a StateError once the layer, or an EngineError once the engine was disposed. @internal */
+  assertUsable(): void {
     if (this.#disposed) throw new StateError(`${this.describe()}: the layer was disposed`);
     this.engine.assertAlive();
   }

@@ -44,6 +44,13 @@ class FusedDense extends DenseLayer implements Stage {
     return outputShape;
   }
 
+  /** Its halves keep the parameters: without one of them there is nothing to run. */
+  override assertUsable(): void {
+    super.assertUsable();
+    this.linear.assertUsable();
+    this.activationLayer.assertUsable();
+  }
+
   override parameters(): Parameter[] {
     return [];
   }

@@ -1,0 +1,38 @@
+// A loss of your own is a function (output, target) => { loss, grad }: here Huber's, quadratic near 0 and linear beyond, for a regression
+// with outliers. fit and evaluate take it like ours.
+//   npm run build && node examples/custom-loss.mjs
+import * as lg from "lanegrad";
+
+const engine = lg.createEngine({ seed: 2 });
+
+function huber(output, target, delta = 0.5) {
+  const y = output.data;
+  const t = target.data;
+  const grad = engine.zeros(output.shape);
+  const g = grad.data;
+  let sum = 0;
+  for (let i = 0; i < y.length; i++) {
+    const distance = y[i] - t[i];
+    const size = Math.abs(distance);
+    sum += size <= delta ? (distance * distance) / 2 : delta * (size - delta / 2);
+    g[i] = Math.max(-delta, Math.min(delta, distance)) / y.length;
+  }
+  return { loss: sum / y.length, grad };
+}
+
+// y = |x| with every tenth value far off
+const x = Float32Array.from({ length: 400 }, (_, i) => i / 200 - 1);
+const y = x.map((value, i) => Math.abs(value) + (i % 10 === 0 ? 5 : 0));
+
+const net = new lg.Sequential(new lg.LinearPReLU(1, 16, { engine }), new lg.Linear(16, 1, { engine }));
+const history = await lg.fit(net, {
+  train: { x, y },
+  epochs: 60,
+  batchSize: 50,
+  loss: huber,
+  optimizer: new lg.Adam(net.parameters(), { lr: 0.01 }),
+});
+console.log(`loss ${history[0].loss.toFixed(3)} -> ${history.at(-1).loss.toFixed(3)}`);
+for (const value of [-0.75, 0, 0.75]) {
+  console.log(`f(${value}) = ${lg.predict(net, [value])[0].toFixed(2)}, |x| = ${Math.abs(value)}`);
+}

@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { setImmediate as turnOfTheEventLoop } from "node:timers/promises";
 import { KERNELS, openEngines } from "./engines.js";
 import { kernelRows } from "./kernels.js";
-import { compileLoops, measureLimit } from "./limit.js";
+import { measureClock, measureLimit } from "./limit.js";
 import { measure, Probe } from "./measure.js";
 import { InputError, parseOptions, select, USAGE } from "./options.js";
 import { describeMachine, footing, heading } from "./report.js";
@@ -24,11 +24,10 @@ async function main(args: string[]): Promise<void> {
   if (options.json !== undefined) write(options.json, "");
 
   using engines = openEngines();
-  const loops = await compileLoops();
-  const limit = measureLimit(loops);
-  using probe = new Probe(engines.wasm, loops);
+  const limit = measureLimit();
+  using probe = new Probe(engines.wasm);
   const machine = describeMachine();
-  print(heading(machine, limit));
+  print(heading(machine, limit, measureClock()));
 
   const table = new Table(rows, KERNELS);
   const results: Result[] = [];

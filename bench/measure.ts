@@ -1,6 +1,6 @@
 import { Bench, type Task } from "tinybench";
 import type { Engine } from "../src/index.js";
-import { type Loops, measureClock } from "./limit.js";
+import { measureClock } from "./limit.js";
 import { productFlop } from "./network.js";
 import { median, millisecondsOf, quantile } from "./numbers.js";
 import { type Contenders, Scope } from "./row.js";
@@ -37,14 +37,12 @@ interface Reading {
  */
 export class Probe implements Disposable {
   readonly #scope = new Scope();
-  readonly #loops: Loops;
   readonly #product: () => void;
   readonly #flopPerCycle: number[] = [];
   /** Flop a cycle on a quiet machine, as far as the run has shown it. */
   best = 0;
 
-  constructor({ ops, linear }: Engine, loops: Loops) {
-    this.#loops = loops;
+  constructor({ ops, linear }: Engine) {
     const size = PROBE_SIZE;
     const [a, b, c] = [1, 2, 3].map(() => {
       const address = linear.allocate(size * size * 4);
@@ -57,7 +55,7 @@ export class Probe implements Disposable {
   }
 
   read(): Reading {
-    const clock = measureClock(this.#loops);
+    const clock = measureClock();
     // the best of a few, because the first one finds its operands out of the cache
     const milliseconds = Math.min(...[1, 2, 3, 4].map(() => millisecondsOf(this.#product)));
     const flopPerCycle = productFlop(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE) / milliseconds / 1e6 / clock;

@@ -16,12 +16,14 @@ export function describeMachine(): Machine {
   return { node, v8, kernels: KERNELS, cpu: cpus()[0]?.model.trim() ?? "unknown processor" };
 }
 
-export function heading({ node, v8, kernels, cpu }: Machine, limit: Limit): string {
-  const { flopPerCycle, explanation, clock, registers } = limit;
+/** `clock` in GHz, at this moment. */
+export function heading({ node, v8, kernels, cpu }: Machine, limit: Limit, clock: number): string {
+  const gflops = (flopPerCycle: number): string =>
+    `${(flopPerCycle * clock).toFixed(1)} GFLOP/s (${flopPerCycle.toFixed(1)} flop a cycle)`;
   return [
     `lanegrad · Node ${node} · V8 ${v8} · ${kernels} kernels against their pure-JS twin · 1 thread`,
-    `${cpu} · clock ${clock.toFixed(2)} GHz · register-only multiply-add loop ${registers.toFixed(1)} GFLOP/s`,
-    `limit ${(flopPerCycle * clock).toFixed(1)} GFLOP/s, ${flopPerCycle.toFixed(1)} flop a cycle: ${explanation}`,
+    `${cpu} · clock ${clock.toFixed(2)} GHz · register-only multiply-add loop ${gflops(limit.loopFlopPerCycle)}`,
+    `limit ${gflops(limit.flopPerCycle)}: ${limit.explanation}`,
   ].join("\n");
 }
 

@@ -27,8 +27,6 @@ async function bundle() {
     bundle: true,
     format: "esm",
     platform: "neutral",
-    mainFields: ["module", "main"],
-    conditions: ["browser"],
     target: "es2022",
     // half the time to parse; names stay, for stack traces
     minifyWhitespace: true,
@@ -38,15 +36,14 @@ async function bundle() {
   });
 }
 
-/** The bundle carries code of two packages: their licences go with it. */
-async function copyNotices() {
-  const loader = await readFile("node_modules/assemblyscript/LICENSE", "utf8");
-  const fflate = await readFile("node_modules/fflate/LICENSE", "utf8");
-  const text = `dist/index.js contains code of these packages.\n\n@assemblyscript/loader\n\n${loader}\n\nfflate\n\n${fflate}`;
+/** The bundle carries code of the loader, whose licence goes with it. */
+async function copyNotice() {
+  const license = await readFile("node_modules/assemblyscript/LICENSE", "utf8");
+  const text = `dist/index.js contains code of @assemblyscript/loader, under this licence:\n\n${license}`;
   await writeFile("dist/THIRD-PARTY-NOTICES.txt", text);
 }
 
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist");
 await Promise.all(KERNEL_SETS.map(compileKernels));
-await Promise.all([bundle(), copyNotices()]);
+await Promise.all([bundle(), copyNotice()]);

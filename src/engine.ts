@@ -34,6 +34,12 @@ export interface MemoryUse {
   maximum: number;
 }
 
+/**
+ * Dropped tensors give their storage back. One registry for all engines: where one is collected before its turn came, V8 (Node 20)
+ * runs no finalizer of the process any more.
+ */
+const dropped = /* @__PURE__ */ new FinalizationRegistry<Storage>((storage) => storage.release());
+
 const KERNEL_SETS = ["auto", "relaxed-simd", "simd", "js"] as const;
 const DEFAULT_MAXIMUM_MEMORY = 1_073_741_824;
 const ADDRESSABLE_MEMORY = 4_294_967_296;
@@ -53,8 +59,7 @@ export class Engine {
   readonly generator: Generator;
   // let go when the engine is disposed
   #alive: { linear: LinearMemory; ops: Kernels } | undefined;
-  // dropped tensors give their storage back; a view that is still held keeps its tensor
-  readonly #dropped = new FinalizationRegistry<Storage>((storage) => storage.release());
+  // a view that is still held keeps its tensor
   readonly #viewed = new WeakMap<Float32Array, Tensor>();
 
   /** @internal */
@@ -150,12 +155,12 @@ export class Engine {
 
   /** @internal */
   watch(tensor: Tensor, storage: Storage): void {
-    this.#dropped.register(tensor, storage, tensor);
+    dropped.register(tensor, storage, tensor);
   }
 
   /** @internal */
   unwatch(tensor: Tensor): void {
-    this.#dropped.unregister(tensor);
+    dropped.unregister(tensor);
   }
 
   /** @internal */

@@ -58,11 +58,13 @@ export function gradCheck(layer: Layer, x: Input, options?: GradCheckOptions): G
   checkSeed(seed, "gradCheck: seed");
   const coordinates = Probe.run(layer, x, "gradCheck", (probe) => differentiate(probe, epsilon, tolerance, seed));
 
-  // a NaN must not hide: it becomes the largest of all
-  const size = (value: number): number => (Number.isNaN(value) ? Number.POSITIVE_INFINITY : Math.abs(value));
-  const largest = coordinates.reduce((most, { analytic, numeric }) => Math.max(most, size(analytic), size(numeric)), 0);
-  const errorOf = ({ analytic, numeric }: Coordinate): number =>
-    analytic === numeric ? 0 : Math.abs(analytic - numeric) / largest;
+  const largest = largestOf(coordinates.flatMap(({ analytic, numeric }) => [analytic, numeric]));
+  // a derivative that is not finite must not hide behind another
+  const errorOf = ({ analytic, numeric }: Coordinate): number => {
+    if (analytic === numeric) return 0;
+    const error = Math.abs(analytic - numeric) / largest;
+    return Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
+  };
   const smooth = coordinates.filter(({ kink }) => !(kink > KINK_SHARE * tolerance * largest));
   const worst = smooth.reduce<GradCheckResult["worst"]>(
     (most, coordinate) => {
@@ -81,26 +83,32 @@ export function gradCheck(layer: Layer, x: Input, options?: GradCheckOptions): G
   };
 }
 
+/** The largest finite magnitude. */
+function largestOf(values: readonly number[]): number {
+  return values.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
+}
+
 function differentiate(probe: Probe, epsilon: number, tolerance: number, seed: number): Coordinate[] {
   const y = probe.forward();
   const generator = new Generator(seed);
   const weights = newTensor(probe.engine, y.shape);
   try {
     // away from 0, so that every output counts
-    const w = weights.data;
+    const w = new Float32Array(weights.size);
     for (let i = 0; i < w.length; i++)
       w[i] = (generator.bits() & 1 ? 1 : -1) * (0.5 + generator.bits() / 4_294_967_296);
-    probe.clearGradients();
-    const dx = probe.layer.backward(weights).data.slice();
-    const analytic = probe.parameters.map(({ grad }) => grad.data.slice());
-    const largest = [dx, ...analytic]
-      .flatMap((values) => [...values])
-      .reduce((most, g) => Math.max(most, Math.abs(g)), 0);
+    weights.data.set(w);
+    const together = probe.gradients(() => probe.layer.backward(weights));
+    const apart = probe.gradients(() => {
+      probe.layer.backwardParams(weights);
+      return probe.layer.backwardInput(weights);
+    });
+    const largest = largestOf(together.flatMap((values) => [...values]));
     const steps = { epsilon, kinkAbove: KINK_SHARE * tolerance * largest };
-    return [
-      ...coordinatesOf(probe, "input", probe.x, dx, w, steps),
-      ...probe.parameters.flatMap(({ name, value }, i) => coordinatesOf(probe, name, value, analytic[i], w, steps)),
-    ];
+    const tensors = [{ name: "input", value: probe.x }, ...probe.parameters];
+    return tensors.flatMap(({ name, value }, i) =>
+      coordinatesOf(probe, name, value, [together[i], apart[i]], w, steps),
+    );
   } finally {
     weights.dispose();
   }
@@ -110,20 +118,19 @@ function coordinatesOf(
   probe: Probe,
   name: string,
   tensor: Tensor,
-  analytic: Float32Array,
+  analytic: readonly [together: Float32Array, apart: Float32Array],
   weights: Float32Array,
   { epsilon, kinkAbove }: { epsilon: number; kinkAbove: number },
 ): Coordinate[] {
   const middle = projection(probe, weights);
-  return Array.from(analytic, (gradient, index) => {
-    const { data } = tensor;
-    const value = data[index];
+  return Array.from(analytic[0], (_, index) => {
+    const value = tensor.data[index];
     /** The projection at value + step, and the step that float32 really made. */
     const at = (step: number): { step: number; value: number } => {
-      data[index] = value + step;
-      const made = data[index] - value;
+      tensor.data[index] = value + step;
+      const made = tensor.data[index] - value;
       const result = projection(probe, weights);
-      data[index] = value;
+      tensor.data[index] = value;
       return { step: made, value: result };
     };
     const differences = (step: number): { central: number; sides: number } => {
@@ -139,12 +146,24 @@ function coordinatesOf(
       const half = differences((epsilon * share) / 2);
       // for a smooth function the sides differ in proportion to the step, and the central differences by its square
       const kink = Math.max(Math.abs(whole.sides - 2 * half.sides), Math.abs(whole.central - half.central));
-      const attempt = { name, index, analytic: gradient, numeric: (4 * half.central - whole.central) / 3, kink };
+      const numeric = (4 * half.central - whole.central) / 3;
+      const attempt = {
+        name,
+        index,
+        analytic: fartherFrom(numeric, analytic[0][index], analytic[1][index]),
+        numeric,
+        kink,
+      };
       if (!(kink > kinkAbove)) return attempt;
       attempts.push(attempt);
     }
     return attempts.reduce((best, attempt) => (attempt.kink < best.kink ? attempt : best));
   });
+}
+
+/** The messages together and apart must agree: the worse of the two counts. */
+function fartherFrom(numeric: number, together: number, apart: number): number {
+  return Math.abs(together - numeric) >= Math.abs(apart - numeric) || Number.isNaN(together) ? together : apart;
 }
 
 /** Σ w · y in double. */

@@ -41,6 +41,7 @@ export type { OptimizerParameters, OptimizerState, ParameterGroup } from "./opti
 export { RMSprop, type RMSpropOptions, type RMSpropSettings } from "./optimizers/rmsprop.js";
 export { SGD, type SGDOptions, type SGDSettings } from "./optimizers/sgd.js";
 export { type NestedNumbers, Tensor, type TensorData } from "./tensor.js";
-export { type EvaluateOptions, type Evaluation, evaluate, type Loss, predict } from "./training/evaluate.js";
+export { type EvaluateOptions, type Evaluation, evaluate, predict } from "./training/evaluate.js";
 export { type BatchInfo, type EpochRecord, type FitOptions, fit } from "./training/fit.js";
+export type { Loss } from "./training/modes.js";
 export type { Dataset, Samples, Targets } from "./training/samples.js";

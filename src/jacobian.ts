@@ -43,11 +43,12 @@ export function jacobian(layer: Layer, x: Input): Jacobian {
       for (let row = 0; row < samples * outputs; row++) {
         seed.fill_(0);
         seed.data[row] = 1;
-        probe.clearGradients();
-        const dx = probe.layer.backward(seed).data;
+        const [dx, ...gradients] = probe.gradients(() => probe.layer.backward(seed));
         const sample = Math.floor(row / outputs) * inputs;
         input.data.set(dx.subarray(sample, sample + inputs), row * inputs);
-        for (const { name, grad } of parameters) params[name].data.set(grad.data, row * grad.size);
+        parameters.forEach(({ name }, i) => {
+          params[name].data.set(gradients[i], row * gradients[i].length);
+        });
       }
       seed.dispose();
       return { input, params };

@@ -21,7 +21,7 @@ export interface LossResult {
 }
 
 /** Labels: one integer a sample, in any array. */
-export type Labels = ArrayLike<number> | Tensor;
+export type Labels = ArrayLike<number> | BigInt64Array | BigUint64Array | Tensor;
 
 export interface LossOptions {
   /** "mean" (over samples) or "sum". */
@@ -101,6 +101,7 @@ function softmaxLoss(
     throw new ShapeError(`crossEntropy: got logits of shape ${showShape(shape)}, expected at least one class`);
   if (rows === 0 && reduction === "mean")
     throw new ShapeError("crossEntropy: got no samples, whose mean is not defined");
+  if (labels instanceof Tensor) checkSameEngine(engine, labels.engine, "crossEntropy");
   const checked = checkLabels(labels, rows, classes, "crossEntropy");
   const buffers = LossBuffers.of(output);
   const [grad, labelTensor] = takeAll([
@@ -236,11 +237,13 @@ export function checkLabels(labels: Labels | number, count: number, classes: num
   return values;
 }
 
-function labelValues(labels: Labels | number, what: string): ArrayLike<number> {
+/** Labels as an array of numbers. */
+export function labelValues(labels: Labels | number, what: string): ArrayLike<number> {
   if (typeof labels === "number") return [labels];
   if (labels instanceof Tensor) return labels.data;
+  if (labels instanceof BigInt64Array || labels instanceof BigUint64Array) return Array.from(labels, Number);
   if (Array.isArray(labels) || (ArrayBuffer.isView(labels) && !(labels instanceof DataView))) {
     return labels as ArrayLike<number>;
   }
-  throw new ArgumentError(`${what}: got ${show(labels)} as labels, expected an array of integers`);
+  throw new ArgumentError(`${what}: got ${show(labels)}, expected labels: an array of integers`);
 }

@@ -28,6 +28,7 @@ interface FreeBlock {
 export class LinearMemory implements Heap {
   readonly memory: WebAssembly.Memory;
   readonly maximum: number;
+  readonly isShared: boolean;
   f32!: Float32Array;
   i32!: Int32Array;
   used = 0;
@@ -41,8 +42,8 @@ export class LinearMemory implements Heap {
     if (pages * PAGE <= HEAP_BASE) {
       throw new MemoryError(`maximumMemory: got ${maximum} bytes, expected more than ${HEAP_BASE + PAGE}`);
     }
-    const shared = typeof SharedArrayBuffer !== "undefined";
-    this.memory = new WebAssembly.Memory({ initial, maximum: pages, shared });
+    this.isShared = typeof SharedArrayBuffer !== "undefined";
+    this.memory = new WebAssembly.Memory({ initial, maximum: pages, shared: this.isShared });
     this.maximum = pages * PAGE;
     this.#free.push({ offset: HEAP_BASE, bytes: this.reserved - HEAP_BASE });
     this.#readViews();

@@ -3,8 +3,8 @@ import type { Engine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
 import { type Input, Layer, type Parameter } from "./layers/layer.js";
 import type { GeneratorState } from "./random.js";
-import { newTensor, Tensor, type TensorData, tensorFrom } from "./tensor.js";
-import { rememberModes } from "./training/evaluate.js";
+import { newTensor, sameShape, Tensor, type TensorData, tensorFrom } from "./tensor.js";
+import { rememberModes } from "./training/modes.js";
 import { netEngine } from "./training/samples.js";
 
 /**
@@ -29,7 +29,7 @@ export class Probe {
 
   static run<T>(layer: Layer, x: Input, what: string, work: (probe: Probe) => T): T {
     if (!(layer instanceof Layer)) throw new ArgumentError(`${what}: got ${show(layer)}, expected a Layer`);
-    const copy = copyInput(netEngine(layer), layer, x, what);
+    const copy = copyInput(netEngine(layer, x), layer, x, what);
     const probe = new Probe(layer, copy);
     const restoreMode = rememberModes(layer);
     const state = Object.values(layer.stateDict()).map((tensor) => [tensor, tensor.data.slice()] as const);
@@ -57,7 +57,24 @@ export class Probe {
     this.engine.generator.restore(this.#generator);
     // the copy of x may have been written since
     this.x.storage.version++;
-    return this.layer.forward(this.x);
+    const y: unknown = this.layer.forward(this.x);
+    if (!(y instanceof Tensor)) {
+      throw new ArgumentError(`${this.layer.describe()}: forward returned ${show(y)}, expected a Tensor`);
+    }
+    return y;
+  }
+
+  /** dL/dx as `send` returns it, then the gradients that it leaves in the parameters, all copied. */
+  gradients(send: () => Tensor): Float32Array[] {
+    this.clearGradients();
+    const dx: unknown = send();
+    if (!(dx instanceof Tensor) || !sameShape(dx.shape, this.x.shape)) {
+      const got = dx instanceof Tensor ? showShape(dx.shape) : show(dx);
+      throw new ShapeError(
+        `${this.layer.describe()}: the backward message returned ${got}, expected a Tensor ${showShape(this.x.shape)}`,
+      );
+    }
+    return [dx.data.slice(), ...this.parameters.map(({ grad }) => grad.data.slice())];
   }
 
   /** Gradients that are zeros but do not count as new: a penalty belongs to the first message after zeroGrad, not to a derivative. */

@@ -8,7 +8,9 @@ export type NestedNumbers = number | readonly NestedNumbers[];
 /** What becomes a tensor: a flat typed array, or numbers nested as deep as the shape. */
 export type TensorData = Float32Array | NestedNumbers;
 
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
+/** The number of values: 0 wherever an axis is 0, however long the others claim to be. */
+export const sizeOf = (shape: readonly number[]): number =>
+  shape.includes(0) ? 0 : shape.reduce((size, length) => size * length, 1);
 
 /** A plain loop: it runs several times in every message. */
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
@@ -113,9 +115,9 @@ export class Tensor {
 
   /** A copy of its own, on the same engine. */
   clone(): Tensor {
-    const source = this.data;
+    this.assertUsable();
     const copy = newTensor(this.engine, this.shape);
-    copy.data.set(source);
+    copy.data.set(this.data);
     return copy;
   }
 

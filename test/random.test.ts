@@ -1,5 +1,6 @@
 import * as lg from "lanegrad";
 import { describe, expect, it } from "vitest";
+import { ROUNDING } from "./support/compare.js";
 import { describeEngines, KERNEL_SETS } from "./support/engines.js";
 import { decode, goldenCases } from "./support/golden.js";
 import { bits, valueBits } from "./support/state.js";
@@ -210,14 +211,14 @@ describe("initialisation", () => {
     it.each(goldenCases("init", ({ op }) => op === "kaiming"))("$name", ({ inputs, outputs }) => {
       const [fan, a] = [decode(inputs.fan), decode(inputs.a)];
       const [std, bound] = [decode(outputs.std), decode(outputs.bound)];
-      // fan 2 and slope 0 have the deviation 1 and the bound sqrt(3): the draws themselves
+      // fan 2 and slope 0 have the deviation 1 and the bound sqrt(3): the draws themselves, to a few roundings of their scale
       const normal = draws(2, 0, kaimingNormal_);
       const uniform = draws(2, 0, kaimingUniform_).map((value) => value / Math.sqrt(3));
       const worst = (got: Float32Array, unit: Float32Array, scale: number): number =>
-        got.reduce((most, value, i) => Math.max(most, Math.abs(value / (unit[i] * scale) - 1)), 0);
+        got.reduce((most, value, i) => Math.max(most, Math.abs(value / scale - unit[i])), 0);
       fan.forEach((n, i) => {
-        expect(worst(draws(n, a[i], kaimingNormal_), normal, std[i])).toBeLessThan(4e-7);
-        expect(worst(draws(n, a[i], kaimingUniform_), uniform, bound[i])).toBeLessThan(4e-7);
+        expect(worst(draws(n, a[i], kaimingNormal_), normal, std[i])).toBeLessThan(16 * ROUNDING);
+        expect(worst(draws(n, a[i], kaimingUniform_), uniform, bound[i])).toBeLessThan(4 * ROUNDING);
       });
     });
 
@@ -234,7 +235,7 @@ describe("initialisation", () => {
       expect(draw((t) => kaimingUniform_(t, { a, seed }))).toEqual(draw((t) => kaimingUniform_(t, { a, fanIn, seed })));
       expect(draw((t) => xavierNormal_(t, { seed }))).toEqual(draw((t) => xavierNormal_(t, { fanIn, fanOut, seed })));
       const bound = Math.fround(Number(outputs.boundFanIn.data[0]));
-      expect(Math.max(...draw((t) => kaimingUniform_(t, { a, seed })).map(Math.abs))).toBeLessThanOrEqual(bound);
+      expect(draw((t) => kaimingUniform_(t, { a, seed })).every((value) => Math.abs(value) <= bound)).toBe(true);
       if (weightShape.length === 2) {
         const layer = new lg.Linear(weightShape[1], weightShape[0], { engine });
         const torchBound = Math.fround(Number(outputs.torchDefaultBound.data[0]));
@@ -258,22 +259,16 @@ describe("an engine's seed", () => {
     );
     const weights = valueBits(net);
     const filled = NORMAL.concat(UNIFORM).map(([, fill]) => bits(fill(engine.zeros([3, 3])).data));
-    const order: number[] = [];
+    // a seed for the order is drawn too
     await lg.fit(net, {
       train: { x: Array.from({ length: 40 }, (_, i) => [i, 0, 0]), y: new Uint8Array(40) },
       epochs: 2,
       batchSize: 8,
-      // nothing learns: weights would differ in the last bits between kernel sets
       optimizer: { step: () => {} },
-      loss: (output) => {
-        const x = output.engine.zeros(output.shape);
-        return { loss: 0, grad: x };
-      },
-      onBatch: () => {},
     });
     const later = bits(kaimingNormal_(engine.zeros([3, 3])).data);
     engine.dispose();
-    return { weights, filled, order, later };
+    return { weights, filled, later };
   }
 
   it.each(KERNEL_SETS)("fixes everything random on it, %s", async (kernels) => {

@@ -1,7 +1,7 @@
-// The tile: R x 8 of C = A · B + addend, R = 4, 2 or 1, in registers over a block of k.
+// The tile: R x 8 of C = A · B + addend, R = 4, 2 or 1 rows, in registers over a block of k.
 //
-//   PANEL   A is read as R neighbouring floats a step of k, `aStep` apart: a packed panel, or columns of a stored A[k, m]
-//   rows    A is read along R rows that lie `aStep` apart (a stored A[m, k]); one index serves them all
+//   Panel   A is read as R neighbouring floats a step of k, `aStep` apart: a packed panel, or columns of a stored A[k, m]
+//   Rows    A is read along R rows that lie `aStep` apart (a stored A[m, k]); one index serves them all
 //   B       8 neighbouring floats a step of k, `bStep` apart: a packed panel, or B[k, n] where it lies
 //   addend  0: none; otherwise an address like c's, with its own distance between rows: a row of bias (0), or C itself (cRow)
 //
@@ -10,11 +10,12 @@
 
 import { multiplyAdd } from "../lanes";
 
-/** R is 4, 2 or 1 and PANEL true or false, both literals: what they rule out is gone after inlining. */
-@inline
-function column(
-  R: i32,
-  PANEL: bool,
+/** Marks how A is read. */
+class Panel {}
+class Rows {}
+
+/** R tells the rows of a tile by its size in bytes: u32, u16 or u8. What R and A rule out is gone at compile time. */
+function column<R, A>(
   tiles: i32,
   k: i32,
   a: usize,
@@ -26,8 +27,10 @@ function column(
   addend: usize,
   addendRow: usize,
 ): void {
-  const end = PANEL ? <usize>k : (<usize>k) << 2;
-  const aNext: usize = PANEL ? (<usize>R) << 2 : aStep * <usize>R;
+  const rows = sizeof<R>();
+  const isPanel = idof<A>() == idof<Panel>();
+  const end = isPanel ? <usize>k : (<usize>k) << 2;
+  const aNext = isPanel ? rows << 2 : aStep * rows;
   for (; tiles > 0; tiles--) {
     const a1 = a + aStep;
     const a2 = a1 + aStep;
@@ -45,55 +48,55 @@ function column(
     let c21 = c01;
     let c30 = c00;
     let c31 = c01;
-    if (R > 1) {
-      s = PANEL ? v128.load32_splat(pa, 4) : v128.load32_splat(a1);
+    if (rows > 1) {
+      s = isPanel ? v128.load32_splat(pa, 4) : v128.load32_splat(a1);
       c10 = f32x4.mul(s, b0);
       c11 = f32x4.mul(s, b1);
     }
-    if (R > 2) {
-      s = PANEL ? v128.load32_splat(pa, 8) : v128.load32_splat(a2);
+    if (rows > 2) {
+      s = isPanel ? v128.load32_splat(pa, 8) : v128.load32_splat(a2);
       c20 = f32x4.mul(s, b0);
       c21 = f32x4.mul(s, b1);
-      s = PANEL ? v128.load32_splat(pa, 12) : v128.load32_splat(a3);
+      s = isPanel ? v128.load32_splat(pa, 12) : v128.load32_splat(a3);
       c30 = f32x4.mul(s, b0);
       c31 = f32x4.mul(s, b1);
     }
     // x counts steps of k down along a panel, or is the byte index along rows
-    let x: usize = PANEL ? end - 1 : 4;
-    while (PANEL ? x != 0 : x != end) {
+    let x: usize = isPanel ? end - 1 : 4;
+    while (isPanel ? x != 0 : x != end) {
       pb += bStep;
-      if (PANEL) pa += aStep;
+      if (isPanel) pa += aStep;
       b0 = v128.load(pb);
       b1 = v128.load(pb, 16);
-      s = PANEL ? v128.load32_splat(pa) : v128.load32_splat(a + x);
+      s = isPanel ? v128.load32_splat(pa) : v128.load32_splat(a + x);
       c00 = multiplyAdd(s, b0, c00);
       c01 = multiplyAdd(s, b1, c01);
-      if (R > 1) {
-        s = PANEL ? v128.load32_splat(pa, 4) : v128.load32_splat(a1 + x);
+      if (rows > 1) {
+        s = isPanel ? v128.load32_splat(pa, 4) : v128.load32_splat(a1 + x);
         c10 = multiplyAdd(s, b0, c10);
         c11 = multiplyAdd(s, b1, c11);
       }
-      if (R > 2) {
-        s = PANEL ? v128.load32_splat(pa, 8) : v128.load32_splat(a2 + x);
+      if (rows > 2) {
+        s = isPanel ? v128.load32_splat(pa, 8) : v128.load32_splat(a2 + x);
         c20 = multiplyAdd(s, b0, c20);
         c21 = multiplyAdd(s, b1, c21);
-        s = PANEL ? v128.load32_splat(pa, 12) : v128.load32_splat(a3 + x);
+        s = isPanel ? v128.load32_splat(pa, 12) : v128.load32_splat(a3 + x);
         c30 = multiplyAdd(s, b0, c30);
         c31 = multiplyAdd(s, b1, c31);
       }
-      if (PANEL) x--;
+      if (isPanel) x--;
       else x += 4;
     }
     if (addend) {
       c00 = f32x4.add(v128.load(addend), c00);
       c01 = f32x4.add(v128.load(addend, 16), c01);
       addend += addendRow;
-      if (R > 1) {
+      if (rows > 1) {
         c10 = f32x4.add(v128.load(addend), c10);
         c11 = f32x4.add(v128.load(addend, 16), c11);
         addend += addendRow;
       }
-      if (R > 2) {
+      if (rows > 2) {
         c20 = f32x4.add(v128.load(addend), c20);
         c21 = f32x4.add(v128.load(addend, 16), c21);
         addend += addendRow;
@@ -105,12 +108,12 @@ function column(
     v128.store(c, c01, 16);
     v128.store(c, c00);
     c += cRow;
-    if (R > 1) {
+    if (rows > 1) {
       v128.store(c, c11, 16);
       v128.store(c, c10);
       c += cRow;
     }
-    if (R > 2) {
+    if (rows > 2) {
       v128.store(c, c21, 16);
       v128.store(c, c20);
       c += cRow;
@@ -135,25 +138,25 @@ export function columnOfRows(
   addend: usize,
   addendRow: usize,
 ): void {
-  const whole = m & ~3;
-  rows4(m >> 2, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-  if (whole == m) return;
-  const done = <usize>whole;
-  a += done * aStep;
-  c += done * cRow;
-  if (addend) addend += done * addendRow;
-  if (m & 2) {
-    rows2(k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-    a += aStep << 1;
-    c += cRow << 1;
-    if (addend) addend += addendRow << 1;
-  }
-  if (m & 1) rows1(k, a, b, bStep, c, addend);
+  column<u32, Rows>(m >> 2, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
+  const done = <usize>(m & ~3);
+  remainder<Rows>(
+    m & 3,
+    k,
+    a + done * aStep,
+    aStep,
+    b,
+    bStep,
+    c + done * cRow,
+    cRow,
+    after(addend, addendRow, done),
+    addendRow,
+  );
 }
 
 /**
  * `m` rows of 8 columns with A read in panels. `aPanel` is the distance between panels of 4 rows: 16 where A's columns are read
- * in place, a packed panel's size otherwise.
+ * in place, a packed panel's size otherwise. A long packed panel is worth a call of its own.
  */
 export function columnOfPanels(
   m: i32,
@@ -169,101 +172,42 @@ export function columnOfPanels(
   addendRow: usize,
 ): void {
   if (aPanel == 16) {
-    panels4(m >> 2, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
+    column<u32, Panel>(m >> 2, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
+    a += (<usize>(m >> 2)) << 4;
   } else {
-    for (let i = 0; i < m >> 2; i++) {
-      const row = (<usize>i) << 2;
-      panels4(
-        1,
-        k,
-        a + <usize>i * aPanel,
-        aStep,
-        b,
-        bStep,
-        c + row * cRow,
-        cRow,
-        addend ? addend + row * addendRow : 0,
-        addendRow,
-      );
+    for (let i: usize = 0; i < <usize>(m & ~3); i += 4) {
+      column<u32, Panel>(1, k, a, aStep, b, bStep, c + i * cRow, cRow, after(addend, addendRow, i), addendRow);
+      a += aPanel;
     }
   }
-  const whole = m & ~3;
-  if (whole == m) return;
-  const done = <usize>whole;
-  a += (done >> 2) * aPanel;
-  c += done * cRow;
-  if (addend) addend += done * addendRow;
+  const done = <usize>(m & ~3);
+  remainder<Panel>(m & 3, k, a, aStep, b, bStep, c + done * cRow, cRow, after(addend, addendRow, done), addendRow);
+}
+
+/** The last m < 4 rows. */
+function remainder<A>(
+  m: i32,
+  k: i32,
+  a: usize,
+  aStep: usize,
+  b: usize,
+  bStep: usize,
+  c: usize,
+  cRow: usize,
+  addend: usize,
+  addendRow: usize,
+): void {
   if (m & 2) {
-    panels2(k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-    a += 8;
+    column<u16, A>(1, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
+    a += idof<A>() == idof<Panel>() ? 8 : aStep << 1;
     c += cRow << 1;
-    if (addend) addend += addendRow << 1;
+    addend = after(addend, addendRow, 2);
   }
-  if (m & 1) panels1(k, a, aStep, b, bStep, c, addend);
+  if (m & 1) column<u8, A>(1, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
 }
 
-function rows4(
-  tiles: i32,
-  k: i32,
-  a: usize,
-  aStep: usize,
-  b: usize,
-  bStep: usize,
-  c: usize,
-  cRow: usize,
-  addend: usize,
-  addendRow: usize,
-): void {
-  column(4, false, tiles, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-}
-
-function rows2(
-  k: i32,
-  a: usize,
-  aStep: usize,
-  b: usize,
-  bStep: usize,
-  c: usize,
-  cRow: usize,
-  addend: usize,
-  addendRow: usize,
-): void {
-  column(2, false, 1, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-}
-
-function rows1(k: i32, a: usize, b: usize, bStep: usize, c: usize, addend: usize): void {
-  column(1, false, 1, k, a, 0, b, bStep, c, 0, addend, 0);
-}
-
-function panels4(
-  tiles: i32,
-  k: i32,
-  a: usize,
-  aStep: usize,
-  b: usize,
-  bStep: usize,
-  c: usize,
-  cRow: usize,
-  addend: usize,
-  addendRow: usize,
-): void {
-  column(4, true, tiles, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-}
-
-function panels2(
-  k: i32,
-  a: usize,
-  aStep: usize,
-  b: usize,
-  bStep: usize,
-  c: usize,
-  cRow: usize,
-  addend: usize,
-  addendRow: usize,
-): void {
-  column(2, true, 1, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-}
-
-function panels1(k: i32, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, addend: usize): void {
-  column(1, true, 1, k, a, aStep, b, bStep, c, 0, addend, 0);
+/** The addend's address `rows` further down; none stays none. */
+@inline
+function after(addend: usize, addendRow: usize, rows: usize): usize {
+  return addend ? addend + rows * addendRow : 0;
 }

@@ -1,4 +1,3 @@
-import { gunzipSync } from "fflate";
 import { show, showShape } from "../checks.js";
 import { ArgumentError, FormatError } from "../errors.js";
 import { sizeOf } from "../tensor.js";
@@ -39,15 +38,29 @@ export function readIdx(bytes: Uint8Array): IdxArray {
   if (file.length - start !== size) {
     throw new FormatError(`readIdx: got ${file.length - start} values, expected ${size} for ${showShape(shape)}`);
   }
-  return { shape, data: file.slice(start) };
+  // a copy also of a Buffer, whose own slice is a view
+  return { shape, data: Uint8Array.prototype.slice.call(file, start) };
 }
 
+interface Zlib {
+  gunzipSync(bytes: Uint8Array, options: { info: true }): { buffer: Uint8Array; engine: { bytesWritten: number } };
+}
+
+/** The runtime's own gunzip, which checks lengths and checksums; asked for when it is needed, so that importing loads nothing. */
 function unpack(bytes: Uint8Array): Uint8Array {
-  try {
-    return gunzipSync(bytes);
-  } catch (cause) {
-    throw new FormatError(`readIdx: the gzip data is damaged: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
+  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): Zlib | undefined } };
+  const zlib = process?.getBuiltinModule?.("node:zlib");
+  if (zlib === undefined) {
+    throw new FormatError("readIdx: got gzip data, which this runtime cannot unpack at once: expected them unpacked");
   }
+  let unpacked: ReturnType<Zlib["gunzipSync"]>;
+  try {
+    unpacked = zlib.gunzipSync(bytes, { info: true });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FormatError(`readIdx: the gzip data are damaged: ${reason}`, { cause });
+  }
+  const surplus = bytes.length - unpacked.engine.bytesWritten;
+  if (surplus > 0) throw new FormatError(`readIdx: got ${surplus} bytes behind the gzip data, expected none`);
+  return unpacked.buffer;
 }

@@ -2,7 +2,7 @@ import { show, showShape } from "../checks.js";
 import { ArgumentError, StateError } from "../errors.js";
 import type { Layer } from "../layers/layer.js";
 import { sameShape, type Tensor } from "../tensor.js";
-import { checkNet } from "../training/evaluate.js";
+import { checkNet } from "../training/modes.js";
 import { decodeSafeTensors, encodeSafeTensors, type StoredTensor } from "./safetensors.js";
 
 /** Metadata key of a constrained slope: its value says how β gives the slope. */

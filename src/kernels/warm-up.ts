@@ -12,9 +12,10 @@ const DEPTH = 68;
 export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
   const rows = Math.max(...PRODUCT_ROWS);
   const floats = rows * DEPTH;
-  const block = memory.allocate(floats * 4 * 4);
-  const [a, b, c, d] = [0, 1, 2, 3].map((i) => block + i * floats * 4);
-  memory.f32.fill(0, block >>> 2, (block >>> 2) + floats * 4);
+  const block = memory.allocate(floats * 5 * 4);
+  // labels stay zeros, whatever the others become
+  const [a, b, c, d, labels] = [0, 1, 2, 3, 4].map((i) => block + i * floats * 4);
+  memory.f32.fill(0, block >>> 2, (block >>> 2) + floats * 5);
   try {
     for (let round = 0; round < ROUNDS; round++) {
       for (const m of PRODUCT_ROWS) {
@@ -41,7 +42,7 @@ export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
       ops.binaryCrossEntropy(WIDTH, a, b, c, 1);
       ops.uniform(WIDTH, b, 1, 2, 0, 1);
       ops.normal(WIDTH, b, 1, 2, 1);
-      ops.softmaxCrossEntropy(3, 10, a, b, c, 1, 0);
+      ops.softmaxCrossEntropy(3, 10, a, labels, c, 1, 0);
       ops.sgd(WIDTH, a, b, 0, 0, 0, 0, 0, 1, false);
       ops.sgd(WIDTH, a, b, c, 0, 0, 0, 0, 1, false);
       ops.adam(WIDTH, a, b, c, d, 0, 0, 0, 0, 0, 1, 1, 0, 1);

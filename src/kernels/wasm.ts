@@ -1,5 +1,5 @@
 import { instantiateSync } from "@assemblyscript/loader";
-import { EngineError } from "../errors.js";
+import { EngineError, MemoryError } from "../errors.js";
 import type { LinearMemory } from "../memory.js";
 import type { KernelSet, Kernels } from "./kernels.js";
 import simdBase64 from "./simd.wasm.js";
@@ -26,17 +26,33 @@ export function isAvailable(set: WasmKernelSet): boolean {
   return MODULES[set] !== undefined && WebAssembly.validate(SIMD_PROBE);
 }
 
-const compiled = new Map<WasmKernelSet, WebAssembly.Module>();
+const compiled = new Map<string, WebAssembly.Module>();
 
-function compile(set: WasmKernelSet): WebAssembly.Module {
-  let module = compiled.get(set);
+function compile(set: WasmKernelSet, isShared: boolean): WebAssembly.Module {
+  const key = `${set} ${isShared}`;
+  let module = compiled.get(key);
   if (module === undefined) {
     const base64 = MODULES[set];
     if (base64 === undefined) throw new EngineError(`kernels "${set}" are not part of this build`);
-    module = new WebAssembly.Module(decodeBase64(base64));
-    compiled.set(set, module);
+    const bytes = decodeBase64(base64);
+    if (!isShared) askForUnsharedMemory(bytes);
+    module = new WebAssembly.Module(bytes);
+    compiled.set(key, module);
   }
   return module;
+}
+
+/** The import `env.memory` in the module's bytes, up to the kind of its limits: 3 is shared with a maximum, 1 is not shared. */
+const MEMORY_IMPORT = [3, ...[..."env"].map(codeOf), 6, ...[..."memory"].map(codeOf), 2, 3];
+
+function codeOf(character: string): number {
+  return character.charCodeAt(0);
+}
+
+/** One byte of the module says whether it asks for a shared memory; where there is none it must not. */
+function askForUnsharedMemory(bytes: Uint8Array): void {
+  const start = bytes.findIndex((_, i) => MEMORY_IMPORT.every((byte, j) => bytes[i + j] === byte));
+  bytes[start + MEMORY_IMPORT.length - 1] = 1;
 }
 
 function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
@@ -56,16 +72,17 @@ interface Setup {
  * Kernels over `memory`, with a work area allocated in it. `module` are kernels compiled elsewhere.
  * Throws EngineError where the module does not fit this version or this runtime.
  */
-export function loadKernels(set: WasmKernelSet, memory: LinearMemory, module = compile(set)): Kernels {
+export function loadKernels(set: WasmKernelSet, memory: LinearMemory, module = compile(set, memory.isShared)): Kernels {
   let exports: Omit<Kernels, "set"> & Setup;
   try {
     // the loader's own `exports` wrap every function once more
     const { instance } = instantiateSync(module, { env: { memory: memory.memory } });
     exports = instance.exports as unknown as typeof exports;
+    exports.useWork(memory.allocate(exports.workBytes()));
   } catch (cause) {
+    if (cause instanceof MemoryError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new EngineError(`createEngine: kernels "${set}" do not instantiate here: ${reason}`, { cause });
   }
-  exports.useWork(memory.allocate(exports.workBytes()));
   return { set, ...exports };
 }

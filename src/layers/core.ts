@@ -2,8 +2,8 @@ import { Buffer } from "../buffers.js";
 import { type Engine, engineFrom } from "../engine.js";
 import { StateError } from "../errors.js";
 import { newTensor, type Tensor } from "../tensor.js";
-import { placeInput, readGradient, readInput } from "./inputs.js";
-import { type Input, Layer, type LayerOptions, type Parameter } from "./layer.js";
+import { copyInput, readGradient, readInput } from "./inputs.js";
+import { type Input, Layer, type LayerOptions, type Message, type Parameter } from "./layer.js";
 
 /** What a forward leaves for the messages back. */
 interface Memory {
@@ -12,11 +12,13 @@ interface Memory {
   readonly outputShape: readonly number[];
 }
 
-type Message = "backward" | "backwardInput" | "backwardParams";
+/** A buffer and the shape it is wanted in. */
+export type Request = readonly [buffer: Buffer, shape: readonly number[]];
 
 /**
  * The base of lanegrad's own layers: reads what x and dy may be, remembers the last forward, owns buffers and parameters. A
- * subclass says which shapes fit and computes on tensors.
+ * subclass says which shapes fit and which buffers it needs, and computes on tensors. All memory of a call is taken at once, before
+ * anything is written.
  */
 export abstract class CoreLayer extends Layer {
   readonly engine: Engine;
@@ -36,25 +38,33 @@ export abstract class CoreLayer extends Layer {
   abstract override describe(): string;
 
   /** The output's shape for an input's; throws a ShapeError where the input does not fit. */
-  protected abstract outputShape(inputShape: readonly number[]): readonly number[];
+  abstract override shapeAfter(inputShape: readonly number[]): readonly number[];
 
-  /** y = f(x) into buffers of the layer; what the messages back need beside x is kept in training mode only. */
-  protected abstract computeForward(x: Tensor, outputShape: readonly number[]): Tensor;
+  /** The buffers of a forward; the first is the output's. */
+  protected abstract forwardBuffers(outputShape: readonly number[]): Request[];
 
-  /** The messages that are asked for; dL/dx where `wantInput`. */
+  /** y = f(x) into the buffers' tensors. What the messages back need beside x is kept in training mode only. */
+  protected abstract computeForward(x: Tensor, taken: readonly Tensor[]): void;
+
+  /** The buffers of the messages back; where dL/dx is wanted, its is the first. */
+  protected abstract backwardBuffers(x: Tensor, dyShape: readonly number[], wantInput: boolean): Request[];
+
+  /** The messages that are asked for. */
   protected abstract computeBackward(
     x: Tensor,
     dy: Tensor,
+    taken: readonly Tensor[],
     wantInput: boolean,
     wantParams: boolean,
-  ): Tensor | undefined;
+  ): void;
 
   override forward(value: Input): Tensor {
     this.assertUsable();
     const given = readInput(value, this.engine, this.flatInputSize(), `${this.describe()}: forward`);
-    const outputShape = this.outputShape(given.shape);
-    const x = placeInput(given, this.#xCopy, (tensor) => this.#owns(tensor));
-    const y = this.computeForward(x, outputShape);
+    const outputShape = this.shapeAfter(given.shape);
+    const { tensor: x, taken } = copyInput(given, this.#xCopy, this.forwardBuffers(outputShape), (t) => this.owns(t));
+    this.computeForward(x, taken);
+    const y = taken[0];
     y.storage.version++;
     this.#memory = this.training ? { x, xVersion: x.storage.version, outputShape } : undefined;
     return y;
@@ -76,9 +86,12 @@ export abstract class CoreLayer extends Layer {
     this.assertUsable();
     const { x, outputShape } = this.#recall(message);
     const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, `${this.describe()}: ${message}`);
-    const dy = placeInput(given, this.#dyCopy, (tensor) => this.#owns(tensor));
-    const dx = this.computeBackward(x, dy, wantInput, wantParams);
-    if (dx !== undefined) dx.storage.version++;
+    const requests = this.backwardBuffers(x, outputShape, wantInput);
+    const { tensor: dy, taken } = copyInput(given, this.#dyCopy, requests, (t) => this.owns(t));
+    this.computeBackward(x, dy, taken, wantInput, wantParams);
+    if (!wantInput) return undefined;
+    const dx = taken[0];
+    dx.storage.version++;
     return dx;
   }
 
@@ -99,8 +112,12 @@ export abstract class CoreLayer extends Layer {
     return memory;
   }
 
-  override remembers(x: Tensor): boolean {
-    return this.#memory?.x === x;
+  override assertRemembers(x: Tensor, message: Message): void {
+    this.assertUsable();
+    if (this.#memory?.x !== x) {
+      throw new StateError(`${message}: ${this.describe()} was called by itself since the net's forward`);
+    }
+    this.#recall(message);
   }
 
   /** Forgets the last forward. @internal */
@@ -109,7 +126,7 @@ export abstract class CoreLayer extends Layer {
   }
 
   /** A layer may be fed with what it returned: its own buffers are copied, since it is about to write them. */
-  #owns(tensor: Tensor): boolean {
+  override owns(tensor: Tensor): boolean {
     return this.#buffers.some((buffer) => buffer.holds(tensor.storage));
   }
 
@@ -131,16 +148,12 @@ export abstract class CoreLayer extends Layer {
     this.#disposed = true;
     this.forget();
     for (const buffer of this.#buffers) buffer.dispose();
-    for (const { value, grad } of this.parameters()) {
-      value.discard();
-      grad.discard();
-    }
+    super.dispose();
   }
 }
 
 /**
- * Parameters of zeros with their gradients, which stand for zeros until the first parameter message. Where memory runs out none
- * of them is made.
+ * Parameters with their gradients, all standing for zeros until they are written. Where memory runs out none of them is made.
  */
 export function createParameters(
   engine: Engine,

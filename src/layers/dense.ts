@@ -1,9 +1,8 @@
-import { takeAll } from "../buffers.js";
 import { checkBoolean, checkSize, showShape } from "../checks.js";
 import { ShapeError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
 import { type Activation, addBiasGradient } from "./activation.js";
-import { CoreLayer } from "./core.js";
+import { CoreLayer, type Request } from "./core.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
 export interface DenseParts {
@@ -59,7 +58,7 @@ export abstract class DenseLayer extends CoreLayer {
     return this.inFeatures;
   }
 
-  protected override outputShape(shape: readonly number[]): readonly number[] {
+  override shapeAfter(shape: readonly number[]): readonly number[] {
     const isSample = shape.length === 1;
     if (shape.length === 0 || shape.length > 2 || shape[shape.length - 1] !== this.inFeatures) {
       throw new ShapeError(
@@ -69,18 +68,19 @@ export abstract class DenseLayer extends CoreLayer {
     return isSample ? [this.outFeatures] : [shape[0], this.outFeatures];
   }
 
-  protected override computeForward(x: Tensor, outputShape: readonly number[]): Tensor {
+  /** y, and s for the messages back: without them, or without an activation, s has its place in y. */
+  protected override forwardBuffers(outputShape: readonly number[]): Request[] {
+    const keepsS = this.#parts.activation !== undefined && this.training;
+    return keepsS
+      ? [
+          [this.#y, outputShape],
+          [this.#s, outputShape],
+        ]
+      : [[this.#y, outputShape]];
+  }
+
+  protected override computeForward(x: Tensor, [y, s = y]: readonly Tensor[]): void {
     const { weight, bias, activation } = this.#parts;
-    // s is for the messages back: without them, or without an activation, it is y's place
-    const keepS = activation !== undefined && this.training;
-    const [y, s = y] = takeAll(
-      keepS
-        ? [
-            [this.#y, outputShape],
-            [this.#s, outputShape],
-          ]
-        : [[this.#y, outputShape]],
-    );
     const { inFeatures: n, outFeatures: k } = this;
     const rows = y.size / k;
     const biasOffset = bias?.value.read() ?? 0;
@@ -101,27 +101,29 @@ export abstract class DenseLayer extends CoreLayer {
     );
     activation?.forward(s, y);
     this.#lastS = s;
-    return y;
+  }
+
+  protected override backwardBuffers(x: Tensor, dyShape: readonly number[], wantInput: boolean): Request[] {
+    return [
+      ...(wantInput ? [[this.#dx, x.shape] as const] : []),
+      ...(this.#parts.activation ? [[this.#ds, dyShape] as const] : []),
+    ];
   }
 
   protected override computeBackward(
     x: Tensor,
     dy: Tensor,
+    taken: readonly Tensor[],
     wantInput: boolean,
     wantParams: boolean,
-  ): Tensor | undefined {
+  ): void {
     const { activation } = this.#parts;
-    const dxRequest = wantInput ? ([[this.#dx, x.shape]] as const) : [];
-    const dsRequest = activation ? ([[this.#ds, dy.shape]] as const) : [];
-    const taken = takeAll([...dxRequest, ...dsRequest]);
-    const dx = wantInput ? taken[0] : undefined;
     const ds = activation ? taken[taken.length - 1] : dy;
     const bias = wantParams ? this.#parts.bias : undefined;
     if (activation) activation.backward(this.#lastS!, dy, ds, wantParams, bias);
     else if (bias) addBiasGradient(bias, ds);
     if (wantParams) this.#addWeightGradient(x, ds);
-    if (dx) this.#inputGradient(ds, dx);
-    return dx;
+    if (wantInput) this.#inputGradient(ds, taken[0]);
   }
 
   #addWeightGradient(x: Tensor, ds: Tensor): void {

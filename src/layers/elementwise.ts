@@ -1,6 +1,6 @@
 import type { Tensor } from "../tensor.js";
 import type { Activation } from "./activation.js";
-import { CoreLayer } from "./core.js";
+import { CoreLayer, type Request } from "./core.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
 /** An activation as a layer of its own: y = f(x) for x of any shape that the activation takes. */
@@ -17,31 +17,40 @@ export abstract class ActivationLayer extends CoreLayer {
     this.activation = activation;
   }
 
+  /** Whether a net may run the activation alone: not where a subclass may compute something else. @internal */
+  get isFusable(): boolean {
+    return Object.hasOwn(this.constructor, "isActivation");
+  }
+
   override parameters(): Parameter[] {
     return this.activation.parameters();
   }
 
-  protected override outputShape(shape: readonly number[]): readonly number[] {
+  override shapeAfter(shape: readonly number[]): readonly number[] {
     this.activation.checkShape(shape, `${this.describe()}: forward`);
     return shape;
   }
 
-  protected override computeForward(x: Tensor, outputShape: readonly number[]): Tensor {
-    const y = this.#y.take(outputShape);
+  protected override forwardBuffers(outputShape: readonly number[]): Request[] {
+    return [[this.#y, outputShape]];
+  }
+
+  protected override computeForward(x: Tensor, [y]: readonly Tensor[]): void {
     this.activation.forward(x, y);
-    return y;
+  }
+
+  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
+    return [[wantInput ? this.#dx : this.#unused, x.shape]];
   }
 
   protected override computeBackward(
     x: Tensor,
     dy: Tensor,
-    wantInput: boolean,
+    [dx]: readonly Tensor[],
+    _wantInput: boolean,
     wantParams: boolean,
-  ): Tensor | undefined {
-    if (!wantInput && this.parameters().length === 0) return undefined;
-    const dx = (wantInput ? this.#dx : this.#unused).take(x.shape);
+  ): void {
     this.activation.backward(x, dy, dx, wantParams, undefined);
-    return wantInput ? dx : undefined;
   }
 
   override dispose(): void {

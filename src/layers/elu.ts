@@ -28,9 +28,13 @@ export class EluActivation extends FixedActivation {
  * dy · alpha · exp(x) elsewhere. Near 0 it has expm1's relative accuracy. Throws ArgumentError for an alpha that is not finite.
  */
 export class ELU extends ActivationLayer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isActivation = true;
+
   constructor(options?: ELUOptions) {
     const settings = checkOptions(options, "ELU");
-    super(new EluActivation(checkFinite(settings.alpha ?? 1, "ELU: alpha")), settings);
+    const { alpha = 1 } = settings;
+    super(new EluActivation(checkFinite(alpha, "ELU: alpha")), settings);
   }
 
   override get type(): string {

@@ -1,4 +1,4 @@
-import type { Buffer } from "../buffers.js";
+import { type Buffer, takeAll } from "../buffers.js";
 import { show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
@@ -12,6 +12,7 @@ import {
   sizeOf,
   Tensor,
 } from "../tensor.js";
+import type { Request } from "./core.js";
 import type { Input } from "./layer.js";
 
 /** A value given as x or dy: its shape is settled, nothing is in linear memory yet. */
@@ -75,16 +76,26 @@ function read(value: Input, engine: Engine, sampleShape: readonly number[] | und
   return { value, shape };
 }
 
-/** The tensor itself, or a copy in `buffer`: of arrays always, of a tensor where `mustCopy` says that it will be overwritten. */
-export function placeInput({ value, shape }: Given, buffer: Buffer, mustCopy: (tensor: Tensor) => boolean): Tensor {
-  if (value instanceof Tensor) {
+/**
+ * The given value as a tensor, and the tensors of `requests`: all memory is taken at once, or none. A tensor is taken as it is, unless
+ * `mustCopy` says that the call will overwrite it; arrays are copied into `copy`.
+ */
+export function copyInput(
+  { value, shape }: Given,
+  copy: Buffer,
+  requests: readonly Request[],
+  mustCopy: (tensor: Tensor) => boolean,
+): { tensor: Tensor; taken: Tensor[] } {
+  if (value instanceof Tensor && !mustCopy(value)) {
+    const taken = takeAll(requests);
     value.read();
-    if (!mustCopy(value)) return value;
+    return { tensor: value, taken };
   }
-  const target = buffer.take(shape);
-  if (value instanceof Tensor) target.data.set(value.data);
-  else if (value instanceof Float32Array) target.data.set(value);
-  else copyNested(value as NestedNumbers, target.data);
+  // what is about to be replaced must be read before
+  const values = value instanceof Tensor ? value.data.slice() : value;
+  const [target, ...taken] = takeAll([[copy, shape], ...requests]);
+  if (values instanceof Float32Array) target.data.set(values);
+  else copyNested(values as NestedNumbers, target.data);
   target.storage.version++;
-  return target;
+  return { tensor: target, taken };
 }

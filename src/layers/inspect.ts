@@ -34,32 +34,48 @@ export interface Summary {
 
 const isSloped = (layer: Layer): layer is Layer & Sloped => "slopes" in layer && typeof layer.slopes === "function";
 
-/** The layers that have none inside, with their names in the net. */
-function leaves(layer: Layer, name = ""): [name: string, layer: Layer][] {
-  if (!(layer instanceof Layer)) throw new ArgumentError(`got ${show(layer)}, expected a Layer`);
+interface Row {
+  readonly name: string;
+  readonly layer: Layer;
+  /** How many parameters are the layer's own, not those of layers inside. */
+  readonly parameters: number;
+}
+
+/** The layers that have none inside, and those with parameters of their own, with their names in the net. */
+function rows(layer: Layer, what: string, name = ""): Row[] {
+  if (!(layer instanceof Layer)) throw new ArgumentError(`${what}: got ${show(layer)}, expected a Layer`);
   const children = layer.children();
-  if (children.length === 0) return [[name, layer]];
-  return children.flatMap(([key, child]) => leaves(child, name === "" ? key : `${name}.${key}`));
+  const inside = new Set(children.flatMap(([, child]) => child.parameters().map(({ value }) => value)));
+  const own = layer.parameters().filter(({ value }) => !inside.has(value));
+  const parameters = own.reduce((count, { value }) => count + value.size, 0);
+  return [
+    ...(children.length === 0 || parameters > 0 ? [{ name, layer, parameters }] : []),
+    ...children.flatMap(([key, child]) => rows(child, what, name === "" ? key : `${name}.${key}`)),
+  ];
 }
 
 /** One row for each layer with slopes, over the slopes in effect. */
 export function slopeStats(net: Layer): SlopeStats[] {
-  return leaves(net).flatMap(([name, layer]) => (isSloped(layer) ? [{ name, ...statistics(layer.slopes()) }] : []));
+  return rows(net, "slopeStats").flatMap(({ name, layer }) =>
+    isSloped(layer) ? [{ name, ...statistics(layer.slopes()) }] : [],
+  );
 }
 
 function statistics(values: Float32Array): Omit<SlopeStats, "name"> {
   const count = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
   const squares = values.reduce((sum, value) => sum + (value - mean) * (value - mean), 0);
-  return { count, mean, std: Math.sqrt(squares / (count - 1)), min: Math.min(...values), max: Math.max(...values) };
+  const min = values.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
+  const max = values.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+  return { count, mean, std: Math.sqrt(squares / (count - 1)), min, max };
 }
 
 /** Parameters of each layer and of the net, and how many of them are slopes. */
 export function summary(net: Layer): Summary {
-  const layers = leaves(net).map(([name, layer]) => ({
+  const layers = rows(net, "summary").map(({ name, layer, parameters }) => ({
     name,
     type: layer.type,
-    parameters: layer.parameters().reduce((count, { value }) => count + value.size, 0),
+    parameters,
     slopes: isSloped(layer) ? layer.slopes().length : 0,
   }));
   const total = (key: "parameters" | "slopes"): number => layers.reduce((sum, row) => sum + row[key], 0);

@@ -16,6 +16,9 @@ export interface Parameter {
  */
 export type Input = Tensor | Float32Array | readonly NestedNumbers[];
 
+/** The messages that go back. */
+export type Message = "backward" | "backwardInput" | "backwardParams";
+
 export interface LayerOptions {
   /** The engine that holds the layer; the default engine unless given. */
   engine?: Engine;
@@ -72,9 +75,17 @@ export abstract class Layer {
     return undefined;
   }
 
-  /** Whether the last forward was of this input: a net asks before it sends messages back. @internal */
-  remembers(_x: Tensor): boolean {
-    return true;
+  /** The output's shape for an input's, undefined where only a forward can tell. Throws a ShapeError where it does not fit. @internal */
+  shapeAfter(_shape: readonly number[]): readonly number[] | undefined {
+    return undefined;
+  }
+
+  /** Throws a StateError unless the layer can send messages back through a forward of x: a net asks all before it sends any. @internal */
+  assertRemembers(_x: Tensor, _message: Message): void {}
+
+  /** Whether the tensor lies in a buffer that a forward of this layer overwrites. @internal */
+  owns(_tensor: Tensor): boolean {
+    return false;
   }
 
   /** Makes every gradient zero; it may only be marked as zero, and is written when it is read. */
@@ -141,6 +152,10 @@ export abstract class Layer {
   /** Frees the layer's memory; any use afterwards is a StateError. */
   dispose(): void {
     for (const [, child] of this.children()) child.dispose();
+    for (const { value, grad } of this.parameters()) {
+      value.discard();
+      grad.discard();
+    }
   }
 
   [Symbol.dispose](): void {

@@ -50,9 +50,13 @@ class LeakyActivation extends FixedActivation {
  * Throws ArgumentError for a slope that is not finite.
  */
 export class LeakyReLU extends ActivationLayer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isActivation = true;
+
   constructor(options?: LeakyReLUOptions) {
     const settings = checkOptions(options, "LeakyReLU");
-    const negativeSlope = checkFinite(settings.negativeSlope ?? 0.01, "LeakyReLU: negativeSlope");
+    const { negativeSlope = 0.01 } = settings;
+    checkFinite(negativeSlope, "LeakyReLU: negativeSlope");
     const engine = engineFrom(settings);
     super(new LeakyActivation(engine, negativeSlope), { engine });
   }

@@ -21,8 +21,9 @@ export interface LinearELUOptions extends LayerOptions {
 export class LinearELU extends DenseLayer {
   constructor(inFeatures: number, outFeatures: number, options?: LinearELUOptions) {
     const settings = checkOptions(options, "LinearELU");
-    const shapes = denseParameterShapes(inFeatures, outFeatures, settings.bias ?? true, "LinearELU");
-    const alpha = checkFinite(settings.alpha ?? 1, "LinearELU: alpha");
+    const { bias: hasBias = true, alpha: givenAlpha = 1 } = settings;
+    const shapes = denseParameterShapes(inFeatures, outFeatures, hasBias, "LinearELU");
+    const alpha = checkFinite(givenAlpha, "LinearELU: alpha");
     const engine = engineFrom(settings);
     const [weight, bias] = createParameters(engine, shapes) as [Parameter, Parameter?];
     super({ weight, bias, activation: new EluActivation(alpha) }, { engine });

@@ -26,8 +26,8 @@ export class LinearPReLU extends DenseLayer {
 
   constructor(inFeatures: number, outFeatures: number, options?: LinearPReLUOptions) {
     const settings = checkOptions(options, "LinearPReLU");
-    const { numParameters = outFeatures } = settings;
-    const shapes = denseParameterShapes(inFeatures, outFeatures, settings.bias ?? true, "LinearPReLU");
+    const { bias: hasBias = true, numParameters = outFeatures } = settings;
+    const shapes = denseParameterShapes(inFeatures, outFeatures, hasBias, "LinearPReLU");
     if (numParameters !== 1 && numParameters !== outFeatures) {
       throw new ArgumentError(`LinearPReLU: numParameters: got ${show(numParameters)}, expected 1 or ${outFeatures}`);
     }

@@ -20,7 +20,8 @@ export class Linear extends DenseLayer {
 
   constructor(inFeatures: number, outFeatures: number, options?: LinearOptions) {
     const settings = checkOptions(options, "Linear");
-    const shapes = denseParameterShapes(inFeatures, outFeatures, settings.bias ?? true, "Linear");
+    const { bias: hasBias = true } = settings;
+    const shapes = denseParameterShapes(inFeatures, outFeatures, hasBias, "Linear");
     const engine = engineFrom(settings);
     const [weight, bias] = createParameters(engine, shapes) as [Parameter, Parameter?];
     super({ weight, bias, activation: undefined }, { engine });

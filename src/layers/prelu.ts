@@ -16,6 +16,9 @@ export interface PReLUOptions extends LayerOptions, SlopeOptions {
  * Parameter `weight` [numParameters]; dL/da_c = Σ over x <= 0 of dy · x. Throws ArgumentError for a numParameters that is no integer >= 1.
  */
 export class PReLU extends ActivationLayer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isActivation = true;
+
   declare readonly activation: SlopeActivation;
 
   constructor(options?: PReLUOptions) {

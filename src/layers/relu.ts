@@ -18,6 +18,9 @@ class ReluActivation extends FixedActivation {
  * y = max(0, x) (torch.nn.ReLU), x of any shape: 0 where x < 0 and x elsewhere, so that NaN stays; dx = dy, and 0 where x <= 0.
  */
 export class ReLU extends ActivationLayer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isActivation = true;
+
   constructor(options?: LayerOptions) {
     super(new ReluActivation(), checkOptions(options, "ReLU"));
   }

@@ -5,11 +5,9 @@ import { ArgumentError, EngineError, StateError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { DenseLayer } from "./dense.js";
 import { ActivationLayer } from "./elementwise.js";
-import { placeInput, readGradient, readInput } from "./inputs.js";
-import { type Input, Layer, type Parameter } from "./layer.js";
+import { copyInput, readGradient, readInput } from "./inputs.js";
+import { type Input, Layer, type Message, type Parameter } from "./layer.js";
 import { Linear } from "./linear.js";
-
-type Message = "backward" | "backwardInput" | "backwardParams";
 
 /** What runs as one: a child, or neighbours put together. */
 interface Stage {
@@ -38,8 +36,8 @@ class FusedDense extends DenseLayer implements Stage {
     this.activationLayer.forget();
   }
 
-  protected override outputShape(shape: readonly number[]): readonly number[] {
-    const outputShape = super.outputShape(shape);
+  override shapeAfter(shape: readonly number[]): readonly number[] {
+    const outputShape = super.shapeAfter(shape);
     this.activationLayer.activation.checkShape(outputShape, `${this.activationLayer.describe()}: forward`);
     return outputShape;
   }
@@ -126,8 +124,26 @@ export class Sequential extends Layer {
     return this.layers[0].flatInputSize();
   }
 
-  override remembers(x: Tensor): boolean {
-    return this.#memory?.inputs[0] === x;
+  override shapeAfter(shape: readonly number[]): readonly number[] | undefined {
+    let after: readonly number[] | undefined = shape;
+    for (const { layer } of this.#stages) {
+      after = layer.shapeAfter(after);
+      if (after === undefined) break;
+    }
+    return after;
+  }
+
+  override assertRemembers(x: Tensor, message: Message): void {
+    const { inputs } = this.#recall(message);
+    if (inputs[0] !== x) {
+      throw new StateError(
+        `${this.describe()}: ${message}: the net was called by itself since the outer net's forward`,
+      );
+    }
+  }
+
+  override owns(tensor: Tensor): boolean {
+    return this.#xCopy.holds(tensor.storage) || this.#stages.some(({ layer }) => layer.owns(tensor));
   }
 
   override forward(value: Input): Tensor {
@@ -135,9 +151,11 @@ export class Sequential extends Layer {
     // messages name the layer that the value is for
     const what = `${this.layers[0].describe()}: forward`;
     const given = readInput(value, this.engine, this.flatInputSize(), what);
-    this.#memory = undefined;
+    // all shapes, as far as they can be told, before anything is forgotten or written
+    this.shapeAfter(given.shape);
     const inputs: Tensor[] = [];
-    let x = placeInput(given, this.#xCopy, (tensor) => this.#xCopy.holds(tensor.storage));
+    let { tensor: x } = copyInput(given, this.#xCopy, [], (tensor) => this.owns(tensor));
+    this.#memory = undefined;
     for (const stage of this.#stages) {
       stage.prepare();
       inputs.push(x);
@@ -169,7 +187,7 @@ export class Sequential extends Layer {
     const { inputs, outputShape } = this.#recall(message);
     const what = `${this.layers[this.layers.length - 1].describe()}: ${message}`;
     const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, what);
-    let gradient = placeInput(given, this.#dyCopy, (tensor) => this.#dyCopy.holds(tensor.storage));
+    let { tensor: gradient } = copyInput(given, this.#dyCopy, [], (tensor) => this.#dyCopy.holds(tensor.storage));
     for (let i = inputs.length - 1; i > 0; i--) {
       const { layer } = this.#stages[i];
       gradient = message === "backwardInput" ? layer.backwardInput(gradient) : layer.backward(gradient);
@@ -189,11 +207,7 @@ export class Sequential extends Layer {
       );
     }
     this.#stages.forEach(({ layer }, i) => {
-      if (!layer.remembers(memory.inputs[i])) {
-        throw new StateError(
-          `${this.describe()}: ${message}: ${layer.describe()} was called by itself, or in eval mode, since the net's forward`,
-        );
-      }
+      layer.assertRemembers(memory.inputs[i], message);
     });
     return memory;
   }
@@ -262,8 +276,9 @@ function fuse(layers: readonly Layer[]): Stage[] {
   for (let i = 0; i < layers.length; i++) {
     const layer = layers[i];
     const next = layers[i + 1];
-    if (layer instanceof Linear && next instanceof ActivationLayer) {
-      stages.push(new FusedDense(layer, next));
+    // a subclass may compute something else
+    if (layer.constructor === Linear && next instanceof ActivationLayer && next.isFusable) {
+      stages.push(new FusedDense(layer as Linear, next));
       i++;
     } else {
       stages.push({ layer, prepare: () => {} });

@@ -13,6 +13,8 @@ export interface AdamSettings {
 
 export type AdamOptions = Partial<AdamSettings>;
 
+const isBeta = (beta: unknown): boolean => typeof beta === "number" && beta >= 0 && beta < 1;
+
 /** What Adam and AdamW share; weight decay acts on the gradient there and on the parameter here. */
 abstract class AdamBase extends Optimizer<AdamSettings> {
   protected override checkSettings({ lr, betas, eps, weightDecay, amsgrad }: AdamSettings): void {
@@ -20,7 +22,7 @@ abstract class AdamBase extends Optimizer<AdamSettings> {
     checkNonNegative(eps, `${this.typeName()}: eps`);
     checkNonNegative(weightDecay, `${this.typeName()}: weightDecay`);
     checkBoolean(amsgrad, `${this.typeName()}: amsgrad`);
-    const areBetas = Array.isArray(betas) && betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1);
+    const areBetas = Array.isArray(betas) && betas.length === 2 && betas.every(isBeta);
     if (!areBetas)
       throw new ArgumentError(`${this.typeName()}: betas: got ${show(betas)}, expected two numbers in [0, 1)`);
   }

@@ -77,7 +77,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
         grad.assertUsable();
       }
     }
-    for (const group of this.groups) for (const parameter of group.params) this.#prepareState(parameter, group);
+    this.#prepareStates();
     for (const group of this.groups) {
       for (const parameter of group.params) {
         parameter.value.storage.version++;
@@ -86,10 +86,26 @@ export abstract class Optimizer<Settings extends LearningRate> {
     }
   }
 
-  #prepareState({ value }: Parameter, settings: Settings): void {
-    const state = this.#states.get(value) ?? { tensors: {}, numbers: this.initialNumbers() };
-    for (const name of this.stateTensors(settings)) state.tensors[name] ??= zerosTensor(value.engine, value.shape);
-    this.#states.set(value, state);
+  /** Makes what state is missing for this step, or nothing where memory runs out. */
+  #prepareStates(): void {
+    const made: [state: ParameterState, name: string, tensor: Tensor][] = [];
+    const fresh = new Map<Tensor, ParameterState>();
+    try {
+      for (const group of this.groups) {
+        for (const { value } of group.params) {
+          const state = this.#states.get(value) ?? { tensors: {}, numbers: this.initialNumbers() };
+          for (const name of this.stateTensors(group)) {
+            if (!(name in state.tensors)) made.push([state, name, zerosTensor(value.engine, value.shape)]);
+          }
+          if (!this.#states.has(value)) fresh.set(value, state);
+        }
+      }
+    } catch (error) {
+      for (const [, , tensor] of made) tensor.dispose();
+      throw error;
+    }
+    for (const [state, name, tensor] of made) state.tensors[name] = tensor;
+    for (const [value, state] of fresh) this.#states.set(value, state);
   }
 
   /** Makes the gradients of its parameters zero; they may only be marked so, and are written when they are read. */
@@ -120,24 +136,34 @@ export abstract class Optimizer<Settings extends LearningRate> {
   loadStateDict(state: OptimizerState): void {
     const problem = this.#mismatch(state);
     if (problem !== undefined) throw new StateError(`${this.typeName()}: loadStateDict: ${problem}`);
-    const loaded = new Map<Tensor, ParameterState>();
-    this.groups.forEach(({ params }, i) => {
-      params.forEach(({ value }, j) => {
-        const given = state.groups[i].states[j];
-        if (given === null) return;
-        const tensors = Object.entries(given.tensors).map(([name, data]) => [
-          name,
-          value.engine.tensor(data, value.shape),
-        ]);
-        loaded.set(value, { tensors: Object.fromEntries(tensors), numbers: { ...given.numbers } });
-      });
-    });
+    const loaded = this.#readStates(state);
     for (const { tensors } of this.#states.values()) for (const tensor of Object.values(tensors)) tensor.dispose();
     this.#states.clear();
     for (const [value, parameterState] of loaded) this.#states.set(value, parameterState);
     this.groups.forEach((group, i) => {
       Object.assign(group, structuredClone(state.groups[i].settings));
     });
+  }
+
+  #readStates({ groups }: OptimizerState): Map<Tensor, ParameterState> {
+    const loaded = new Map<Tensor, ParameterState>();
+    try {
+      this.groups.forEach(({ params }, i) => {
+        params.forEach(({ value }, j) => {
+          const given = groups[i].states[j];
+          if (given === null) return;
+          const state: ParameterState = { tensors: {}, numbers: { ...given.numbers } };
+          loaded.set(value, state);
+          for (const [name, data] of Object.entries(given.tensors)) {
+            state.tensors[name] = value.engine.tensor(data, value.shape);
+          }
+        });
+      });
+    } catch (error) {
+      for (const { tensors } of loaded.values()) for (const tensor of Object.values(tensors)) tensor.dispose();
+      throw error;
+    }
+    return loaded;
   }
 
   /** What keeps `state` from fitting, if anything does. */
@@ -187,6 +213,8 @@ function readGroups<Settings extends LearningRate>(
     for (const parameter of group.params) checkParameter(name, parameter, seen);
     return { ...settings, params: [...group.params] };
   });
+  const engines = new Set([...seen].map((value) => value.engine));
+  if (engines.size > 1) throw new EngineError(`${name}: got parameters of different engines, expected one engine`);
   if (seen.size === 0) throw new ArgumentError(`${name}: got no parameters, expected at least one`);
   return result;
 }

@@ -1,14 +1,10 @@
 import { Buffer } from "../buffers.js";
-import { checkOptions, checkSize, show } from "../checks.js";
-import { ArgumentError, ShapeError } from "../errors.js";
-import { Layer } from "../layers/layer.js";
-import { crossEntropy, type LossResult } from "../losses.js";
+import { checkOptions, checkSize } from "../checks.js";
+import type { Layer } from "../layers/layer.js";
+import { crossEntropy } from "../losses.js";
 import { Tensor } from "../tensor.js";
+import { checkLoss, checkLossResult, checkNet, inEvalMode, type Loss } from "./modes.js";
 import { Batches, type Dataset, gather, inOrder, netEngine, readSamples, type Samples } from "./samples.js";
-
-/** A loss over a batch: the mean over its samples, with its gradient. Labels come as an Int32Array, other targets as a tensor. */
-// biome-ignore lint/suspicious/noExplicitAny: the targets are whatever the loss takes
-export type Loss = (output: Tensor, target: any) => LossResult;
 
 export interface EvaluateOptions {
   batchSize?: number;
@@ -23,62 +19,41 @@ export interface Evaluation {
 
 const DEFAULT_BATCH = 256;
 
-export function checkNet(net: unknown, what: string): asserts net is Layer {
-  if (!(net instanceof Layer)) throw new ArgumentError(`${what}: got ${show(net)}, expected a Layer`);
-}
-
-export function checkLoss(loss: unknown, what: string): void {
-  if (typeof loss !== "function") throw new ArgumentError(`${what}: loss: got ${show(loss)}, expected a function`);
-}
-
-/** Notes the mode of every layer; the result puts them back. */
-export function rememberModes(net: Layer): () => void {
-  const modes: [Layer, boolean][] = [];
-  const visit = (layer: Layer): void => {
-    modes.push([layer, layer.training]);
-    for (const [, child] of layer.children()) visit(child);
-  };
-  visit(net);
-  return () => {
-    for (const [layer, training] of modes) layer.training = training;
-  };
-}
-
-/** Runs `work` in eval mode and gives every layer its own mode back. */
-export function inEvalMode<T>(net: Layer, work: () => T): T {
-  const restore = rememberModes(net);
-  net.eval();
-  try {
-    return work();
-  } finally {
-    restore();
-  }
-}
-
-/** Mean loss and accuracy over batches in eval mode; the mode is restored. `batches` is not disposed. */
-export function evaluateBatches(net: Layer, batches: Batches, batchSize: number, loss: Loss): Evaluation {
+/**
+ * Mean loss and accuracy over batches, one step a batch: `fit` gives the event loop turns in between. Each step is in eval mode by
+ * itself. `batches` is not disposed.
+ */
+export function* evaluationSteps(
+  net: Layer,
+  batches: Batches,
+  batchSize: number,
+  loss: Loss,
+): Generator<undefined, Evaluation> {
   const order = inOrder(batches.count);
   let lossSum = 0;
   let correct = 0;
-  inEvalMode(net, () => {
-    for (let start = 0; start < batches.count; start += batchSize) {
+  for (let start = 0; start < batches.count; start += batchSize) {
+    inEvalMode(net, () => {
       const { x, y, size } = batches.take(order, start, batchSize);
       const output = net.forward(x);
-      lossSum += loss(output, y).loss * size;
+      lossSum += checkLossResult(loss(output, y), "evaluate").loss * size;
       if (y instanceof Int32Array) correct += countCorrect(output, y);
-    }
-  });
+    });
+    yield;
+  }
   return { loss: lossSum / batches.count, accuracy: batches.hasLabels ? correct / batches.count : Number.NaN };
 }
 
-/** How many rows have their (first) largest value at their label. */
+/** How many rows have their first largest value at their label; as in PyTorch NaN is the largest of all. */
 function countCorrect(output: Tensor, labels: Int32Array): number {
   const { data } = output;
   const classes = data.length / labels.length;
   let correct = 0;
   for (let i = 0; i < labels.length; i++) {
-    let best = 0;
-    for (let j = 1; j < classes; j++) if (data[i * classes + j] > data[i * classes + best]) best = j;
+    const row = data.subarray(i * classes, (i + 1) * classes);
+    const nan = row.findIndex(Number.isNaN);
+    let best = Math.max(nan, 0);
+    if (nan < 0) for (let j = 1; j < classes; j++) if (row[j] > row[best]) best = j;
     if (best === labels[i]) correct++;
   }
   return correct;
@@ -93,10 +68,13 @@ export function evaluate(net: Layer, data: Dataset, options?: EvaluateOptions): 
   const { batchSize = DEFAULT_BATCH, loss = crossEntropy } = checkOptions(options, "evaluate");
   checkSize(batchSize, "evaluate: batchSize");
   checkLoss(loss, "evaluate");
-  const batches = new Batches(net, data, "evaluate");
-  if (batches.count === 0) throw new ShapeError("evaluate: got no samples, expected at least one");
+  const batches = new Batches(net, data, loss, "evaluate");
   try {
-    return evaluateBatches(net, batches, batchSize, loss);
+    const steps = evaluationSteps(net, batches, batchSize, loss);
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+    }
   } finally {
     batches.dispose();
   }
@@ -110,9 +88,9 @@ export function predict(net: Layer, x: Samples): Float32Array {
   checkNet(net, "predict");
   const isSample = x instanceof Tensor ? x.shape.length < 2 : Array.isArray(x) && typeof x[0] === "number";
   if (isSample) return inEvalMode(net, () => net.forward(x as Tensor).data.slice());
-  const rows = readSamples(net, x, undefined, "predict");
+  const rows = readSamples(net, x, undefined, "predict", "engine.tensor(data, shape)");
   const order = inOrder(rows.count);
-  const buffer = new Buffer(netEngine(net));
+  const buffer = new Buffer(netEngine(net, x));
   const parts: Float32Array[] = [];
   try {
     inEvalMode(net, () => {

@@ -1,9 +1,10 @@
 import { checkBoolean, checkOptions, checkSeed, checkSize, show } from "../checks.js";
-import { ArgumentError, ShapeError, StateError } from "../errors.js";
+import { ArgumentError, StateError } from "../errors.js";
 import type { Layer } from "../layers/layer.js";
 import { crossEntropy } from "../losses.js";
 import { Generator } from "../random.js";
-import { checkLoss, checkNet, evaluateBatches, type Loss, rememberModes } from "./evaluate.js";
+import { type Evaluation, evaluationSteps } from "./evaluate.js";
+import { checkLoss, checkLossResult, checkNet, type Loss, rememberModes } from "./modes.js";
 import { Batches, type Dataset, inOrder, netEngine } from "./samples.js";
 
 /** What `fit` asks of an optimizer. */
@@ -88,22 +89,25 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
   if (typeof optimizer?.step !== "function") {
     throw new ArgumentError(`fit: optimizer: got ${show(optimizer)}, expected an optimizer`);
   }
-  const train = new Batches(net, settings.train, "fit: train");
-  if (train.count === 0) throw new ShapeError("fit: train: got no samples, expected at least one");
-  const testBatches = test === undefined ? undefined : new Batches(net, test, "fit: test");
-  if (testBatches?.count === 0) throw new ShapeError("fit: test: got no samples, expected at least one");
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new ArgumentError(`fit: signal: got ${show(signal)}, expected an AbortSignal`);
+  }
   const seed = settings.seed === undefined ? undefined : checkSeed(settings.seed, "fit: seed");
+  const train = new Batches(net, settings.train, loss, "fit: train");
+  const testBatches = test === undefined ? undefined : new Batches(net, test, loss, "fit: test");
   if (training.has(net)) throw new StateError(`fit: ${net.describe()} is being fitted already`);
   signal?.throwIfAborted();
 
   training.add(net);
   const restoreMode = rememberModes(net);
-  const generator = new Generator(seed ?? netEngine(net).generator.nextSeed());
+  const generator = new Generator(seed ?? netEngine(net, settings.train.x).generator.nextSeed());
   const order = inOrder(train.count);
   const batches = Math.ceil(train.count / batchSize);
   const history: EpochRecord[] = [];
-  let lastTurn = performance.now();
+  const takeTurn = turnTaker();
   try {
+    train.checkFit(net, loss);
+    testBatches?.checkFit(net, loss);
     for (let epoch = 1; epoch <= epochs; epoch++) {
       if (shuffle) generator.shuffle(order);
       const begin = performance.now();
@@ -112,21 +116,18 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
         const { x, y, size } = train.take(order, (batch - 1) * batchSize, batchSize);
         net.train();
         net.zeroGrad();
-        const result = loss(net.forward(x), y);
+        const result = checkLossResult(loss(net.forward(x), y), "fit");
         net.backwardParams(result.grad);
         optimizer.step();
         lossSum += result.loss * size;
         await onBatch?.({ epoch, batch, batches, size, loss: result.loss });
-        if (performance.now() - lastTurn >= TURN_MILLISECONDS) {
-          await eventLoopTurn();
-          lastTurn = performance.now();
-        }
+        await takeTurn();
         signal?.throwIfAborted();
       }
       const seconds = (performance.now() - begin) / 1000;
       const record: EpochRecord = { epoch, loss: lossSum / train.count, seconds };
       if (testBatches !== undefined) {
-        const { loss: testLoss, accuracy } = evaluateBatches(net, testBatches, TEST_BATCH, loss);
+        const { loss: testLoss, accuracy } = await evaluateInTurns(net, testBatches, loss, takeTurn);
         record.testLoss = testLoss;
         if (testBatches.hasLabels) record.accuracy = accuracy;
       }
@@ -147,6 +148,31 @@ function checkCallback(callback: unknown, name: string): void {
   if (callback !== undefined && typeof callback !== "function") {
     throw new ArgumentError(`fit: ${name}: got ${show(callback)}, expected a function`);
   }
+}
+
+async function evaluateInTurns(
+  net: Layer,
+  batches: Batches,
+  loss: Loss,
+  takeTurn: () => Promise<void> | undefined,
+): Promise<Evaluation> {
+  const steps = evaluationSteps(net, batches, TEST_BATCH, loss);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await takeTurn();
+  }
+}
+
+/** A function that gives the event loop a turn whenever the last one is long enough ago. */
+function turnTaker(): () => Promise<void> | undefined {
+  let lastTurn = performance.now();
+  return () => {
+    if (performance.now() - lastTurn < TURN_MILLISECONDS) return undefined;
+    return eventLoopTurn().then(() => {
+      lastTurn = performance.now();
+    });
+  };
 }
 
 /** One turn of the event loop, timers and I/O included, as cheaply as the runtime allows. */

@@ -3,13 +3,24 @@ import { checkSize, show, showShape } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
 import type { Layer } from "../layers/layer.js";
-import { checkNested, checkShape, copyNested, type NestedNumbers, nestedShape, sizeOf, Tensor } from "../tensor.js";
+import { bceWithLogits, checkLabels, crossEntropy, type Labels, labelValues, mseLoss } from "../losses.js";
+import {
+  checkNested,
+  checkSameEngine,
+  checkShape,
+  copyNested,
+  type NestedNumbers,
+  nestedShape,
+  sizeOf,
+  Tensor,
+} from "../tensor.js";
+import { inEvalMode, type Loss } from "./modes.js";
 
 /** Samples: a Tensor or nested arrays [N, ...], or a flat array with the shape of a sample (0..255 becomes 0..1 in a Uint8Array). */
 export type Samples = Tensor | Float32Array | Uint8Array | readonly NestedNumbers[];
 
-/** What a net is trained towards: labels, or targets in the shapes that samples may have. */
-export type Targets = Samples | ArrayLike<number>;
+/** What a net is trained towards: labels, or values in the shapes that samples may have. */
+export type Targets = Samples | Labels;
 
 export interface Dataset {
   x: Samples;
@@ -29,64 +40,81 @@ interface Rows {
   copy(index: number, target: Float32Array, position: number): void;
 }
 
-const BYTE_TO_UNIT = Float32Array.from({ length: 256 }, (_, byte) => byte / 255);
-
-/** The engine of a net: its own, or that of its parameters. */
-export function netEngine(net: Layer): Engine {
-  return (net as { engine?: Engine }).engine ?? net.parameters()[0]?.value.engine ?? defaultEngine();
+/** The engine of a net: its own, or that of its parameters; where it has none it goes by its input. */
+export function netEngine(net: Layer, x: unknown): Engine {
+  const own = (net as { engine?: Engine }).engine ?? net.parameters()[0]?.value.engine;
+  return own ?? (x instanceof Tensor ? x.engine : defaultEngine());
 }
 
-/** `sampleShape` as given, or the width of the net's first dense layer. */
-function sampleShapeFor(net: Layer, sampleShape: readonly number[] | undefined, what: string): readonly number[] {
-  if (sampleShape !== undefined) {
-    checkShape(sampleShape, `${what}: sampleShape`);
-    for (const length of sampleShape) checkSize(length, `${what}: sampleShape`);
-    return sampleShape;
+/** x as rows, checked; `remedy` is what to do where the shape of a flat sample is unknown. Throws ShapeError or ArgumentError. */
+export function readSamples(
+  net: Layer,
+  x: Samples,
+  sampleShape: readonly number[] | undefined,
+  what: string,
+  remedy: string,
+): Rows {
+  if (!(x instanceof Float32Array || x instanceof Uint8Array)) return readRows(x, netEngine(net, x), `${what}: x`);
+  const shape = checkedSampleShape(sampleShape, what) ?? firstDenseShape(net);
+  if (shape === undefined) {
+    throw new ShapeError(
+      `${what}: x is a flat array and the net has no Linear layer that tells its shape: expected ${remedy}`,
+    );
   }
-  const width = net.flatInputSize();
-  if (width === undefined) {
-    throw new ShapeError(`${what}: x is flat and the net's first layer is no Linear: expected sampleShape`);
-  }
-  return [width];
-}
-
-/** x as rows, checked. Throws ShapeError or ArgumentError. */
-export function readSamples(net: Layer, x: Samples, sampleShape: readonly number[] | undefined, what: string): Rows {
-  if (x instanceof Float32Array || x instanceof Uint8Array) {
-    const shape = sampleShapeFor(net, sampleShape, what);
-    const size = sizeOf(shape);
-    if (x.length % size !== 0) {
-      throw new ShapeError(
-        `${what}: x: got ${x.length} values, expected a multiple of ${size} (${showShape(["N", ...shape])})`,
-      );
-    }
-    return flatRows(x, x.length / size, shape);
-  }
-  return readRows(x, `${what}: x`);
-}
-
-function flatRows(data: Float32Array | Uint8Array, count: number, shape: readonly number[]): Rows {
   const size = sizeOf(shape);
-  if (data instanceof Float32Array) {
-    return {
-      count,
-      shape,
-      copy: (index, target, position) => target.set(data.subarray(index * size, (index + 1) * size), position),
-    };
+  if (x.length % size !== 0) {
+    throw new ShapeError(
+      `${what}: x: got ${x.length} values, expected a multiple of ${size} (${showShape(["N", ...shape])})`,
+    );
   }
+  const count = x.length / size;
+  return x instanceof Float32Array ? floatRows(x, count, shape) : byteRows(x, count, shape);
+}
+
+function checkedSampleShape(shape: readonly number[] | undefined, what: string): readonly number[] | undefined {
+  if (shape === undefined) return undefined;
+  checkShape(shape, `${what}: sampleShape`);
+  for (const length of shape) checkSize(length, `${what}: sampleShape`);
+  return shape;
+}
+
+/** [n] of the first dense layer in the net. */
+function firstDenseShape(net: Layer): readonly number[] | undefined {
+  const size = net.flatInputSize();
+  if (size !== undefined) return [size];
+  for (const [, child] of net.children()) {
+    const shape = firstDenseShape(child);
+    if (shape !== undefined) return shape;
+  }
+  return undefined;
+}
+
+function floatRows(data: Float32Array, count: number, shape: readonly number[]): Rows {
+  const size = sizeOf(shape);
+  return {
+    count,
+    shape,
+    copy: (index, target, position) => target.set(data.subarray(index * size, (index + 1) * size), position),
+  };
+}
+
+function byteRows(data: Uint8Array, count: number, shape: readonly number[]): Rows {
+  const size = sizeOf(shape);
   return {
     count,
     shape,
     copy(index, target, position) {
       const start = index * size;
-      for (let i = 0; i < size; i++) target[position + i] = BYTE_TO_UNIT[data[start + i]];
+      for (let i = 0; i < size; i++) target[position + i] = data[start + i] / 255;
     },
   };
 }
 
-function readRows(values: Samples | ArrayLike<number>, what: string): Rows {
+/** A Tensor or nested arrays [N, ...]. */
+function readRows(values: unknown, engine: Engine, what: string): Rows {
   if (values instanceof Tensor) {
     values.assertUsable();
+    checkSameEngine(engine, values.engine, what);
     if (values.shape.length < 2) throw new ShapeError(`${what}: got ${showShape(values.shape)}, expected [N, ...]`);
     const [count, ...shape] = values.shape;
     const size = sizeOf(shape);
@@ -113,59 +141,90 @@ function readRows(values: Samples | ArrayLike<number>, what: string): Rows {
   };
 }
 
-const isIntegerArray = (y: unknown): y is ArrayLike<number> =>
-  ArrayBuffer.isView(y) && !(y instanceof DataView) && !(y instanceof Float32Array) && !(y instanceof Float64Array);
+/** Whether the loss takes labels; undefined for a loss of the user's, where the targets decide. */
+function takesLabels(loss: Loss): boolean | undefined {
+  if (loss === crossEntropy) return true;
+  return loss === mseLoss || loss === bceWithLogits ? false : undefined;
+}
 
-const isFlatIntegers = (y: unknown): boolean => Array.isArray(y) && y.every((value) => Number.isInteger(value));
+const isTypedArray = (y: unknown): y is ArrayLike<number> => ArrayBuffer.isView(y) && !(y instanceof DataView);
 
-/** Labels where y is one integer a sample, rows otherwise (a flat Float32Array is shared out evenly). */
-function readTargets(y: Targets, count: number, what: string): Int32Array | Rows {
-  const isTensorOfLabels = y instanceof Tensor && y.shape.length === 1;
-  if (isIntegerArray(y) || isFlatIntegers(y) || isTensorOfLabels) {
-    const values = (y instanceof Tensor ? y.data : y) as ArrayLike<number>;
-    if (values.length !== count) throw new ShapeError(`${what}: y: got ${values.length} labels, expected ${count}`);
-    for (let i = 0; i < count; i++) {
-      if (!Number.isInteger(values[i])) {
-        throw new ArgumentError(`${what}: y: got the label ${show(values[i])} at ${i}, expected an integer`);
-      }
-    }
-    return Int32Array.from(values);
+/** One integer a sample: arrays of an integer type, and flat arrays whose values are all integers. */
+function looksLikeLabels(y: Targets): boolean {
+  if (y instanceof Tensor) return y.shape.length === 1 && y.data.every(Number.isInteger);
+  if (isTypedArray(y)) return !(y instanceof Float32Array || y instanceof Float64Array);
+  return Array.isArray(y) && y.every(Number.isInteger);
+}
+
+function readTargets(y: Targets, count: number, engine: Engine, loss: Loss, what: string): Int32Array | Rows {
+  if (y instanceof Tensor) {
+    y.assertUsable();
+    checkSameEngine(engine, y.engine, `${what}: y`);
   }
-  if (y instanceof Float32Array) {
-    if (count === 0 ? y.length > 0 : y.length % count !== 0) {
-      throw new ShapeError(
-        `${what}: y: got ${y.length} values, expected a multiple of ${count}, the number of samples`,
-      );
-    }
-    return flatRows(y, count, [count === 0 ? 0 : y.length / count]);
-  }
-  const isFlat = Array.isArray(y) && typeof y[0] === "number";
-  const rows = isFlat
-    ? flatRows(Float32Array.from(y as number[]), y.length, [1])
-    : readRows(y as Samples, `${what}: y`);
+  if (takesLabels(loss) ?? looksLikeLabels(y)) return readLabels(y as Labels, count, what);
+  const isFlat =
+    y instanceof Tensor ? y.shape.length === 1 : isTypedArray(y) || typeof (y as number[])?.[0] === "number";
+  const rows = isFlat ? flatTargets(y, count, what) : readRows(y, engine, `${what}: y`);
   if (rows.count !== count) throw new ShapeError(`${what}: y: got ${rows.count} targets, expected ${count}`);
   return rows;
+}
+
+function readLabels(y: Labels, count: number, what: string): Int32Array {
+  const values = labelValues(y, `${what}: y`);
+  if (values.length !== count) throw new ShapeError(`${what}: y: got ${values.length} labels, expected ${count}`);
+  for (let i = 0; i < count; i++) {
+    if (!Number.isInteger(values[i]) || values[i] < 0) {
+      throw new ArgumentError(`${what}: y: got the label ${show(values[i])} at ${i}, expected an integer >= 0`);
+    }
+  }
+  return Int32Array.from(values);
+}
+
+/** Values in a row, shared out evenly among the samples. */
+function flatTargets(y: Targets, count: number, what: string): Rows {
+  const values = Float32Array.from((y instanceof Tensor ? y.data : y) as ArrayLike<number>);
+  if (count === 0 ? values.length > 0 : values.length % count !== 0) {
+    throw new ShapeError(
+      `${what}: y: got ${values.length} values, expected a multiple of ${count}, the number of samples`,
+    );
+  }
+  return floatRows(values, count, [count === 0 ? 0 : values.length / count]);
 }
 
 /** A data set as batches: each is copied into two buffers of linear memory, which every batch reuses. */
 export class Batches {
   readonly count: number;
   readonly hasLabels: boolean;
+  readonly #what: string;
   readonly #x: Rows;
   readonly #y: Int32Array | Rows;
   readonly #xBuffer: Buffer;
   readonly #yBuffer: Buffer;
 
-  constructor(net: Layer, data: Dataset, what: string) {
-    if (typeof data !== "object" || data === null)
+  /** Throws ShapeError, ArgumentError or EngineError; no samples are a ShapeError. */
+  constructor(net: Layer, data: Dataset, loss: Loss, what: string) {
+    if (typeof data !== "object" || data === null) {
       throw new ArgumentError(`${what}: got ${show(data)}, expected { x, y }`);
-    const engine = netEngine(net);
-    this.#x = readSamples(net, data.x, data.sampleShape, what);
-    this.#y = readTargets(data.y, this.#x.count, what);
+    }
+    const engine = netEngine(net, data.x);
+    this.#what = what;
+    this.#x = readSamples(net, data.x, data.sampleShape, what, "sampleShape");
+    this.#y = readTargets(data.y, this.#x.count, engine, loss, what);
     this.count = this.#x.count;
+    if (this.count === 0) throw new ShapeError(`${what}: got no samples, expected at least one`);
     this.hasLabels = this.#y instanceof Int32Array;
     this.#xBuffer = new Buffer(engine);
     this.#yBuffer = new Buffer(engine);
+  }
+
+  /** Asks one sample in eval mode whether the net takes it, and, of our own losses, whether the targets fit its output. */
+  checkFit(net: Layer, loss: Loss): void {
+    inEvalMode(net, () => {
+      const { x, y } = this.take(inOrder(1), 0, 1);
+      const output = net.forward(x);
+      if (takesLabels(loss) !== undefined) loss(output, y);
+      if (takesLabels(loss) === true) checkLabels(this.#y as Int32Array, this.count, output.size, `${this.#what}: y`);
+    });
   }
 
   /** The samples that `order` names from `start` on, at most `size` of them. */

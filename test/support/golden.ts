@@ -51,6 +51,12 @@ export interface GoldenCase {
       readonly op: string;
       readonly exact?: boolean;
       readonly special?: boolean;
+      readonly activation?: string;
+      readonly invariant?: boolean;
+      readonly powerOfTwo?: boolean;
+      readonly deadUnits?: number[];
+      readonly weightShape?: number[];
+      readonly a?: number;
       readonly unspecified?: Record<string, number[]>;
       readonly layers: LayerConfig[];
       readonly loss: string;

@@ -1,0 +1,109 @@
+/**
+ * Two small WebAssembly loops that show what the processor can do, assembled by hand. (Compiling them here is out of the question:
+ * the AssemblyScript compiler detaches an ArrayBuffer, and from then on V8 checks each access to any other. That alone makes pure
+ * JavaScript, our opponent, 40 % slower in the whole process.)
+ */
+export type Loop = (turns: number, seed: number) => number;
+
+const I32 = 0x7f;
+const F32 = 0x7d;
+const V128 = 0x7b;
+const END = 0x0b;
+
+const i32Const = (value: number): number[] => [0x41, value];
+const localGet = (index: number): number[] => [0x20, index];
+const localSet = (index: number): number[] => [0x21, index];
+const i32Add = [0x6a];
+const i32Subtract = [0x6b];
+const loop = [0x03, 0x40];
+const repeatIf = [0x0d, 0x00];
+const f32FromI32 = [0xb2];
+const splat = [0xfd, 0x13];
+const firstLane = [0xfd, 0x1f, 0x00];
+const add = [0xfd, 0xe4, 0x01];
+const multiply = [0xfd, 0xe6, 0x01];
+
+/** The parameters of both loops. */
+const TURNS = 0;
+const SEED = 1;
+
+/** x += y; y += x; again and again: each of the 2 x `unrolled` additions of a turn needs the one before, and one takes a cycle. */
+export function dependentAdditions(unrolled: number): Loop {
+  const [x, y] = [2, 3];
+  const pair = [...assign(x, x, i32Add, y), ...assign(y, y, i32Add, x)];
+  return instantiate(I32, { type: I32, count: 2 }, [
+    ...[...localGet(SEED), ...localSet(x), ...localGet(SEED), ...localSet(y)],
+    ...countDown(repeated(pair, unrolled)),
+    ...localGet(x),
+  ]);
+}
+
+/**
+ * `chains` chains of products and as many of sums, in registers only and none waiting for another: a turn does `unrolled` f32x4
+ * operations in each.
+ */
+export function independentProductsAndSums(chains: number, unrolled: number): Loop {
+  const constant = 2;
+  const products = Array.from({ length: chains }, (_, i) => constant + 1 + i);
+  const sums = products.map((product) => product + chains);
+  const all = [...products, ...sums];
+  const step = products.flatMap((product, i) => [
+    ...assign(product, product, multiply, constant),
+    ...assign(sums[i], sums[i], add, constant),
+  ]);
+  return instantiate(F32, { type: V128, count: 1 + all.length }, [
+    ...[...localGet(SEED), ...splat, ...localSet(constant)],
+    // from different numbers, or the compiler might see that one chain does for all
+    ...all.flatMap((local, i) => [...i32Const(i), ...f32FromI32, ...splat, ...localSet(local)]),
+    ...countDown(repeated(step, unrolled)),
+    ...localGet(constant),
+    ...all.flatMap((local) => [...localGet(local), ...add]),
+    ...firstLane,
+  ]);
+}
+
+const repeated = (code: number[], times: number): number[] => Array.from({ length: times }, () => code).flat();
+
+const assign = (target: number, left: number, operation: number[], right: number): number[] => [
+  ...localGet(left),
+  ...localGet(right),
+  ...operation,
+  ...localSet(target),
+];
+
+const countDown = (body: number[]): number[] => [
+  ...loop,
+  ...body,
+  ...assignConstant(TURNS, i32Subtract, 1),
+  ...localGet(TURNS),
+  ...repeatIf,
+  END,
+];
+
+const assignConstant = (local: number, operation: number[], value: number): number[] => [
+  ...localGet(local),
+  ...i32Const(value),
+  ...operation,
+  ...localSet(local),
+];
+
+/** A module with one function (turns: i32, seed: `type`) -> `type`. */
+function instantiate(type: number, locals: { type: number; count: number }, body: number[]): Loop {
+  const name = [...new TextEncoder().encode("loop")];
+  const code = [1, locals.count, locals.type, ...body, END];
+  const bytes = [
+    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, [1, 0x60, 2, I32, type, 1, type]),
+    ...section(3, [1, 0]),
+    ...section(7, [1, name.length, ...name, 0x00, 0]),
+    ...section(10, [1, ...sized(code)]),
+  ];
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)));
+  return exports.loop as Loop;
+}
+
+const section = (id: number, content: number[]): number[] => [id, ...sized(content)];
+
+const sized = (content: number[]): number[] => [...leb128(content.length), ...content];
+
+const leb128 = (value: number): number[] => (value < 128 ? [value] : [(value % 128) | 128, ...leb128(value >>> 7)]);

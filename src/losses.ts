@@ -245,5 +245,5 @@ export function labelValues(labels: Labels | number, what: string): ArrayLike<nu
   if (Array.isArray(labels) || (ArrayBuffer.isView(labels) && !(labels instanceof DataView))) {
     return labels as ArrayLike<number>;
   }
-  throw new ArgumentError(`${what}: got ${show(labels)}, expected labels: an array of integers`);
+  throw new ArgumentError(`${what}: got ${show(labels)} as labels, expected an array of integers`);
 }

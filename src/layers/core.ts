@@ -115,7 +115,9 @@ export abstract class CoreLayer extends Layer {
   override assertRemembers(x: Tensor, message: Message): void {
     this.assertUsable();
     if (this.#memory?.x !== x) {
-      throw new StateError(`${message}: ${this.describe()} was called by itself since the net's forward`);
+      throw new StateError(
+        `${message}: ${this.describe()} was called by itself, or in eval mode, since the net's forward`,
+      );
     }
     this.#recall(message);
   }

@@ -95,6 +95,7 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
   const seed = settings.seed === undefined ? undefined : checkSeed(settings.seed, "fit: seed");
   const train = new Batches(net, settings.train, loss, "fit: train");
   const testBatches = test === undefined ? undefined : new Batches(net, test, loss, "fit: test");
+  for (const data of [train, testBatches]) data?.checkShape(net);
   if (training.has(net)) throw new StateError(`fit: ${net.describe()} is being fitted already`);
   signal?.throwIfAborted();
 
@@ -106,8 +107,6 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
   const history: EpochRecord[] = [];
   const takeTurn = turnTaker();
   try {
-    train.checkFit(net, loss);
-    testBatches?.checkFit(net, loss);
     for (let epoch = 1; epoch <= epochs; epoch++) {
       if (shuffle) generator.shuffle(order);
       const begin = performance.now();
@@ -116,7 +115,12 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
         const { x, y, size } = train.take(order, (batch - 1) * batchSize, batchSize);
         net.train();
         net.zeroGrad();
-        const result = checkLossResult(loss(net.forward(x), y), "fit");
+        const output = net.forward(x);
+        if (history.length === 0 && batch === 1) {
+          const classes = output.size / size;
+          for (const data of [train, testBatches]) data?.checkLabels(classes, loss);
+        }
+        const result = checkLossResult(loss(output, y), "fit");
         net.backwardParams(result.grad);
         optimizer.step();
         lossSum += result.loss * size;

@@ -14,7 +14,7 @@ import {
   sizeOf,
   Tensor,
 } from "../tensor.js";
-import { inEvalMode, type Loss } from "./modes.js";
+import type { Loss } from "./modes.js";
 
 /** Samples: a Tensor or nested arrays [N, ...], or a flat array with the shape of a sample (0..255 becomes 0..1 in a Uint8Array). */
 export type Samples = Tensor | Float32Array | Uint8Array | readonly NestedNumbers[];
@@ -160,6 +160,8 @@ function readTargets(y: Targets, count: number, engine: Engine, loss: Loss, what
   if (y instanceof Tensor) {
     y.assertUsable();
     checkSameEngine(engine, y.engine, `${what}: y`);
+  } else if (typeof y !== "object" || y === null) {
+    throw new ArgumentError(`${what}: y: got ${show(y)}, expected labels or targets`);
   }
   if (takesLabels(loss) ?? looksLikeLabels(y)) return readLabels(y as Labels, count, what);
   const isFlat =
@@ -217,14 +219,14 @@ export class Batches {
     this.#yBuffer = new Buffer(engine);
   }
 
-  /** Asks one sample in eval mode whether the net takes it, and, of our own losses, whether the targets fit its output. */
-  checkFit(net: Layer, loss: Loss): void {
-    inEvalMode(net, () => {
-      const { x, y } = this.take(inOrder(1), 0, 1);
-      const output = net.forward(x);
-      if (takesLabels(loss) !== undefined) loss(output, y);
-      if (takesLabels(loss) === true) checkLabels(this.#y as Int32Array, this.count, output.size, `${this.#what}: y`);
-    });
+  /** Throws a ShapeError where the net can tell that the samples do not fit. */
+  checkShape(net: Layer): void {
+    net.shapeAfter([this.count, ...this.#x.shape]);
+  }
+
+  /** Throws an ArgumentError where a label has no place in an output of `classes`; of a user's loss nobody knows. */
+  checkLabels(classes: number, loss: Loss): void {
+    if (takesLabels(loss)) checkLabels(this.#y as Int32Array, this.count, classes, `${this.#what}: y`);
   }
 
   /** The samples that `order` names from `start` on, at most `size` of them. */

@@ -320,7 +320,7 @@ function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): f6
 /** y = x < 0 ? 0 : x: NaN and -0 stay, as in PyTorch. */
 export function relu(n: i32, x: usize, y: usize): void {
   const zero = f32x4.splat(0);
-  const end = x + (<usize>n << 2);
+  const end = x + ((<usize>n) << 2);
   for (; x + 32 <= end; x += 32) {
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);
@@ -340,7 +340,7 @@ export function relu(n: i32, x: usize, y: usize): void {
 /** dx = x <= 0 ? 0 : dy: a NaN lets dy pass, as in PyTorch. */
 export function reluBackward(n: i32, x: usize, dy: usize, dx: usize): void {
   const zero = f32x4.splat(0);
-  const end = x + (<usize>n << 2);
+  const end = x + ((<usize>n) << 2);
   for (; x + 32 <= end; x += 32) {
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);

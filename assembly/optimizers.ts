@@ -23,22 +23,48 @@ export function sgd(
     return;
   }
   const rate = f32x4.splat(-lr);
+  const decay = f32x4.splat(weightDecay);
+  const pull = f32x4.splat(momentum);
+  const kept = f32x4.splat(bufferDecay);
+  const fresh = f32x4.splat(gradientScale);
+  const decays = weightDecay != 0;
+  const reads = bufferDecay != 0;
   const end = p + ((<usize>n) << 2);
-  for (; p < end; p += 16) {
-    const count = min<usize>((end - p) >> 2, 4);
-    const value = loadUpTo4(p, count);
-    let step = loadUpTo4(g, count);
-    if (weightDecay != 0) step = multiplyAdd(f32x4.splat(weightDecay), value, step);
-    if (buffer) {
-      let state = f32x4.mul(f32x4.splat(gradientScale), step);
-      if (bufferDecay != 0) state = multiplyAdd(f32x4.splat(bufferDecay), loadUpTo4(buffer, count), state);
-      storeUpTo4(buffer, state, count);
-      step = nesterov ? multiplyAdd(f32x4.splat(momentum), state, step) : state;
-      buffer += 16;
-    }
-    storeUpTo4(p, multiplyAdd(rate, step, value), count);
+  while (p + 16 <= end) {
+    sgdVector(4, p, g, buffer, rate, decays, decay, pull, reads, kept, fresh, nesterov);
+    p += 16;
     g += 16;
+    if (buffer) buffer += 16;
   }
+  if (p < end) sgdVector((end - p) >> 2, p, g, buffer, rate, decays, decay, pull, reads, kept, fresh, nesterov);
+}
+
+/** `count` lanes: a literal 4, or the 1 to 3 of the tail. */
+@inline
+function sgdVector(
+  count: usize,
+  p: usize,
+  g: usize,
+  buffer: usize,
+  rate: v128,
+  decays: bool,
+  decay: v128,
+  pull: v128,
+  reads: bool,
+  kept: v128,
+  fresh: v128,
+  nesterov: bool,
+): void {
+  const value = loadUpTo4(p, count);
+  let step = loadUpTo4(g, count);
+  if (decays) step = multiplyAdd(decay, value, step);
+  if (buffer) {
+    let state = f32x4.mul(fresh, step);
+    if (reads) state = multiplyAdd(kept, loadUpTo4(buffer, count), state);
+    storeUpTo4(buffer, state, count);
+    step = nesterov ? multiplyAdd(pull, state, step) : state;
+  }
+  storeUpTo4(p, multiplyAdd(rate, step, value), count);
 }
 
 function plainSgd(bytes: usize, p: usize, g: usize, lr: f32): void {
@@ -84,97 +110,64 @@ export function adam(
   weightDecay: f32,
   keep: f32,
 ): void {
-  const bytes = (<usize>n) << 2;
-  const whole = bytes & ~15;
-  adamRun(
-    whole,
-    4,
-    p,
-    g,
-    m,
-    v,
-    vMax,
-    stepSize,
-    oneMinusBeta1,
-    beta2,
-    oneMinusBeta2,
-    inverseRootCorrection2,
-    eps,
-    weightDecay,
-    keep,
-  );
-  const count = (bytes - whole) >> 2;
-  if (count == 0) return;
-  if (vMax) vMax += whole;
-  adamRun(
-    16,
-    count,
-    p + whole,
-    g + whole,
-    m + whole,
-    v + whole,
-    vMax,
-    stepSize,
-    oneMinusBeta1,
-    beta2,
-    oneMinusBeta2,
-    inverseRootCorrection2,
-    eps,
-    weightDecay,
-    keep,
-  );
-}
-
-/** `bytes` in vectors of `count` lanes that exist: all 4, or the 1 to 3 of the tail. */
-function adamRun(
-  bytes: usize,
-  count: usize,
-  p: usize,
-  g: usize,
-  m: usize,
-  v: usize,
-  vMax: usize,
-  stepSize: f32,
-  oneMinusBeta1: f32,
-  beta2: f32,
-  oneMinusBeta2: f32,
-  inverseRootCorrection2: f32,
-  eps: f32,
-  weightDecay: f32,
-  keep: f32,
-): void {
   const rate = f32x4.splat(-stepSize);
   const c1 = f32x4.splat(oneMinusBeta1);
   const b2 = f32x4.splat(beta2);
   const c2 = f32x4.splat(oneMinusBeta2);
   const correction = f32x4.splat(inverseRootCorrection2);
   const e = f32x4.splat(eps);
+  const decay = f32x4.splat(weightDecay);
   const kept = f32x4.splat(keep);
-  const end = p + bytes;
-  while (p < end) {
-    const value = loadUpTo4(p, count);
-    let step = loadUpTo4(g, count);
-    const m0 = loadUpTo4(m, count);
-    const v0 = loadUpTo4(v, count);
-    if (weightDecay != 0) step = multiplyAdd(f32x4.splat(weightDecay), value, step);
-    const first = multiplyAdd(c1, f32x4.sub(step, m0), m0);
-    const second = multiplyAdd(c2, f32x4.mul(step, step), f32x4.mul(b2, v0));
-    let scale = second;
-    if (vMax) {
-      scale = f32x4.max(loadUpTo4(vMax, count), second);
-      storeUpTo4(vMax, scale, count);
-      vMax += 16;
-    }
-    const root = multiplyAdd(f32x4.sqrt(scale), correction, e);
-    const update = f32x4.div(f32x4.mul(rate, first), root);
-    storeUpTo4(m, first, count);
-    storeUpTo4(v, second, count);
-    storeUpTo4(p, f32x4.add(f32x4.mul(kept, value), update), count);
+  const decays = weightDecay != 0;
+  const end = p + ((<usize>n) << 2);
+  while (p + 16 <= end) {
+    adamVector(4, p, g, m, v, vMax, rate, c1, b2, c2, correction, e, decays, decay, kept);
     p += 16;
     g += 16;
     m += 16;
     v += 16;
+    if (vMax) vMax += 16;
   }
+  if (p < end) adamVector((end - p) >> 2, p, g, m, v, vMax, rate, c1, b2, c2, correction, e, decays, decay, kept);
+}
+
+/** `count` lanes: a literal 4, or the 1 to 3 of the tail. */
+@inline
+function adamVector(
+  count: usize,
+  p: usize,
+  g: usize,
+  m: usize,
+  v: usize,
+  vMax: usize,
+  rate: v128,
+  c1: v128,
+  b2: v128,
+  c2: v128,
+  correction: v128,
+  e: v128,
+  decays: bool,
+  decay: v128,
+  kept: v128,
+): void {
+  const value = loadUpTo4(p, count);
+  let step = loadUpTo4(g, count);
+  const m0 = loadUpTo4(m, count);
+  const v0 = loadUpTo4(v, count);
+  if (decays) step = multiplyAdd(decay, value, step);
+  const first = multiplyAdd(c1, f32x4.sub(step, m0), m0);
+  const second = multiplyAdd(c2, f32x4.mul(step, step), f32x4.mul(b2, v0));
+  let scale = second;
+  if (vMax) {
+    // max gives NaN where either is, as torch.maximum does
+    scale = f32x4.max(loadUpTo4(vMax, count), second);
+    storeUpTo4(vMax, scale, count);
+  }
+  const root = multiplyAdd(f32x4.sqrt(scale), correction, e);
+  const update = f32x4.div(f32x4.mul(rate, first), root);
+  storeUpTo4(m, first, count);
+  storeUpTo4(v, second, count);
+  storeUpTo4(p, f32x4.add(f32x4.mul(kept, value), update), count);
 }
 
 /**

@@ -188,8 +188,8 @@ function checkTarget(target: Target, output: Tensor, what: string): void {
     if (!sameShape(target.shape, shape)) {
       throw new ShapeError(`${what}: got a target of shape ${showShape(target.shape)}, ${expected}`);
     }
-  } else if (ArrayBuffer.isView(target) && !(target instanceof DataView)) {
-    const { length } = target as unknown as ArrayLike<number>;
+  } else if (isNumberArray(target)) {
+    const { length } = target;
     if (length !== size) throw new ShapeError(`${what}: got a target of ${length} values, ${expected}`);
   } else if (Array.isArray(target)) {
     const given = nestedShape(target);
@@ -200,6 +200,14 @@ function checkTarget(target: Target, output: Tensor, what: string): void {
   } else {
     throw new ArgumentError(`${what}: got ${show(target)} as a target, expected a Tensor or arrays of numbers`);
   }
+}
+
+/** A typed array of numbers, not of bigints. */
+function isNumberArray(value: unknown): value is ArrayLike<number> & ArrayBufferView {
+  return (
+    ArrayBuffer.isView(value) &&
+    !(value instanceof DataView || value instanceof BigInt64Array || value instanceof BigUint64Array)
+  );
 }
 
 function copyTarget(target: Exclude<Target, Tensor>, copy: Tensor): number {
@@ -242,8 +250,6 @@ export function labelValues(labels: Labels | number, what: string): ArrayLike<nu
   if (typeof labels === "number") return [labels];
   if (labels instanceof Tensor) return labels.data;
   if (labels instanceof BigInt64Array || labels instanceof BigUint64Array) return Array.from(labels, Number);
-  if (Array.isArray(labels) || (ArrayBuffer.isView(labels) && !(labels instanceof DataView))) {
-    return labels as ArrayLike<number>;
-  }
+  if (Array.isArray(labels) || isNumberArray(labels)) return labels;
   throw new ArgumentError(`${what}: got ${show(labels)} as labels, expected an array of integers`);
 }

@@ -1,9 +1,10 @@
 import { show, showShape } from "./checks.js";
 import type { Engine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
+import { readInput, writeInput } from "./layers/inputs.js";
 import { type Input, Layer, type Parameter } from "./layers/layer.js";
 import type { GeneratorState } from "./random.js";
-import { newTensor, sameShape, Tensor, type TensorData, tensorFrom } from "./tensor.js";
+import { newTensor, sameShape, Tensor } from "./tensor.js";
 import { rememberModes } from "./training/modes.js";
 import { netEngine } from "./training/samples.js";
 
@@ -29,7 +30,9 @@ export class Probe {
 
   static run<T>(layer: Layer, x: Input, what: string, work: (probe: Probe) => T): T {
     if (!(layer instanceof Layer)) throw new ArgumentError(`${what}: got ${show(layer)}, expected a Layer`);
-    const copy = copyInput(netEngine(layer, x), layer, x, what);
+    const given = readInput(x, netEngine(layer, x), layer.flatInputSize(), `${layer.describe()}: ${what}`);
+    const copy = newTensor(netEngine(layer, x), given.shape);
+    writeInput(given, copy);
     const probe = new Probe(layer, copy);
     const restoreMode = rememberModes(layer);
     const state = Object.values(layer.stateDict()).map((tensor) => [tensor, tensor.data.slice()] as const);
@@ -84,18 +87,4 @@ export class Probe {
       grad.storage.untouched = false;
     }
   }
-}
-
-function copyInput(engine: Engine, layer: Layer, x: Input, what: string): Tensor {
-  if (x instanceof Tensor) return x.clone();
-  if (!(x instanceof Float32Array)) return tensorFrom(engine, x as TensorData);
-  const width = layer.flatInputSize();
-  if (width === undefined || x.length % width !== 0) {
-    throw new ShapeError(
-      `${what}: got a Float32Array of ${x.length}, expected ${width === undefined ? "engine.tensor(data, shape)" : showShape(["N", width])}`,
-    );
-  }
-  const copy = newTensor(engine, [x.length / width, width]);
-  copy.data.set(x);
-  return copy;
 }

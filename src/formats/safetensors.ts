@@ -17,7 +17,7 @@ export interface SafeTensors {
 }
 
 const BYTES = { F32: 4, I64: 8 } as const;
-const METADATA = "__metadata__";
+export const METADATA = "__metadata__";
 const LENGTH_BYTES = 8;
 /** The format's own limit on headers, against files that only claim to have one. */
 const MAXIMUM_HEADER = 100_000_000;
@@ -72,16 +72,35 @@ function splitHeader(file: Uint8Array): { header: Record<string, unknown>; data:
 }
 
 function parseHeader(bytes: Uint8Array): Record<string, unknown> {
+  let text: string;
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    header = JSON.parse(text);
   } catch (cause) {
     throw new FormatError("safetensors: the header is no JSON", { cause });
   }
+  if (!text.startsWith("{")) throw new FormatError("safetensors: the header does not begin with {");
   if (typeof header !== "object" || header === null || Array.isArray(header)) {
     throw new FormatError("safetensors: the header is no JSON object");
   }
+  if (countKeys(text) !== Object.keys(header).length) {
+    throw new FormatError("safetensors: the header names a tensor twice");
+  }
   return header as Record<string, unknown>;
+}
+
+/** The keys of the outermost object in JSON text that is known to be right: its colons at depth 1, outside of strings. */
+function countKeys(json: string): number {
+  const withoutStrings = json.replaceAll(/"(?:[^"\\]|\\.)*"/g, '""');
+  let depth = 0;
+  let keys = 0;
+  for (const character of withoutStrings) {
+    if (character === "{" || character === "[") depth++;
+    else if (character === "}" || character === "]") depth--;
+    else if (character === ":" && depth === 1) keys++;
+  }
+  return keys;
 }
 
 function readEntry(

@@ -3,7 +3,7 @@ import { ArgumentError, StateError } from "../errors.js";
 import type { Layer } from "../layers/layer.js";
 import { sameShape, type Tensor } from "../tensor.js";
 import { checkNet } from "../training/modes.js";
-import { decodeSafeTensors, encodeSafeTensors, type StoredTensor } from "./safetensors.js";
+import { decodeSafeTensors, encodeSafeTensors, METADATA, type StoredTensor } from "./safetensors.js";
 
 /** Metadata key of a constrained slope: its value says how β gives the slope. */
 const constraintKey = (name: string): string => `constraint.${name}`;
@@ -14,8 +14,12 @@ const constraintKey = (name: string): string => `constraint.${name}`;
  */
 export function save(net: Layer): Uint8Array {
   checkNet(net, "save");
+  const state = net.stateDict();
+  if (Object.hasOwn(state, METADATA)) {
+    throw new ArgumentError(`save: got a parameter called ${METADATA}, which the format keeps for itself`);
+  }
   const tensors = new Map(
-    Object.entries(net.stateDict()).map(([name, tensor]): [string, StoredTensor] => [
+    Object.entries(state).map(([name, tensor]): [string, StoredTensor] => [
       name,
       { dtype: "F32", shape: tensor.shape, bytes: bytesOf(tensor.data.slice()) },
     ]),
@@ -60,11 +64,16 @@ function mismatches(state: Readonly<Record<string, Tensor>>, tensors: ReadonlyMa
   return problems;
 }
 
+/** A constraint by name, "none" where there is no entry; a name may be that of anything an object inherits. */
+function lookUp(constraints: Readonly<Record<string, string>>, name: string): string {
+  return Object.hasOwn(constraints, name) ? constraints[name] : "none";
+}
+
 function otherConstraints(net: Layer, metadata: Readonly<Record<string, string>>): string[] {
   const own = net.constraints();
   return Object.keys(net.stateDict()).flatMap((name) => {
-    const stored = metadata[constraintKey(name)] ?? "none";
-    const expected = own[name] ?? "none";
+    const stored = lookUp(metadata, constraintKey(name));
+    const expected = lookUp(own, name);
     return stored === expected
       ? []
       : [`${name} was saved under the constraint ${show(stored)}, expected ${show(expected)}`];

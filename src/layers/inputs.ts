@@ -94,8 +94,14 @@ export function copyInput(
   // what is about to be replaced must be read before
   const values = value instanceof Tensor ? value.data.slice() : value;
   const [target, ...taken] = takeAll([[copy, shape], ...requests]);
-  if (values instanceof Float32Array) target.data.set(values);
-  else copyNested(values as NestedNumbers, target.data);
-  target.storage.version++;
+  writeInput({ value: values, shape }, target);
   return { tensor: target, taken };
+}
+
+/** Copies a given value into a tensor of its shape. */
+export function writeInput({ value }: Given, target: Tensor): void {
+  if (value instanceof Tensor) target.data.set(value.data);
+  else if (value instanceof Float32Array) target.data.set(value);
+  else copyNested(value as NestedNumbers, target.data);
+  target.storage.version++;
 }

@@ -31,6 +31,10 @@ abstract class AdamBase extends Optimizer<AdamSettings> {
     return amsgrad ? ["m", "v", "vMax"] : ["m", "v"];
   }
 
+  protected override knownTensors(): readonly string[] {
+    return ["m", "v", "vMax"];
+  }
+
   /** β1^t and β2^t as running products: powers would ask the host. */
   protected override initialNumbers(): Record<string, number> {
     return { power1: 1, power2: 1 };

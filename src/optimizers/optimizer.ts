@@ -53,6 +53,9 @@ export abstract class Optimizer<Settings extends LearningRate> {
   /** The tensors of state that these settings ask for; they start as zeros. */
   protected abstract stateTensors(settings: Settings): readonly string[];
 
+  /** All tensors of state that any settings may ask for. */
+  protected abstract knownTensors(): readonly string[];
+
   /** The numbers of state at the start. */
   protected abstract initialNumbers(): Record<string, number>;
 
@@ -173,18 +176,52 @@ export abstract class Optimizer<Settings extends LearningRate> {
     if (!Array.isArray(groups) || groups.length !== this.groups.length) {
       return `got ${Array.isArray(groups) ? groups.length : "no"} groups, expected ${this.groups.length}`;
     }
-    for (const [i, { settings, states }] of (groups as OptimizerState["groups"]).entries()) {
-      const { params } = this.groups[i];
-      if (states?.length !== params.length) {
-        return `got ${states?.length ?? "no"} parameters in group ${i}, expected ${params.length}`;
-      }
-      this.checkSettings({ ...this.groups[i], ...settings });
-      for (const [j, { name, value }] of params.entries()) {
-        for (const data of Object.values(states[j]?.tensors ?? {})) {
-          if (!(data instanceof Float32Array) || data.length !== value.size) {
-            return `got ${show(data)} of ${data?.length} for ${name}, expected a Float32Array of ${value.size}`;
-          }
-        }
+    for (const [i, group] of groups.entries()) {
+      const problem = this.#groupMismatch(Object(group), this.groups[i]);
+      if (problem !== undefined) return `group ${i}: ${problem}`;
+    }
+    return undefined;
+  }
+
+  #groupMismatch(
+    { settings, states }: Partial<OptimizerState["groups"][number]>,
+    { params, ...own }: Group<Settings>,
+  ): string | undefined {
+    const missing = Object.keys(own).filter((key) => !Object.hasOwn(Object(settings), key));
+    if (missing.length > 0) return `got no setting ${missing.join(", ")}`;
+    try {
+      this.checkSettings(settings as unknown as Settings);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    if (!Array.isArray(states) || states.length !== params.length) {
+      return `got ${Array.isArray(states) ? states.length : "no"} parameters, expected ${params.length}`;
+    }
+    for (const [j, { name, value }] of params.entries()) {
+      const problem = states[j] === null ? undefined : this.#stateMismatch(Object(states[j]), value.size, settings!);
+      if (problem !== undefined) return `${name}: ${problem}`;
+    }
+    return undefined;
+  }
+
+  #stateMismatch(
+    { tensors, numbers }: { tensors?: Record<string, Float32Array>; numbers?: Record<string, number> },
+    size: number,
+    settings: object,
+  ): string | undefined {
+    const expectedNumbers = Object.keys(this.initialNumbers());
+    const areNumbers = expectedNumbers.every((key) => typeof Object(numbers)[key] === "number");
+    if (!areNumbers || Object.keys(Object(numbers)).length !== expectedNumbers.length || typeof numbers !== "object") {
+      return `got the numbers ${show(numbers)}, expected ${expectedNumbers.join(", ") || "none"}`;
+    }
+    if (typeof tensors !== "object" || tensors === null) return `got the tensors ${show(tensors)}`;
+    for (const name of this.stateTensors(settings as Settings)) {
+      if (!Object.hasOwn(tensors, name)) return `got no tensor ${name}`;
+    }
+    for (const [name, data] of Object.entries(tensors)) {
+      if (!this.knownTensors().includes(name)) return `got the tensor ${name}, which is not known`;
+      if (!(data instanceof Float32Array) || data.length !== size) {
+        return `got ${show(data)} of ${data?.length} as ${name}, expected a Float32Array of ${size}`;
       }
     }
     return undefined;

@@ -43,6 +43,10 @@ export class RMSprop extends Optimizer<RMSpropSettings> {
     return ["v", ...(centered ? ["average"] : []), ...(momentum > 0 ? ["buffer"] : [])];
   }
 
+  protected override knownTensors(): readonly string[] {
+    return ["v", "average", "buffer"];
+  }
+
   protected override initialNumbers(): Record<string, number> {
     return {};
   }

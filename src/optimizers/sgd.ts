@@ -49,6 +49,10 @@ export class SGD extends Optimizer<SGDSettings> {
     return momentum === 0 ? [] : ["buffer"];
   }
 
+  protected override knownTensors(): readonly string[] {
+    return ["buffer"];
+  }
+
   protected override initialNumbers(): Record<string, number> {
     return { momentumSteps: 0 };
   }

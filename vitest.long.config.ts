@@ -1,9 +1,11 @@
-import { mergeConfig } from "vitest/config";
+import { defineConfig } from "vitest/config";
 import config from "./vitest.config.js";
 
 /** `npm run test:long`: the tests that take too long for every change. */
-export default mergeConfig(config, {
+export default defineConfig({
+  ...config,
   test: {
+    ...config.test,
     include: ["test/long/*.long.ts"],
     testTimeout: 0,
     // progress as it happens

@@ -1,6 +1,6 @@
 // exp and expm1 on lanes: the same bits on every machine, since they are nothing but float32 additions, multiplications and shifts.
 //
-//   x = n · ln 2 + r, |r| <= ln 2 / 2;   expm1(r) = r + r² · Q(r), Q of degree 4 (minimax on that interval)
+//   x = n · ln 2 + r, |r| <= ln 2 / 2;   expm1(r) = r + r² · Q(r), Q of degree 4, minimax for expm1: 0.23 · 2^-24 relative
 //   exp(x) = 2^n · (1 + expm1(r));       expm1(x) = 2^n · expm1(r) + (2^n - 1), which keeps its relative accuracy near 0
 //
 // ln 2 is split in two so that n · high is exact. exp applies 2^n as two factors, which reaches subnormal results and infinity.
@@ -9,8 +9,8 @@
 import { multiplyAdd, select } from "./lanes";
 
 const TABLE: usize = memory.data<f32>([
-  -104.0, 89.0, 1.4426950216293335, 12582912.0, -0.693145751953125, -0.0000014286068203094173, 0.0013867403147742152,
-  0.008366529457271099, 0.041668035089969635, 0.16666455566883087, 0.4999999701976776, 1.0, -17.32868003845215,
+  -104.0, 89.0, 1.4426950216293335, 12582912.0, -0.693145751953125, -0.0000014286068203094173, 0.0013870634138584137,
+  0.008366255089640617, 0.04166743531823158, 0.1666654646396637, 0.4999999701976776, 1.0, -17.32868003845215,
   12583039.0,
 ]);
 

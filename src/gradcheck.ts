@@ -60,19 +60,17 @@ export function gradCheck(layer: Layer, x: Input, options?: GradCheckOptions): G
 
   const largest = largestOf(coordinates.flatMap(({ analytic, numeric }) => [analytic, numeric]));
   // a derivative that is not finite must not hide behind another
-  const errorOf = ({ analytic, numeric }: Coordinate): number => {
+  const errorOf = ({ analytic, numeric }: Omit<Coordinate, "kink">): number => {
     if (analytic === numeric) return 0;
     const error = Math.abs(analytic - numeric) / largest;
     return Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
   };
   const smooth = coordinates.filter(({ kink }) => !(kink > KINK_SHARE * tolerance * largest));
-  const worst = smooth.reduce<GradCheckResult["worst"]>(
-    (most, coordinate) => {
-      const error = errorOf(coordinate);
-      const { name, index, analytic, numeric } = coordinate;
-      return error <= most.error ? most : { name, index, analytic, numeric, error };
-    },
-    { name: "", index: -1, analytic: 0, numeric: 0, error: 0 },
+  const judged = smooth.map(({ kink, ...coordinate }) => ({ ...coordinate, error: errorOf(coordinate) }));
+  const nothing = { name: "", index: -1, analytic: 0, numeric: 0, error: 0 };
+  const worst = judged.reduce(
+    (most, coordinate) => (coordinate.error > most.error ? coordinate : most),
+    judged[0] ?? nothing,
   );
   const isEnough = smooth.length >= REQUIRED_SHARE * coordinates.length;
   return {

@@ -1,6 +1,7 @@
 import * as lg from "lanegrad";
 import { describe, expect, it } from "vitest";
 import { describeEngines } from "./support/engines.js";
+import { Gain } from "./support/layers.js";
 import { Random } from "./support/random.js";
 import { bits, copyParameters, expectRefusal, randomTensor, refusal, stateBits, valueBits } from "./support/state.js";
 
@@ -12,49 +13,6 @@ class Twice extends lg.Layer {
 
   override backwardInput(dy: lg.Input): lg.Tensor {
     return this.forward(dy);
-  }
-}
-
-/** y = g ⊙ x with one gain for each column: parameters of its own. */
-class Gain extends lg.Layer {
-  readonly gain: lg.Parameter;
-  #x: lg.Tensor | undefined;
-
-  constructor(engine: lg.Engine, columns: number) {
-    super();
-    this.gain = { name: "gain", value: engine.zeros([columns]).fill_(1), grad: engine.zeros([columns]) };
-  }
-
-  override forward(x: lg.Input): lg.Tensor {
-    this.#x = x as lg.Tensor;
-    return this.#scaled(this.#x);
-  }
-
-  override backwardInput(dy: lg.Input): lg.Tensor {
-    return this.#scaled(dy as lg.Tensor);
-  }
-
-  override backwardParams(dy: lg.Input): void {
-    const x = this.#x!.data;
-    const upstream = (dy as lg.Tensor).data;
-    const grad = this.gain.grad.data;
-    x.forEach((value, i) => {
-      grad[i % grad.length] += value * upstream[i];
-    });
-  }
-
-  override parameters(): lg.Parameter[] {
-    return [this.gain];
-  }
-
-  #scaled(t: lg.Tensor): lg.Tensor {
-    const y = t.clone();
-    const gain = this.gain.value.data;
-    const data = y.data;
-    data.forEach((value, i) => {
-      data[i] = value * gain[i % gain.length];
-    });
-    return y;
   }
 }
 

@@ -2,10 +2,7 @@ import * as lg from "lanegrad";
 import { describe, expect, it, test } from "vitest";
 import { describeEngines, openEngine } from "./support/engines.js";
 import { Gain, Residual } from "./support/layers.js";
-import { bits, expectRefusal, randomTensor, refusal, stateBits, valueBits } from "./support/state.js";
-
-/** What the types refuse, for callers without types. */
-const wrong = (value: unknown): never => value as never;
+import { bits, expectRefusal, randomTensor, refusal, stateBits, valueBits, wrong } from "./support/state.js";
 
 interface Subject {
   readonly name: string;

@@ -2,10 +2,7 @@ import * as lg from "lanegrad";
 import { describe, expect, it, test } from "vitest";
 import { firstDifference, ROUNDING } from "./support/compare.js";
 import { describeEngines } from "./support/engines.js";
-import { bits, expectRefusal, randomTensor, refusal, stateBits } from "./support/state.js";
-
-/** What the types refuse, for callers without types. */
-const wrong = (value: unknown): never => value as never;
+import { bits, expectRefusal, randomTensor, refusal, stateBits, wrong } from "./support/state.js";
 
 const CONSTRAINTS = ["none", "exp", "square"] as const;
 
@@ -32,7 +29,8 @@ const TYPES = Object.keys(LAYERS) as (keyof typeof LAYERS)[];
 
 const slopeOf = (layer: lg.Layer): lg.Parameter => layer.parameters().at(-1)!;
 
-const near = (got: number, want: number): boolean => Math.abs(got - want) <= 16 * ROUNDING * Math.max(1e-3, Math.abs(want));
+const near = (got: number, want: number): boolean =>
+  Math.abs(got - want) <= 16 * ROUNDING * Math.max(1e-3, Math.abs(want));
 
 const expectNear = (got: ArrayLike<number>, want: ArrayLike<number>, what?: string): void =>
   expect(firstDifference(got, want, near), what).toBeUndefined();

@@ -1,10 +1,7 @@
 import * as lg from "lanegrad";
 import { describe, expect, it } from "vitest";
 import { describeEngines } from "./support/engines.js";
-import { bits, expectRefusal, randomTensor, refusal, stateBits, valueBits } from "./support/state.js";
-
-/** What the types refuse, for callers without types. */
-const wrong = (value: unknown): never => value as never;
+import { bits, expectRefusal, randomTensor, refusal, stateBits, valueBits, wrong } from "./support/state.js";
 
 /**
  * Layers, a net, optimizers and tensors in the middle of training: every layer has run forward and backward, so that gradients

@@ -120,7 +120,8 @@ describe("relu and reluBackward", () => {
         const from = inPlace ? y : arena.input(x, anywhere(random));
         arena.run(() => kernels.relu(n, from.address, y.address), problems, label);
         // NaN and -0 stay, as in PyTorch.
-        const wantY = x.map((value) => (value < 0 ? 0 : value));
+        const isNegative = (value: number): boolean => value < 0;
+        const wantY = x.map((value) => (isNegative(value) ? 0 : value));
         problems.note(() => `${label()}: y`, firstDifference(arena.read(y), wantY, bitExact));
 
         arena.clear();

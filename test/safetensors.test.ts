@@ -1,0 +1,465 @@
+import * as lg from "lanegrad";
+import { describe, expect, it, test } from "vitest";
+import { describeEngines } from "./support/engines.js";
+import { Gain } from "./support/layers.js";
+import { Random } from "./support/random.js";
+import { bits, expectRefusal, refusal, stateBits, valueBits, wrong } from "./support/state.js";
+
+interface Entry {
+  readonly dtype: string;
+  readonly shape: number[];
+  readonly data_offsets: [number, number];
+}
+
+interface SafeTensorsFile {
+  readonly metadata: Record<string, string> | undefined;
+  readonly entries: Map<string, Entry>;
+  readonly data: Buffer;
+}
+
+/**
+ * A reader by the specification alone: 8 bytes of header length, little-endian; JSON that starts with "{" and may be padded with
+ * spaces; then the data, entirely indexed, without holes. https://github.com/huggingface/safetensors#format
+ */
+function readFile(file: Uint8Array): SafeTensorsFile {
+  const bytes = Buffer.from(file);
+  const headerLength = Number(bytes.readBigUInt64LE(0));
+  const header = bytes.subarray(8, 8 + headerLength);
+  expect(header[0]).toBe(0x7b);
+  const { __metadata__: metadata, ...entries } = JSON.parse(header.toString("utf8"));
+  const data = bytes.subarray(8 + headerLength);
+  let position = 0;
+  const ranges = (Object.values(entries) as Entry[]).map(({ data_offsets }) => data_offsets);
+  for (const [start, end] of ranges.sort((a, b) => a[0] - b[0])) {
+    expect(start).toBe(position);
+    position = end;
+  }
+  expect(data.length).toBe(position);
+  return { metadata, entries: new Map(Object.entries(entries as Record<string, Entry>)), data };
+}
+
+/** The 32-bit words of a tensor, whatever numbers they stand for. */
+function wordsOf({ entries, data }: SafeTensorsFile, name: string): number[] {
+  const { dtype, data_offsets } = entries.get(name)!;
+  expect(dtype).toBe("F32");
+  const [start, end] = data_offsets;
+  return Array.from({ length: (end - start) / 4 }, (_, i) => data.readUInt32LE(start + 4 * i));
+}
+
+/** A file of any header text or bytes, as a hostile writer would make it. */
+function fileOf(header: unknown, data: Uint8Array = new Uint8Array(0), length?: bigint): Uint8Array {
+  const text = Buffer.isBuffer(header)
+    ? header
+    : Buffer.from(typeof header === "string" ? header : JSON.stringify(header));
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(length ?? BigInt(text.length));
+  return Buffer.concat([prefix, text, data]);
+}
+
+/** The four classes of float32 with both signs, quiet and signalling NaN with payloads, the edges of each class. */
+const PATTERNS: Record<string, number[]> = {
+  zeros: [0x00000000, 0x80000000],
+  subnormals: [0x00000001, 0x80000001, 0x007fffff, 0x807fffff, 0x00400000, 0x80012345],
+  normals: [0x00800000, 0x80800000, 0x3f800000, 0xbf800000, 0x7f7fffff, 0xff7fffff, 0x3eaaaaab],
+  infinities: [0x7f800000, 0xff800000],
+  "quiet NaN": [0x7fc00000, 0xffc00000, 0x7fc0dead, 0xffffffff, 0x7fffffff],
+  "signalling NaN": [0x7f800001, 0xff800001, 0x7fbfffff, 0xffa5a5a5],
+};
+
+function setWords(tensor: lg.Tensor, words: ArrayLike<number>): void {
+  const { data } = tensor;
+  new Uint32Array(data.buffer, data.byteOffset, data.length).set(words);
+}
+
+/** A layer with one parameter of any name. */
+class Named extends lg.Layer {
+  readonly #parameters: lg.Parameter[];
+
+  constructor(engine: lg.Engine, name: string, size = 2) {
+    super();
+    this.#parameters = [{ name, value: engine.zeros([size]), grad: engine.zeros([size]) }];
+  }
+
+  override parameters(): lg.Parameter[] {
+    return this.#parameters;
+  }
+
+  override forward(x: lg.Input): lg.Tensor {
+    return x as lg.Tensor;
+  }
+
+  override backwardInput(dy: lg.Input): lg.Tensor {
+    return dy as lg.Tensor;
+  }
+}
+
+describe("save and load", () => {
+  describeEngines((engine) => {
+    const makeNet = (seed = 1) => {
+      const own = { engine: engine() };
+      const net = new lg.Sequential({
+        head: new lg.Linear(3, 4, own),
+        act: new lg.PReLU({ ...own, numParameters: 4, constraint: "exp" }),
+        body: new lg.Sequential(
+          new lg.LinearPReLU(4, 3, { ...own, constraint: "square" }),
+          new lg.ReLU(own),
+          new lg.LinearELU(3, 2, { ...own, bias: false }),
+        ),
+        out: new lg.PReLU(own),
+      });
+      const random = new Random(seed);
+      for (const { value } of net.parameters()) value.data.set(random.values(value.size));
+      return net;
+    };
+
+    it("round trip: the same bits, and forward's too", () => {
+      const [from, to] = [makeNet(1), makeNet(2)];
+      expect(valueBits(to)).not.toEqual(valueBits(from));
+      lg.load(to, lg.save(from));
+      expect(valueBits(to)).toEqual(valueBits(from));
+      const x = [[1, -2, 0.5]];
+      expect(bits(to.forward(x).data)).toEqual(bits(from.forward(x).data));
+      expect(lg.save(to)).toEqual(lg.save(from));
+    });
+
+    test.each(Object.entries(PATTERNS))("%s survive to the bit", (_name, words) => {
+      const [from, to] = [0, 1].map(() => new Named(engine(), "p", words.length));
+      setWords(from.parameters()[0].value, words);
+      const file = lg.save(from);
+      expect(wordsOf(readFile(file), "p")).toEqual(words);
+      lg.load(to, file);
+      expect([...bits(to.parameters()[0].value.data)]).toEqual(words);
+      expect([...bits(from.parameters()[0].value.data)]).toEqual(words);
+    });
+
+    it("every exponent, with random mantissas and both signs, survives to the bit", () => {
+      const random = new Random(81);
+      const words = Uint32Array.from(
+        { length: 256 * 2 * 16 },
+        (_, i) => (((i & 1) << 31) | (((i >>> 1) & 255) << 23) | random.integer(0, 2 ** 23 - 1)) >>> 0,
+      );
+      const [from, to] = [0, 1].map(() => new Named(engine(), "p", words.length));
+      setWords(from.parameters()[0].value, words);
+      lg.load(to, lg.save(from));
+      expect(bits(to.parameters()[0].value.data)).toEqual(words);
+    });
+
+    it("an independent reader finds every tensor with PyTorch's names, row-major", () => {
+      const own = { engine: engine() };
+      const net = new lg.Sequential(
+        new lg.Linear(3, 2, own),
+        new lg.PReLU({ ...own, numParameters: 2 }),
+        new lg.Linear(2, 4, { ...own, bias: false }),
+      );
+      const file = readFile(lg.save(net));
+      // nn.Sequential(nn.Linear(3, 2), nn.PReLU(2), nn.Linear(2, 4, bias=False)).state_dict()
+      const shapes = { "0.weight": [2, 3], "0.bias": [2], "1.weight": [2], "2.weight": [4, 2] };
+      expect(Object.fromEntries([...file.entries].map(([name, { shape }]) => [name, shape]))).toEqual(shapes);
+      for (const [name, tensor] of Object.entries(net.stateDict())) {
+        expect(wordsOf(file, name)).toEqual([...bits(tensor.data)]);
+      }
+      // what torch's loaders look for; nothing about constraints, since there are none
+      expect(file.metadata).toEqual({ format: "pt" });
+    });
+
+    it("starts its data at a multiple of 8 bytes, for readers that map the file", () => {
+      for (const name of ["p", "pq", "pqr", "pqrs", "ü", "p_____"]) {
+        const file = lg.save(new Named(engine(), name));
+        expect(Number(Buffer.from(file).readBigUInt64LE(0)) % 8).toBe(0);
+      }
+    });
+
+    it("saves β, and says in the metadata under which constraint", () => {
+      const net = makeNet();
+      const file = readFile(lg.save(net));
+      expect([...file.entries.keys()]).toEqual(Object.keys(net.stateDict()));
+      expect(wordsOf(file, "act.weight")).toEqual([...bits(net.stateDict()["act.weight"].data)]);
+      const values = Object.values(file.metadata!);
+      expect(values).toContain("exp");
+      expect(values).toContain("square");
+      expect(values).not.toContain("none");
+      for (const value of values) expect(typeof value).toBe("string");
+    });
+
+    it("refuses β of another constraint, either way: nothing changes", async () => {
+      const make = (constraint: lg.SlopeConstraint) => new lg.PReLU({ constraint, engine: engine() });
+      for (const from of ["none", "exp", "square"] as const) {
+        for (const to of ["none", "exp", "square"] as const) {
+          const target = make(to);
+          const before = stateBits(target);
+          const error = await refusal(() => lg.load(target, lg.save(make(from))));
+          if (from === to) expect(error).toBeUndefined();
+          else {
+            expectRefusal(error, lg.StateError, new RegExp(`weight .*"${from}", expected "${to}"`));
+            expect(stateBits(target)).toEqual(before);
+          }
+        }
+      }
+    });
+
+    it("a file of PyTorch's has no metadata, its own order, and is read all the same", () => {
+      const net = new lg.Linear(2, 1, { engine: engine() });
+      const data = Buffer.alloc(12);
+      [3, 1, 2].forEach((value, i) => {
+        data.writeFloatLE(value, 4 * i);
+      });
+      const header = {
+        bias: { dtype: "F32", shape: [1], data_offsets: [0, 4] },
+        weight: { dtype: "F32", shape: [1, 2], data_offsets: [4, 12] },
+      };
+      lg.load(net, fileOf(`${JSON.stringify(header)}   `, data));
+      expect(net.parameters().map(({ value }) => value.toArray())).toEqual([[[1, 2]], [3]]);
+      // names in any order
+      const { bias, weight } = header;
+      net.parameters()[1].value.fill_(0);
+      lg.load(net, fileOf({ weight, bias, __metadata__: { any: "thing" } }, data));
+      expect(net.parameters()[1].value.toArray()).toEqual([3]);
+    });
+
+    it("takes any Uint8Array: a Buffer, a view in the middle of another", () => {
+      const [from, to] = [makeNet(1), makeNet(2)];
+      const file = lg.save(from);
+      for (const offset of [0, 1, 3, 8]) {
+        const large = new Uint8Array(file.length + 20).fill(0xff);
+        large.set(file, offset);
+        for (const { value } of to.parameters()) value.fill_(0);
+        lg.load(to, large.subarray(offset, offset + file.length));
+        expect(valueBits(to)).toEqual(valueBits(from));
+      }
+      lg.load(to, Buffer.from(file));
+      // and keeps none of it: neither is the saved file a view of the net
+      const before = valueBits(to);
+      file.fill(0);
+      expect(valueBits(to)).toEqual(before);
+      expect(valueBits(from)).toEqual(before);
+    });
+
+    it("does not touch gradients, mode and memory", () => {
+      const [from, net] = [makeNet(1), makeNet(2)];
+      net.backward(net.forward([[1, 2, 3]]));
+      net.layers[1].eval();
+      const gradients = () => net.parameters().map(({ grad }) => bits(grad.data));
+      const [before, { used }] = [gradients(), engine().memory];
+      lg.load(net, lg.save(from));
+      expect(gradients()).toEqual(before);
+      expect(net.layers.map(({ training }) => training)).toEqual([true, false, true, true]);
+      expect(engine().memory.used).toBe(used);
+    });
+
+    it("a net without a state is a file without tensors", () => {
+      const relu = new lg.ReLU({ engine: engine() });
+      const file = lg.save(relu);
+      expect(readFile(file).entries.size).toBe(0);
+      lg.load(relu, file);
+      lg.load(relu, fileOf({}));
+    });
+
+    it.each(["__proto__", "toString", "constructor", "hasOwnProperty", "ä/ö 日本", 'a"b\\c', "0"])(
+      "a user's parameter may be called %s",
+      (name) => {
+        const [from, to] = [0, 1].map(() => new Named(engine(), name));
+        from.parameters()[0].value.data.set([1, 2]);
+        lg.load(to, lg.save(from));
+        expect([...to.parameters()[0].value.data]).toEqual([1, 2]);
+      },
+    );
+
+    it("a parameter called __metadata__ is no tensor to the format: refused", async () => {
+      expect(await refusal(() => lg.save(new Named(engine(), "__metadata__")))).toBeInstanceOf(lg.LanegradError);
+    });
+
+    it("wrong calls", async () => {
+      const net = makeNet();
+      const file = lg.save(net);
+      expectRefusal(await refusal(() => lg.save(wrong({}))), lg.ArgumentError, /save: .*Layer/);
+      expectRefusal(await refusal(() => lg.load(wrong(null), file)), lg.ArgumentError, /load: got null/);
+      for (const bytes of [
+        undefined,
+        null,
+        "text",
+        file.buffer,
+        [...file],
+        new Float32Array(4),
+        new DataView(file.buffer),
+      ]) {
+        expectRefusal(await refusal(() => lg.load(net, wrong(bytes))), lg.ArgumentError, /load: .*Uint8Array/);
+      }
+      net.dispose();
+      expectRefusal(await refusal(() => lg.save(net)), lg.StateError, /disposed/);
+      expectRefusal(await refusal(() => lg.load(net, file)), lg.StateError, /disposed/);
+    });
+
+    describe("bytes that are no safetensors file are a FormatError, and nothing changes", () => {
+      const F32 = (shape: unknown, data_offsets: unknown, dtype: unknown = "F32") => ({ dtype, shape, data_offsets });
+      const bytes = (count: number) => new Uint8Array(count);
+      const good = F32([2], [0, 8]);
+      const VALID = '{"gain":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}';
+
+      const HOSTILE: [name: string, file: Uint8Array][] = [
+        ["nothing", bytes(0)],
+        ["7 bytes", bytes(7)],
+        ["a header of no bytes", bytes(8)],
+        ["a header longer than the file", fileOf({ gain: good }, bytes(8), 1000n)],
+        ["a header one byte longer than the file", fileOf("{}", bytes(0), 3n)],
+        ["a header length of 2^53 + 1", fileOf({ gain: good }, bytes(8), 2n ** 53n + 1n)],
+        ["a header length of 2^64 - 1", fileOf({ gain: good }, bytes(8), 2n ** 64n - 1n)],
+        ["a header length of 2^32 + 2, which 32 bits would take for 2", fileOf("{}", bytes(0), 2n ** 32n + 2n)],
+        ["no JSON", fileOf("{gain}")],
+        ["JSON that is cut", fileOf(VALID.slice(0, -1), bytes(8))],
+        ["text behind the JSON", fileOf(`${VALID}x`, bytes(8))],
+        ["zeros behind the JSON", fileOf(`${VALID}\0\0`, bytes(8))],
+        ["bytes that are no UTF-8", fileOf(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))],
+        ["a space before the JSON", fileOf(` ${VALID}`, bytes(8))],
+        ["a byte order mark before the JSON", fileOf(`\ufeff${VALID}`, bytes(8))],
+        ["an array", fileOf([])],
+        ["null", fileOf("null")],
+        ["a number", fileOf("7")],
+        ["a string", fileOf('"gain"')],
+        ["an entry that is null", fileOf({ gain: null }, bytes(8))],
+        ["an entry that is a number", fileOf({ gain: 8 }, bytes(8))],
+        ["an entry that is an array", fileOf({ gain: ["F32", [2], [0, 8]] }, bytes(8))],
+        ["no dtype", fileOf({ gain: { shape: [2], data_offsets: [0, 8] } }, bytes(8))],
+        ["an unknown dtype", fileOf({ gain: F32([2], [0, 8], "F99") }, bytes(8))],
+        ["a dtype in small letters", fileOf({ gain: F32([2], [0, 8], "f32") }, bytes(8))],
+        ["a dtype by a name that objects have", fileOf({ gain: F32([2], [0, 8], "toString") }, bytes(8))],
+        ["a dtype that is a number", fileOf({ gain: F32([2], [0, 8], 32) }, bytes(8))],
+        ["no shape", fileOf({ gain: { dtype: "F32", data_offsets: [0, 8] } }, bytes(8))],
+        ["a shape that is a number", fileOf({ gain: F32(2, [0, 8]) }, bytes(8))],
+        ["a shape of text", fileOf({ gain: F32(["2"], [0, 8]) }, bytes(8))],
+        ["a negative shape", fileOf({ gain: F32([-1, -2], [0, 8]) }, bytes(8))],
+        ["a fractional shape", fileOf({ gain: F32([0.5, 4], [0, 8]) }, bytes(8))],
+        ["a nested shape", fileOf({ gain: F32([[2]], [0, 8]) }, bytes(8))],
+        [
+          "a shape beyond exact integers",
+          fileOf('{"gain":{"dtype":"F32","shape":[1e300],"data_offsets":[0,8]}}', bytes(8)),
+        ],
+        ["a shape whose size overflows", fileOf({ gain: F32([2 ** 32, 2 ** 32], [0, 8]) }, bytes(8))],
+        ["a shape of more values than bytes", fileOf({ gain: F32([3], [0, 8]) }, bytes(8))],
+        ["a shape of fewer values than bytes", fileOf({ gain: F32([1], [0, 8]) }, bytes(8))],
+        ["no offsets", fileOf({ gain: { dtype: "F32", shape: [2] } }, bytes(8))],
+        ["one offset", fileOf({ gain: F32([2], [8]) }, bytes(8))],
+        ["three offsets", fileOf({ gain: F32([2], [0, 8, 8]) }, bytes(8))],
+        ["offsets backwards", fileOf({ gain: F32([2], [8, 0]) }, bytes(8))],
+        ["a negative offset", fileOf({ gain: F32([2], [-8, 0]) }, bytes(8))],
+        ["a fractional offset", fileOf({ gain: F32([2], [0.5, 8.5]) }, bytes(9))],
+        ["offsets of text", fileOf({ gain: F32([2], ["0", "8"]) }, bytes(8))],
+        ["offsets beyond the file", fileOf({ gain: F32([2], [8, 16]) }, bytes(8))],
+        ["offsets far beyond the file", fileOf({ gain: F32([2], [2 ** 40, 2 ** 40 + 8]) }, bytes(8))],
+        ["data that is cut", fileOf({ gain: good }, bytes(7))],
+        ["surplus data", fileOf({ gain: good }, bytes(9))],
+        ["surplus data without tensors", fileOf({}, bytes(1))],
+        ["a hole at the start", fileOf({ gain: F32([2], [4, 12]) }, bytes(12))],
+        ["a hole in the middle", fileOf({ gain: good, other: F32([1], [12, 16]) }, bytes(16))],
+        ["overlapping ranges", fileOf({ gain: good, other: F32([2], [4, 12]) }, bytes(12))],
+        ["the same range twice", fileOf({ gain: good, other: good }, bytes(8))],
+        ["a range inside another", fileOf({ gain: good, other: F32([1], [4, 8]) }, bytes(8))],
+        ["an empty tensor in the middle of another", fileOf({ gain: good, other: F32([0], [4, 4]) }, bytes(8))],
+        ["a tensor twice", fileOf(`${VALID.slice(0, -1)},${VALID.slice(1)}`, bytes(8))],
+        [
+          "a tensor twice, at two places",
+          fileOf(`${VALID.slice(0, -1)},"gain":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}`, bytes(16)),
+        ],
+        ["metadata that is null", fileOf({ __metadata__: null, gain: good }, bytes(8))],
+        ["metadata that is an array", fileOf({ __metadata__: ["a"], gain: good }, bytes(8))],
+        ["metadata that is text", fileOf({ __metadata__: "a", gain: good }, bytes(8))],
+        ["metadata with a number", fileOf({ __metadata__: { epoch: 3 }, gain: good }, bytes(8))],
+        ["metadata with an object", fileOf({ __metadata__: { a: {} }, gain: good }, bytes(8))],
+        ["metadata with null", fileOf({ __metadata__: { a: null }, gain: good }, bytes(8))],
+      ];
+
+      const subject = () => {
+        const layer = new Gain(engine(), 2);
+        layer.gain.value.data.set([5, 6]);
+        return layer;
+      };
+
+      it("and the file that they are made from is one", () => {
+        const layer = subject();
+        lg.load(layer, fileOf(VALID, bytes(8)));
+        expect([...layer.gain.value.data]).toEqual([0, 0]);
+      });
+
+      test.each(HOSTILE)("%s", async (_name, file) => {
+        const layer = subject();
+        const before = stateBits(layer);
+        const { used } = engine().memory;
+        expectRefusal(await refusal(() => lg.load(layer, file)), lg.FormatError, /safetensors: ./);
+        expect(stateBits(layer)).toEqual(before);
+        expect(engine().memory.used).toBe(used);
+      });
+
+      it("a file cut anywhere", async () => {
+        const net = makeNet();
+        const file = lg.save(net);
+        const before = stateBits(net);
+        for (let length = 0; length < file.length; length++) {
+          const error = await refusal(() => lg.load(net, file.subarray(0, length)));
+          if (!(error instanceof lg.FormatError)) expect.fail(`cut to ${length} bytes: ${error}`);
+        }
+        expect(stateBits(net)).toEqual(before);
+      });
+
+      it("a file with any byte of its header changed is read or refused, never a crash", async () => {
+        const layer = subject();
+        const file = lg.save(layer);
+        const end = 8 + Number(Buffer.from(file).readBigUInt64LE(0));
+        for (let position = 0; position < end; position++) {
+          for (const change of [0x01, 0x20, 0x80, 0xff]) {
+            const broken = file.slice();
+            broken[position] ^= change;
+            const error = await refusal(() => lg.load(layer, broken));
+            const isTyped = error === undefined || error instanceof lg.FormatError || error instanceof lg.StateError;
+            if (!isTyped) expect.fail(`byte ${position} ^ ${change}: ${error}`);
+          }
+        }
+      });
+    });
+
+    describe("a file that does not fit is one StateError that lists all, and nothing changes", () => {
+      it("missing, unexpected, of another shape and type", async () => {
+        const net = new lg.Sequential(new lg.Linear(2, 2, { engine: engine() }), new lg.PReLU({ engine: engine() }));
+        const before = stateBits(net);
+        const file = fileOf(
+          {
+            "0.weight": { dtype: "F32", shape: [4], data_offsets: [0, 16] },
+            "1.weight": { dtype: "I64", shape: [1], data_offsets: [16, 24] },
+            "2.weight": { dtype: "F32", shape: [], data_offsets: [24, 28] },
+            "0.running_mean": { dtype: "F32", shape: [0], data_offsets: [28, 28] },
+          },
+          new Uint8Array(28),
+        );
+        const error = await refusal(() => lg.load(net, file));
+        expectRefusal(error, lg.StateError, /^load: /);
+        for (const part of [
+          /0\.weight is \[4\], expected \[2, 2\]/,
+          /0\.bias is missing/,
+          /1\.weight is I64, expected F32/,
+          /2\.weight is unexpected/,
+          /0\.running_mean is unexpected/,
+        ]) {
+          expect((error as Error).message).toMatch(part);
+        }
+        expect(stateBits(net)).toEqual(before);
+      });
+
+      it.each(["__proto__", "toString", "constructor"])("a surplus tensor called %s is unexpected", async (name) => {
+        const layer = new Gain(engine(), 2);
+        const before = stateBits(layer);
+        const entry = (start: number) => `{"dtype":"F32","shape":[2],"data_offsets":[${start},${start + 8}]}`;
+        const file = fileOf(`{"gain":${entry(0)},"${name}":${entry(8)}}`, new Uint8Array(16).fill(1));
+        expectRefusal(await refusal(() => lg.load(layer, file)), lg.StateError, new RegExp(`${name} is unexpected`));
+        expect(stateBits(layer)).toEqual(before);
+        // instead of the right one: that is missing
+        const only = fileOf(`{"${name}":${entry(0)}}`, new Uint8Array(8));
+        expectRefusal(await refusal(() => lg.load(layer, only)), lg.StateError, /gain is missing.*unexpected/);
+      });
+
+      it("names are strict: a net and the same net nested", async () => {
+        const make = () => new lg.Linear(2, 2, { engine: engine() });
+        const [flat, net] = [make(), new lg.Sequential(make())];
+        const error = await refusal(() => lg.load(net, lg.save(flat)));
+        expectRefusal(error, lg.StateError, /0\.weight is missing.*0\.bias is missing.*weight is unexpected/);
+      });
+    });
+  });
+});

@@ -34,14 +34,22 @@ export class Buffer {
 
   replace(shape: readonly number[], storage: Storage): Tensor {
     const previous = this.#tensor;
-    if (previous?.storage === storage) storage.retain();
+    if (previous?.storage === storage) {
+      storage.retain();
+    } else {
+      // the buffer stands for its tensors, which come and go with every change of shape
+      if (previous !== undefined) this.engine.unwatch(this);
+      this.engine.watch(this, storage);
+    }
     previous?.discard();
-    this.#tensor = new Tensor(storage, shape, true);
+    this.#tensor = new Tensor(storage, shape, true, this);
     return this.#tensor;
   }
 
   dispose(): void {
-    this.#tensor?.discard();
+    if (this.#tensor === undefined) return;
+    this.engine.unwatch(this);
+    this.#tensor.discard();
     this.#tensor = undefined;
   }
 }

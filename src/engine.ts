@@ -154,13 +154,13 @@ export class Engine {
   }
 
   /** @internal */
-  watch(tensor: Tensor, storage: Storage): void {
-    dropped.register(tensor, storage, tensor);
+  watch(holder: object, storage: Storage): void {
+    dropped.register(holder, storage, holder);
   }
 
   /** @internal */
-  unwatch(tensor: Tensor): void {
-    dropped.unregister(tensor);
+  unwatch(holder: object): void {
+    dropped.unregister(holder);
   }
 
   /** @internal */

@@ -65,18 +65,21 @@ export class Tensor {
   readonly storage: Storage;
   /** Owned by a layer: not the caller's to dispose. @internal */
   readonly owned: boolean;
+  /** The buffer that holds the storage, if one does: it lives as long as this tensor, and gives the storage back. @internal */
+  readonly holder: object | undefined;
   /** What a loss keeps with its first argument. @internal */
   companion: { dispose(): void } | undefined;
   #view: Float32Array | undefined;
   #disposed = false;
 
   /** @internal */
-  constructor(storage: Storage, shape: readonly number[], owned = false) {
+  constructor(storage: Storage, shape: readonly number[], owned = false, holder?: object) {
     this.storage = storage;
+    this.holder = holder;
     this.shape = Object.freeze([...shape]);
     this.size = sizeOf(shape);
     this.owned = owned;
-    storage.engine.watch(this, storage);
+    if (holder === undefined) storage.engine.watch(this, storage);
   }
 
   get engine(): Engine {
@@ -176,7 +179,7 @@ export class Tensor {
     this.#disposed = true;
     this.#view = undefined;
     this.companion?.dispose();
-    this.storage.engine.unwatch(this);
+    if (this.holder === undefined) this.storage.engine.unwatch(this);
     this.storage.release();
   }
 

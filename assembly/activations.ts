@@ -317,77 +317,50 @@ function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): f6
   return total;
 }
 
-/** y = x < 0 ? 0 : x: NaN and -0 stay, as in PyTorch. */
-export function relu(n: i32, x: usize, y: usize): void {
-  const zero = f32x4.splat(0);
-  const end = x + ((<usize>n) << 2);
-  for (; x + 32 <= end; x += 32) {
-    const x0 = v128.load(x);
-    const x1 = v128.load(x, 16);
-    const r0 = v128.andnot(x0, f32x4.lt(x0, zero));
-    const r1 = v128.andnot(x1, f32x4.lt(x1, zero));
-    v128.store(y, r1, 16);
-    v128.store(y, r0);
-    y += 32;
-  }
-  for (; x < end; x += 4) {
-    const v = load<f32>(x);
-    store<f32>(y, v < 0 ? 0 : v);
-    y += 4;
-  }
+// What follows has no parameters: one loop for y = f(x), one for dx from x and dy, with the function marked by a class.
+
+class Relu {}
+class Elu {}
+class Exponential {}
+
+/** f of four lanes; `alpha` is ELU's. */
+@inline
+function apply<F>(x: v128, alpha: v128, zero: v128): v128 {
+  if (idof<F>() == idof<Relu>()) return v128.andnot(x, f32x4.lt(x, zero));
+  if (idof<F>() == idof<Exponential>()) return exp(x);
+  // pmin(a, b) is b < a ? b : a: a NaN in a stays, and what is positive becomes 0 for the exponential
+  return select(f32x4.gt(x, zero), x, f32x4.mul(alpha, expm1OfNegative(f32x4.pmin(x, zero))));
 }
 
-/** dx = x <= 0 ? 0 : dy: a NaN lets dy pass, as in PyTorch. */
-export function reluBackward(n: i32, x: usize, dy: usize, dx: usize): void {
-  const zero = f32x4.splat(0);
-  const end = x + ((<usize>n) << 2);
-  for (; x + 32 <= end; x += 32) {
-    const x0 = v128.load(x);
-    const x1 = v128.load(x, 16);
-    const r0 = v128.andnot(v128.load(dy), f32x4.le(x0, zero));
-    const r1 = v128.andnot(v128.load(dy, 16), f32x4.le(x1, zero));
-    v128.store(dx, r1, 16);
-    v128.store(dx, r0);
-    dy += 32;
-    dx += 32;
-  }
-  for (; x < end; x += 4) {
-    store<f32>(dx, load<f32>(x) <= 0 ? 0 : load<f32>(dy));
-    dy += 4;
-    dx += 4;
-  }
+/** dy · f'(x) of four lanes. */
+@inline
+function mask<F>(x: v128, dy: v128, alpha: v128, zero: v128): v128 {
+  if (idof<F>() == idof<Relu>()) return v128.andnot(dy, f32x4.le(x, zero));
+  const slope = f32x4.mul(alpha, exp(f32x4.pmin(x, zero)));
+  return select(f32x4.gt(x, zero), dy, f32x4.mul(dy, slope));
 }
 
-/** ELU, y = x > 0 ? x : alpha · expm1(x); NaN stays. */
-export function elu(n: i32, x: usize, alpha: f32, y: usize): void {
+function forwardAll<F>(n: i32, x: usize, alpha: f32, y: usize): void {
   const zero = f32x4.splat(0);
   const a = f32x4.splat(alpha);
   const end = x + ((<usize>n) << 2);
   for (; x + 32 <= end; x += 32) {
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);
-    const r0 = eluLanes(x0, a, zero);
-    const r1 = eluLanes(x1, a, zero);
+    const r0 = apply<F>(x0, a, zero);
+    const r1 = apply<F>(x1, a, zero);
     v128.store(y, r1, 16);
     v128.store(y, r0);
     y += 32;
   }
   for (; x < end; x += 16) {
     const count = min<usize>((end - x) >> 2, 4);
-    storeUpTo4(y, eluLanes(loadUpTo4(x, count), a, zero), count);
+    storeUpTo4(y, apply<F>(loadUpTo4(x, count), a, zero), count);
     y += 16;
   }
 }
 
-
-@inline
-function eluLanes(x: v128, alpha: v128, zero: v128): v128 {
-  // pmin(a, b) is b < a ? b : a: a NaN in a stays, and what is positive becomes 0 for the exponential
-  return select(f32x4.gt(x, zero), x, f32x4.mul(alpha, expm1OfNegative(f32x4.pmin(x, zero))));
-}
-
-/** dx = x > 0 ? dy : dy · alpha · exp(x) */
-export function eluBackward(n: i32, x: usize, dy: usize, alpha: f32, dx: usize): void {
+function backwardAll<F>(n: i32, x: usize, dy: usize, alpha: f32, dx: usize): void {
   const zero = f32x4.splat(0);
   const a = f32x4.splat(alpha);
   const end = x + ((<usize>n) << 2);
@@ -396,8 +369,8 @@ export function eluBackward(n: i32, x: usize, dy: usize, alpha: f32, dx: usize):
     const x1 = v128.load(x, 16);
     const g0 = v128.load(dy);
     const g1 = v128.load(dy, 16);
-    const r0 = eluMask(x0, g0, a, zero);
-    const r1 = eluMask(x1, g1, a, zero);
+    const r0 = mask<F>(x0, g0, a, zero);
+    const r1 = mask<F>(x1, g1, a, zero);
     v128.store(dx, r1, 16);
     v128.store(dx, r0);
     dy += 32;
@@ -405,25 +378,33 @@ export function eluBackward(n: i32, x: usize, dy: usize, alpha: f32, dx: usize):
   }
   for (; x < end; x += 16) {
     const count = min<usize>((end - x) >> 2, 4);
-    storeUpTo4(dx, eluMask(loadUpTo4(x, count), loadUpTo4(dy, count), a, zero), count);
+    storeUpTo4(dx, mask<F>(loadUpTo4(x, count), loadUpTo4(dy, count), a, zero), count);
     dy += 16;
     dx += 16;
   }
 }
 
+/** y = x < 0 ? 0 : x: NaN and -0 stay, as in PyTorch. */
+export function relu(n: i32, x: usize, y: usize): void {
+  forwardAll<Relu>(n, x, 0, y);
+}
 
-@inline
-function eluMask(x: v128, dy: v128, alpha: v128, zero: v128): v128 {
-  const slope = f32x4.mul(alpha, exp(f32x4.pmin(x, zero)));
-  return select(f32x4.gt(x, zero), dy, f32x4.mul(dy, slope));
+/** dx = x <= 0 ? 0 : dy: a NaN lets dy pass, as in PyTorch. */
+export function reluBackward(n: i32, x: usize, dy: usize, dx: usize): void {
+  backwardAll<Relu>(n, x, dy, 0, dx);
+}
+
+/** ELU, y = x > 0 ? x : alpha · expm1(x); NaN stays. */
+export function elu(n: i32, x: usize, alpha: f32, y: usize): void {
+  forwardAll<Elu>(n, x, alpha, y);
+}
+
+/** dx = x > 0 ? dy : dy · alpha · exp(x) */
+export function eluBackward(n: i32, x: usize, dy: usize, alpha: f32, dx: usize): void {
+  backwardAll<Elu>(n, x, dy, alpha, dx);
 }
 
 /** y = exp(x) */
 export function exponential(n: i32, x: usize, y: usize): void {
-  const end = x + ((<usize>n) << 2);
-  for (; x < end; x += 16) {
-    const count = min<usize>((end - x) >> 2, 4);
-    storeUpTo4(y, exp(loadUpTo4(x, count)), count);
-    y += 16;
-  }
+  forwardAll<Exponential>(n, x, 0, y);
 }

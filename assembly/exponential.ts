@@ -79,15 +79,9 @@ export function expm1OfNegative(x: v128): v128 {
   return select(f32x4.eq(x, f32x4.splat(0)), x, result);
 }
 
-/**
- * log(1 + u) for u in 0 .. 1, NaN stays: a polynomial in f = u up to sqrt(2) - 1 and in f = (u - 1) / 2 above, where ln 2 is added
- * (Cephes' logf: f - f² / 2 + f³ · P(f)). Near 0 it keeps its relative accuracy.
- */
+/** f³ · P(f), what Cephes' logf adds to f - f² / 2 for log(1 + f), f in sqrt(1/2) - 1 .. sqrt(2) - 1. `square` is f². */
 @inline
-export function log1pOfUnit(u: v128): v128 {
-  const isHigh = f32x4.gt(u, v128.load32_splat(LOG_TABLE));
-  const half = v128.load32_splat(LOG_TABLE, 4);
-  const f = select(isHigh, multiplyAdd(u, half, f32x4.neg(half)), u);
+export function logCubic(f: v128, square: v128): v128 {
   let p = multiplyAdd(v128.load32_splat(LOG_TABLE, 8), f, v128.load32_splat(LOG_TABLE, 12));
   p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 16));
   p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 20));
@@ -96,8 +90,20 @@ export function log1pOfUnit(u: v128): v128 {
   p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 32));
   p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 36));
   p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 40));
+  return f32x4.mul(f32x4.mul(p, f), square);
+}
+
+/**
+ * log(1 + u) for u in 0 .. 1, NaN stays: a polynomial in f = u up to sqrt(2) - 1 and in f = (u - 1) / 2 above, where ln 2 is added
+ * (f - f² / 2 + f³ · P(f)). Near 0 it keeps its relative accuracy.
+ */
+@inline
+export function log1pOfUnit(u: v128): v128 {
+  const isHigh = f32x4.gt(u, v128.load32_splat(LOG_TABLE));
+  const half = v128.load32_splat(LOG_TABLE, 4);
+  const f = select(isHigh, multiplyAdd(u, half, f32x4.neg(half)), u);
   const square = f32x4.mul(f, f);
-  const correction = f32x4.sub(f32x4.mul(f32x4.mul(p, f), square), f32x4.mul(half, square));
+  const correction = f32x4.sub(logCubic(f, square), f32x4.mul(half, square));
   const y = f32x4.add(f, correction);
   return select(isHigh, f32x4.add(y, v128.load32_splat(LOG_TABLE, 44)), y);
 }

@@ -5,7 +5,8 @@
 // exclusive ors only. Four counters (4j .. 4j + 3, 0) at a time give two vectors of words: the first is for elements 8j .. 8j + 3,
 // the second for 8j + 4 .. 8j + 7.
 
-import { multiplyAdd, select, storeTail } from "./lanes";
+import { logCubic } from "./exponential";
+import { multiplyAdd, select, storeUpTo4 } from "./lanes";
 
 const PARITY: i32 = 0x1bd11bda;
 const BLOCK: usize = 32;
@@ -51,8 +52,7 @@ function threefry(j: i32, key0: i32, key1: i32): void {
 /** Stores a vector of results, or as much of it as there is room for before `end`. */
 @inline
 function storeUpTo(x: usize, end: usize, value: v128): void {
-  if (x + 16 <= end) v128.store(x, value);
-  else if (x < end) storeTail(x, value, (end - x) >> 2);
+  if (x < end) storeUpTo4(x, value, min<usize>((end - x) >> 2, 4));
 }
 
 /** Uniform on [low, low + span): low + span · u, u the upper 24 bits of a word. */
@@ -131,15 +131,7 @@ function log(x: v128): v128 {
   const m = i32x4.add(v128.and(shifted, i32x4.splat(0x007fffff)), i32x4.splat(0x3f3504f3));
   const f = f32x4.sub(m, one);
   const square = f32x4.mul(f, f);
-  let p = multiplyAdd(f32x4.splat(0.070376836292), f, f32x4.splat(-0.1151461031));
-  p = multiplyAdd(p, f, f32x4.splat(0.116769987));
-  p = multiplyAdd(p, f, f32x4.splat(-0.1242014084));
-  p = multiplyAdd(p, f, f32x4.splat(0.14249323));
-  p = multiplyAdd(p, f, f32x4.splat(-0.16668057));
-  p = multiplyAdd(p, f, f32x4.splat(0.20000714));
-  p = multiplyAdd(p, f, f32x4.splat(-0.24999993));
-  p = multiplyAdd(p, f, f32x4.splat(0.33333331));
-  let y = f32x4.mul(f32x4.mul(p, f), square);
+  let y = logCubic(f, square);
   y = multiplyAdd(e, f32x4.splat(-0.000212194440054691), y);
   y = multiplyAdd(square, f32x4.splat(-0.5), y);
   return multiplyAdd(e, f32x4.splat(0.693359375), f32x4.add(f, y));

@@ -38,13 +38,12 @@ const REDUCTIONS = ["mean", "sum"] as const;
 /** What a loss keeps with its first argument, so that a steady loop allocates nothing; it goes when that tensor goes. */
 class LossBuffers {
   readonly grad: Buffer;
-  readonly labels: Buffer;
-  readonly target: Buffer;
+  /** Labels, or a target that came as an array. */
+  readonly copy: Buffer;
 
   constructor(output: Tensor) {
     this.grad = new Buffer(output.engine);
-    this.labels = new Buffer(output.engine);
-    this.target = new Buffer(output.engine);
+    this.copy = new Buffer(output.engine);
   }
 
   static of(output: Tensor): LossBuffers {
@@ -54,8 +53,7 @@ class LossBuffers {
 
   dispose(): void {
     this.grad.dispose();
-    this.labels.dispose();
-    this.target.dispose();
+    this.copy.dispose();
   }
 }
 
@@ -76,13 +74,7 @@ export function crossEntropy(
   if (typeof labelSmoothing !== "number" || !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
     throw new ArgumentError(`crossEntropy: labelSmoothing: got ${show(labelSmoothing)}, expected a number in 0..1`);
   }
-  const output = outputTensor(logits, "crossEntropy");
-  try {
-    return softmaxLoss(output, labels, reduction, labelSmoothing);
-  } catch (error) {
-    if (output !== logits) output.dispose();
-    throw error;
-  }
+  return withOutput(logits, "crossEntropy", (output) => softmaxLoss(output, labels, reduction, labelSmoothing));
 }
 
 function softmaxLoss(
@@ -106,7 +98,7 @@ function softmaxLoss(
   const buffers = LossBuffers.of(output);
   const [grad, labelTensor] = takeAll([
     [buffers.grad, shape],
-    [buffers.labels, [rows]],
+    [buffers.copy, [rows]],
   ]);
   const offset = output.read();
   const labelOffset = labelTensor.overwrite();
@@ -160,23 +152,19 @@ function pairLoss(
 ): LossResult {
   const { reduction = "mean" } = checkOptions(options, what);
   checkOneOf(reduction, REDUCTIONS, `${what}: reduction`);
-  const output = outputTensor(y, what);
-  try {
+  return withOutput(y, what, (output) => {
     const { size, shape, engine } = output;
     if (size === 0 && reduction === "mean") throw new ShapeError(`${what}: got no values, whose mean is not defined`);
     checkTarget(target, output, what);
     const buffers = LossBuffers.of(output);
     const [grad, copy] = takeAll([
       [buffers.grad, shape],
-      [buffers.target, shape],
+      ...(target instanceof Tensor ? [] : [[buffers.copy, shape] as const]),
     ]);
     const wanted = target instanceof Tensor ? target.read() : copyTarget(target, copy);
     const sum = engine.ops[kernel](size, output.read(), wanted, grad.overwrite(), reduction === "mean" ? 1 / size : 1);
     return { loss: reduction === "mean" ? sum / size : sum, grad };
-  } catch (error) {
-    if (output !== y) output.dispose();
-    throw error;
-  }
+  });
 }
 
 function checkTarget(target: Target, output: Tensor, what: string): void {
@@ -217,17 +205,28 @@ function copyTarget(target: Exclude<Target, Tensor>, copy: Tensor): number {
   return offset;
 }
 
-function outputTensor(output: Tensor | readonly NestedNumbers[], what: string): Tensor {
+/** The loss of an output that is a tensor, or arrays: then of a tensor made for it, which goes again where the loss refuses. */
+function withOutput(
+  output: Tensor | readonly NestedNumbers[],
+  what: string,
+  compute: (output: Tensor) => LossResult,
+): LossResult {
   if (output instanceof Tensor) {
     output.assertUsable();
-    return output;
+    return compute(output);
   }
   if (output instanceof Float32Array) {
     throw new ShapeError(
       `${what} got a Float32Array of ${output.length}, whose shape is unknown: expected engine.tensor(data, shape)`,
     );
   }
-  return tensorFrom(defaultEngine(), output);
+  const made = tensorFrom(defaultEngine(), output);
+  try {
+    return compute(made);
+  } catch (error) {
+    made.dispose();
+    throw error;
+  }
 }
 
 /** The labels themselves, or those of a tensor: `count` integers in 0..classes-1. Throws ShapeError or ArgumentError. */

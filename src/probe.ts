@@ -30,8 +30,9 @@ export class Probe {
 
   static run<T>(layer: Layer, x: Input, what: string, work: (probe: Probe) => T): T {
     if (!(layer instanceof Layer)) throw new ArgumentError(`${what}: got ${show(layer)}, expected a Layer`);
-    const given = readInput(x, netEngine(layer, x), layer.flatInputSize(), `${layer.describe()}: ${what}`);
-    const copy = newTensor(netEngine(layer, x), given.shape);
+    const engine = netEngine(layer, x);
+    const given = readInput(x, engine, layer.flatInputSize(), `${layer.describe()}: ${what}`);
+    const copy = newTensor(engine, given.shape);
     writeInput(given, copy);
     const probe = new Probe(layer, copy);
     const restoreMode = rememberModes(layer);

@@ -234,8 +234,8 @@ export function newTensor(engine: Engine, shape: readonly number[], owned = fals
   return new Tensor(Storage.allocate(engine, sizeOf(shape)), shape, owned);
 }
 
-export function zerosTensor(engine: Engine, shape: readonly number[], owned = false): Tensor {
-  const zeros = newTensor(engine, shape, owned);
+export function zerosTensor(engine: Engine, shape: readonly number[]): Tensor {
+  const zeros = newTensor(engine, shape);
   zeros.data.fill(0);
   return zeros;
 }

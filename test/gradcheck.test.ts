@@ -2,6 +2,7 @@ import * as lg from "lanegrad";
 import { describe, expect, it, test } from "vitest";
 import { describeEngines, openEngine } from "./support/engines.js";
 import { Gain, Residual } from "./support/layers.js";
+import { midTraining, modes, type Scene } from "./support/scene.js";
 import { bits, expectRefusal, randomTensor, refusal, stateBits, valueBits, wrong } from "./support/state.js";
 
 interface Subject {
@@ -847,17 +848,7 @@ describe("gradCheck", () => {
           new lg.LinearPReLU(3, 2, { constraint: "square", penalty: 0.5, engine: own }),
         );
 
-      /** In the middle of training: gradients that are not zero, the penalty already in. */
-      function scene(): { own: lg.Engine; net: lg.Sequential; x: lg.Tensor; dy: lg.Tensor } {
-        const own = lg.createEngine({ kernels: engine().kernels, seed: 5 });
-        const net = makeNet(own);
-        const [x, dy] = [randomTensor(own, [5, 4], 1), randomTensor(own, [5, 2], 2)];
-        net.forward(x);
-        net.backward(dy);
-        return { own, net, x, dy };
-      }
-
-      const modes = (net: lg.Sequential): boolean[] => [net, ...net.layers].map(({ training }) => training);
+      const scene = (): Scene => midTraining(engine().kernels, makeNet);
 
       it("parameters, gradients, x, mode, draws and memory", () => {
         const { own, net, x } = scene();

@@ -3,6 +3,7 @@ import { describe, expect, it, test } from "vitest";
 import { firstDifference } from "./support/compare.js";
 import { describeEngines, openEngine } from "./support/engines.js";
 import { Gain, Residual } from "./support/layers.js";
+import { midTraining, modes, type Scene } from "./support/scene.js";
 import { bits, expectRefusal, randomTensor, refusal, stateBits, valueBits, wrong } from "./support/state.js";
 
 interface Subject {
@@ -306,19 +307,13 @@ describe("jacobian", () => {
     });
 
     describe("leaves everything as it was", () => {
-      function scene(): { own: lg.Engine; net: lg.Sequential; x: lg.Tensor; dy: lg.Tensor } {
-        const own = lg.createEngine({ kernels: engine().kernels, seed: 5 });
-        const net = new lg.Sequential(
+      const makeNet = (own: lg.Engine) =>
+        new lg.Sequential(
           new lg.Linear(4, 3, { engine: own }),
           new lg.PReLU({ numParameters: 3, constraint: "exp", penalty: 0.5, engine: own }),
           new lg.LinearPReLU(3, 2, { penalty: 0.5, engine: own }),
         );
-        const [x, dy] = [randomTensor(own, [5, 4], 1), randomTensor(own, [5, 2], 2)];
-        net.forward(x);
-        net.backward(dy);
-        return { own, net, x, dy };
-      }
-      const modes = (net: lg.Sequential): boolean[] => [net, ...net.layers].map(({ training }) => training);
+      const scene = (): Scene => midTraining(engine().kernels, makeNet);
 
       it("parameters, gradients, x, mode, draws and memory", () => {
         const { own, net, x } = scene();

@@ -42,17 +42,13 @@ function compile(set: WasmKernelSet, isShared: boolean): WebAssembly.Module {
   return module;
 }
 
-/** The import `env.memory` in the module's bytes, up to the kind of its limits: 3 is shared with a maximum, 1 is not shared. */
-const MEMORY_IMPORT = [3, ...[..."env"].map(codeOf), 6, ...[..."memory"].map(codeOf), 2, 3];
-
-function codeOf(character: string): number {
-  return character.charCodeAt(0);
-}
-
 /** One byte of the module says whether it asks for a shared memory; where there is none it must not. */
 function askForUnsharedMemory(bytes: Uint8Array): void {
-  const start = bytes.findIndex((_, i) => MEMORY_IMPORT.every((byte, j) => bytes[i + j] === byte));
-  bytes[start + MEMORY_IMPORT.length - 1] = 1;
+  const text = (name: string): number[] => [name.length, ...Array.from(name, (character) => character.charCodeAt(0))];
+  // the import env.memory, up to the kind of its limits: 3 is shared with a maximum, 1 is not shared
+  const memoryImport = [...text("env"), ...text("memory"), 2, 3];
+  const start = bytes.findIndex((_, i) => memoryImport.every((byte, j) => bytes[i + j] === byte));
+  bytes[start + memoryImport.length - 1] = 1;
 }
 
 function decodeBase64(text: string): Uint8Array<ArrayBuffer> {

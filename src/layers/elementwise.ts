@@ -40,7 +40,8 @@ export abstract class ActivationLayer extends CoreLayer {
   }
 
   protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
-    return [[wantInput ? this.#dx : this.#unused, x.shape]];
+    if (wantInput) return [[this.#dx, x.shape]];
+    return this.parameters().length > 0 ? [[this.#unused, x.shape]] : [];
   }
 
   protected override computeBackward(
@@ -50,7 +51,8 @@ export abstract class ActivationLayer extends CoreLayer {
     _wantInput: boolean,
     wantParams: boolean,
   ): void {
-    this.activation.backward(x, dy, dx, wantParams, undefined);
+    // nothing to train and no dL/dx wanted: no pass at all
+    if (dx !== undefined) this.activation.backward(x, dy, dx, wantParams, undefined);
   }
 
   override dispose(): void {

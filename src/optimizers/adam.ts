@@ -15,6 +15,12 @@ export type AdamOptions = Partial<AdamSettings>;
 
 const isBeta = (beta: unknown): boolean => typeof beta === "number" && beta >= 0 && beta < 1;
 
+function adamSettings(options: AdamOptions | undefined, name: string, defaultDecay: number): AdamSettings {
+  const given = checkOptions(options, name);
+  const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = defaultDecay, amsgrad = false } = given;
+  return { lr, betas, eps, weightDecay, amsgrad };
+}
+
 /** What Adam and AdamW share; weight decay acts on the gradient there and on the parameter here. */
 abstract class AdamBase extends Optimizer<AdamSettings> {
   protected override checkSettings({ lr, betas, eps, weightDecay, amsgrad }: AdamSettings): void {
@@ -78,9 +84,7 @@ abstract class AdamBase extends Optimizer<AdamSettings> {
  */
 export class Adam extends AdamBase {
   constructor(params: OptimizerParameters<AdamSettings>, options?: AdamOptions) {
-    const settings = checkOptions(options, "Adam");
-    const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0, amsgrad = false } = settings;
-    super(params, { lr, betas, eps, weightDecay, amsgrad });
+    super(params, adamSettings(options, "Adam", 0));
   }
 
   protected override typeName(): string {
@@ -98,9 +102,7 @@ export class Adam extends AdamBase {
  */
 export class AdamW extends AdamBase {
   constructor(params: OptimizerParameters<AdamSettings>, options?: AdamOptions) {
-    const settings = checkOptions(options, "AdamW");
-    const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01, amsgrad = false } = settings;
-    super(params, { lr, betas, eps, weightDecay, amsgrad });
+    super(params, adamSettings(options, "AdamW", 0.01));
   }
 
   protected override typeName(): string {

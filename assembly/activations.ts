@@ -79,7 +79,7 @@ function preluRun(bytes: usize, x: usize, slope: usize, y: usize): void {
 
 /**
  * dx = x > 0 ? dy : a · dy;  dslope[c] (+)= Σ (x > 0 ? 0 : dy · x);  dbias[c] (+)= Σ dx, in one pass. An address of 0 for
- * dslope or dbias leaves that sum out; dbias is for inner = 1.
+ * dslope or dbias leaves that sum out.
  */
 export function preluBackward(
   rows: i32,
@@ -95,7 +95,8 @@ export function preluBackward(
   accumulateBias: bool,
 ): void {
   if (inner != 1) {
-    backwardByRuns(rows, channels, (<usize>inner) << 2, x, dy, slope, dx, dslope, accumulateSlope);
+    const run = (<usize>inner) << 2;
+    backwardByRuns(rows, channels, run, x, dy, slope, dx, dslope, accumulateSlope, dbias, accumulateBias);
     return;
   }
   const row = (<usize>channels) << 2;
@@ -249,7 +250,7 @@ function mask1(row: usize, x: usize, dy: usize, slope: usize, dx: usize, dslope:
   else maskRows(1, false, false, row, x, dy, slope, dx, 0, 0);
 }
 
-/** One slope a run; the channels are the outer loop so that each slope's sum is carried in double over the whole batch. */
+/** One slope a run; the channels are the outer loop so that each channel's sums are carried in double over the whole batch. */
 function backwardByRuns(
   rows: i32,
   channels: i32,
@@ -259,33 +260,45 @@ function backwardByRuns(
   slope: usize,
   dx: usize,
   dslope: usize,
-  accumulate: bool,
+  accumulateSlope: bool,
+  dbias: usize,
+  accumulateBias: bool,
 ): void {
   const stride = <usize>channels * run;
   for (let c: usize = 0; c < <usize>channels; c++) {
-    let total: f64 = 0;
+    store<f64>(SLOPE_SUM, 0);
+    store<f64>(BIAS_SUM, 0);
     for (let r: usize = 0; r < <usize>rows; r++) {
       const base = r * stride + c * run;
       for (let j: usize = 0; j < run; j += SUM_BLOCK) {
         const offset = base + j;
-        total += maskRun(min(SUM_BLOCK, run - j), x + offset, dy + offset, slope + (c << 2), dx + offset);
+        maskRun(min(SUM_BLOCK, run - j), x + offset, dy + offset, slope + (c << 2), dx + offset);
       }
     }
-    if (dslope) {
-      const target = dslope + (c << 2);
-      store<f32>(target, <f32>(accumulate ? <f64>load<f32>(target) + total : total));
-    }
+    if (dslope) addSum(SLOPE_SUM, dslope + (c << 2), accumulateSlope);
+    if (dbias) addSum(BIAS_SUM, dbias + (c << 2), accumulateBias);
   }
 }
 
-/** dx for a run of one slope; returns the run's Σ (x > 0 ? 0 : dy · x). */
-function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): f64 {
+/** What a channel's slope and bias get added, in double. */
+const SLOPE_SUM: usize = memory.data(8, 8);
+const BIAS_SUM: usize = memory.data(8, 8);
+
+function addSum(from: usize, target: usize, accumulate: bool): void {
+  const sum = load<f64>(from);
+  store<f32>(target, <f32>(accumulate ? <f64>load<f32>(target) + sum : sum));
+}
+
+/** dx for a run of one slope; adds the run's Σ (x > 0 ? 0 : dy · x) and Σ dx to the channel's sums. */
+function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): void {
   const zero = f32x4.splat(0);
   const a = v128.load32_splat(slope);
   const end = x + bytes;
   const whole = x + (bytes & ~31);
   let s0 = zero;
   let s1 = zero;
+  let b0 = zero;
+  let b1 = zero;
   while (x < whole) {
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);
@@ -297,24 +310,30 @@ function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): f6
     s1 = f32x4.add(s1, slopeTerm(p1, x1, g1));
     const r0 = select(p0, g0, f32x4.mul(a, g0));
     const r1 = select(p1, g1, f32x4.mul(a, g1));
+    b0 = f32x4.add(b0, r0);
+    b1 = f32x4.add(b1, r1);
     v128.store(dx, r1, 16);
     v128.store(dx, r0);
     x += 32;
     dy += 32;
     dx += 32;
   }
-  let total = <f64>sum(f32x4.add(s0, s1));
+  let slopeSum = <f64>sum(f32x4.add(s0, s1));
+  let biasSum = <f64>sum(f32x4.add(b0, b1));
   const single = load<f32>(slope);
   while (x < end) {
     const v = load<f32>(x);
     const g = load<f32>(dy);
-    if (!(v > 0)) total += <f64>(g * v);
-    store<f32>(dx, v > 0 ? g : single * g);
+    const d: f32 = v > 0 ? g : single * g;
+    if (!(v > 0)) slopeSum += <f64>(g * v);
+    biasSum += <f64>d;
+    store<f32>(dx, d);
     x += 4;
     dy += 4;
     dx += 4;
   }
-  return total;
+  store<f64>(SLOPE_SUM, load<f64>(SLOPE_SUM) + slopeSum);
+  store<f64>(BIAS_SUM, load<f64>(BIAS_SUM) + biasSum);
 }
 
 // What follows has no parameters: one loop for y = f(x), one for dx from x and dy, with the function marked by a class.

@@ -1,6 +1,10 @@
-export { gemm, useWork, workBytes } from "./gemm/gemm";
-export { addProduct, addScaled, columnSums, fill, scale, sumOfSquares } from "./reductions";
+export { gemm } from "./gemm/gemm";
+export { useWork, workBytes } from "./gemm/work";
+export { addProduct, addScaled, channelSums, fill, scale, sumOfSquares } from "./reductions";
 export { elu, eluBackward, exponential, prelu, preluBackward, relu, reluBackward } from "./activations";
 export { binaryCrossEntropy, softmaxCrossEntropy, squaredError } from "./losses";
 export { adam, rmsprop, sgd } from "./optimizers";
-export { normal, uniform } from "./random";
+export { dropout, normal, uniform } from "./random";
+export { conv2d, conv2dBackwardInput, conv2dBackwardWeight, conv2dWorkBytes } from "./convolution/convolution";
+export { maxPool2d, maxPool2dBackward } from "./pooling";
+export { batchNorm, batchNormBackward, normalize } from "./normalization";

@@ -6,7 +6,7 @@
 // the second for 8j + 4 .. 8j + 7.
 
 import { logCubic } from "./exponential";
-import { multiplyAdd, select, storeUpTo4 } from "./lanes";
+import { loadUpTo4, multiplyAdd, select, storeUpTo4 } from "./lanes";
 
 const PARITY: i32 = 0x1bd11bda;
 const BLOCK: usize = 32;
@@ -73,6 +73,23 @@ export function uniform(n: i32, x: usize, key0: i32, key1: i32, low: f32, span: 
 function uniformLanes(word: v128, low: v128, span: v128): v128 {
   const u = f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_u(word, 8)), f32x4.splat(5.9604644775390625e-8));
   return multiplyAdd(u, span, low);
+}
+
+/** y[i] = x[i] · (0 where the upper 24 bits of the i-th word are below `threshold`, else factor). */
+export function dropout(n: i32, x: usize, key0: i32, key1: i32, threshold: i32, factor: f32, y: usize): void {
+  const end = x + ((<usize>n) << 2);
+  const least = i32x4.splat(threshold);
+  const scale = f32x4.splat(factor);
+  for (let j = 0; x < end; j++) {
+    threefry(j, key0, key1);
+    for (let i: usize = 0; i < BLOCK && x < end; i += 16) {
+      const count = min<usize>((end - x) >> 2, 4);
+      const keeps = i32x4.ge_s(i32x4.shr_u(v128.load(words + i), 8), least);
+      storeUpTo4(y, f32x4.mul(loadUpTo4(x, count), v128.and(keeps, scale)), count);
+      x += 16;
+      y += 16;
+    }
+  }
 }
 
 /**

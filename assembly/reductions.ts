@@ -1,9 +1,44 @@
 // Passes over memory that add up or scale: bias gradients, fills, scaled sums and products, norms.
 
-import { loadUpTo4, multiplyAdd, storeUpTo4 } from "./lanes";
+import { loadUpTo4, multiplyAdd, storeUpTo4, sum } from "./lanes";
+
+/** Bytes of a run that float32 lanes add up before the sum is carried in double. */
+const SUM_BLOCK: usize = 512 << 2;
+
+/** y[c] (+)= Σ over r and i of x[r, c, i]. Runs of one channel are added up in double, channel by channel. */
+export function channelSums(rows: i32, channels: i32, inner: i32, x: usize, y: usize, accumulate: bool): void {
+  if (inner == 1) {
+    columnSums(rows, channels, x, y, accumulate);
+    return;
+  }
+  const run = (<usize>inner) << 2;
+  for (let c = 0; c < channels; c++) {
+    let total: f64 = accumulate ? <f64>load<f32>(y) : 0;
+    let p = x;
+    for (let r = 0; r < rows; r++, p += <usize>channels * run) {
+      for (let j: usize = 0; j < run; j += SUM_BLOCK) total += blockSum(min(SUM_BLOCK, run - j), p + j);
+    }
+    store<f32>(y, <f32>total);
+    x += run;
+    y += 4;
+  }
+}
+
+function blockSum(bytes: usize, x: usize): f64 {
+  const end = x + bytes;
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  for (; x + 32 <= end; x += 32) {
+    s0 = f32x4.add(s0, v128.load(x));
+    s1 = f32x4.add(s1, v128.load(x, 16));
+  }
+  let total = <f64>sum(f32x4.add(s0, s1));
+  for (; x < end; x += 4) total += <f64>load<f32>(x);
+  return total;
+}
 
 /** y[j] (+)= Σ_i x[i, j]: 16 columns of sums in registers run down the rows, then 4, then single columns. */
-export function columnSums(rows: i32, n: i32, x: usize, y: usize, accumulate: bool): void {
+function columnSums(rows: i32, n: i32, x: usize, y: usize, accumulate: bool): void {
   const row = (<usize>n) << 2;
   let j: usize = 0;
   for (; j + 64 <= row; j += 64) sumColumns16(rows, row, x + j, y + j, accumulate);

@@ -1,64 +1,6 @@
-import type { Engine } from "../src/index.js";
-import type { Kernels } from "../src/kernels/kernels.js";
 import { BATCHES, CLASSES, DENSE, HIDDEN, productFlop } from "./network.js";
-import { numbersFrom, uniform } from "./numbers.js";
-import type { Row, Scope, Work } from "./row.js";
-
-const MEASURING_MS = 1200;
-
-/** One call of a kernel, with its sizes and addresses fixed. */
-type Call = (ops: Kernels) => void;
-
-/** Buffers in an engine's memory for as long as a row is measured. */
-class Buffers {
-  readonly #engine: Engine;
-  readonly #scope: Scope;
-  #seed = 0;
-
-  constructor(engine: Engine, scope: Scope) {
-    this.#engine = engine;
-    this.#scope = scope;
-  }
-
-  /** Numbers spread over low..high; where they are results, what is there at first does not matter. */
-  floats(length: number, low = -0.5, high = 0.5): number {
-    const address = this.#allocate(length);
-    this.#engine.linear.f32.set(uniform(length, low, high, ++this.#seed), address >>> 2);
-    return address;
-  }
-
-  labels(length: number): number {
-    const address = this.#allocate(length);
-    const next = numbersFrom(++this.#seed);
-    const labels = Int32Array.from({ length }, () => Math.floor(next() * CLASSES));
-    this.#engine.linear.i32.set(labels, address >>> 2);
-    return address;
-  }
-
-  #allocate(length: number): number {
-    const { linear } = this.#engine;
-    const address = linear.allocate(length * 4);
-    this.#scope.defer(() => linear.free(address));
-    return address;
-  }
-}
-
-/** A row that makes the same call on both engines; `place` puts the operands there. */
-function kernelRow(name: string, work: Work, place: (buffers: Buffers) => Call): Row {
-  return {
-    name,
-    work,
-    milliseconds: MEASURING_MS,
-    prepare({ wasm, twin }, scope) {
-      const open = (engine: Engine) => {
-        const call = place(new Buffers(engine, scope));
-        const { ops } = engine;
-        return () => call(ops);
-      };
-      return { wasm: open(wasm), twin: open(twin) };
-    },
-  };
-}
+import { kernelRow } from "./placement.js";
+import type { Row } from "./row.js";
 
 /** The three messages of a dense layer of n inputs and k outputs, as the layer calls them. */
 function denseRows(n: number, k: number, batch: number): Row[] {
@@ -106,9 +48,9 @@ function elementwiseRows(batch: number): Row[] {
     }),
     backward("preluBackward", false),
     backward("preluBackward+sums", true),
-    kernelRow(`columnSums ${shape}`, { elements: size }, (buffers) => {
+    kernelRow(`channelSums ${shape}`, { elements: size }, (buffers) => {
       const [x, y] = [size, width].map((length) => buffers.floats(length));
-      return (ops) => ops.columnSums(batch, width, x, y, false);
+      return (ops) => ops.channelSums(batch, width, 1, x, y, false);
     }),
     kernelRow(`relu ${shape}`, { elements: size }, (buffers) => {
       const [x, y] = [1, 2].map(() => buffers.floats(size));

@@ -5,6 +5,7 @@
 import { writeFileSync } from "node:fs";
 import { setImmediate as turnOfTheEventLoop } from "node:timers/promises";
 import { KERNELS, openEngines } from "./engines.js";
+import { imageRows } from "./images.js";
 import { kernelRows } from "./kernels.js";
 import { measureClock, measureLimit } from "./limit.js";
 import { measure, Probe } from "./measure.js";
@@ -19,7 +20,7 @@ const EXIT_BAD_INPUT = 2;
 async function main(args: string[]): Promise<void> {
   const options = parseOptions(args);
   if (options.help) return print(USAGE);
-  const rows = select([...stepRows, ...kernelRows], options.words);
+  const rows = select([...stepRows, ...kernelRows, ...imageRows], options.words);
   // now, and not after minutes of measuring, is the time to find that the file cannot be written
   if (options.json !== undefined) write(options.json, "");
 

@@ -21,3 +21,25 @@ export function stepFlop(batch: number): number {
   const once = perLayer.reduce((sum, flop) => sum + flop);
   return 3 * once - perLayer[0];
 }
+
+/** The image network: 3x32x32, two convolutions with PReLU, BatchNorm and MaxPool, then 8192-512-10. */
+export const IMAGE_BATCH = 16;
+export const IMAGE = { channels: 3, size: 32 };
+export const CONVOLUTIONS = [
+  [IMAGE.channels, 64],
+  [64, 128],
+] as const;
+export const IMAGE_HIDDEN = 512;
+
+/** Of one message of a convolution with planes of size x size behind it. */
+export const convolutionFlop = (batch: number, from: number, to: number, kernel: number, size: number): number =>
+  productFlop(to, batch * size * size, from * kernel * kernel);
+
+/** Of the products and convolutions of a training step; again the first needs no dL/dx. */
+export function imageStepFlop(): number {
+  const { size } = IMAGE;
+  const [first, second] = CONVOLUTIONS.map(([from, to], i) => convolutionFlop(IMAGE_BATCH, from, to, 3, size / 2 ** i));
+  const features = CONVOLUTIONS[1][1] * (size / 4) ** 2;
+  const dense = productFlop(IMAGE_BATCH, IMAGE_HIDDEN, features) + productFlop(IMAGE_BATCH, CLASSES, IMAGE_HIDDEN);
+  return 2 * first + 3 * (second + dense);
+}

@@ -1,5 +1,17 @@
 import * as lg from "../src/index.js";
-import { BATCHES, CLASSES, DENSE, HIDDEN, INPUTS, stepFlop } from "./network.js";
+import {
+  BATCHES,
+  CLASSES,
+  CONVOLUTIONS,
+  DENSE,
+  HIDDEN,
+  IMAGE,
+  IMAGE_BATCH,
+  IMAGE_HIDDEN,
+  INPUTS,
+  imageStepFlop,
+  stepFlop,
+} from "./network.js";
 import { numbersFrom, uniform } from "./numbers.js";
 import { createOpponentStep, type OpponentData, type OptimizerName } from "./opponent/step.js";
 import type { Row, Scope } from "./row.js";
@@ -25,7 +37,7 @@ const CHECK_STEPS = 3;
 const CHECK_TOLERANCE = 1e-4;
 
 /** The whole training step: forward, loss, parameter messages, update. */
-export const stepRows: Row[] = (["sgd", "adam"] as const).flatMap((optimizer) =>
+const denseRows: Row[] = (["sgd", "adam"] as const).flatMap((optimizer) =>
   BATCHES.map((batch) => ({
     name: `step ${optimizer} batch ${batch}`,
     work: { flop: stepFlop(batch) },
@@ -42,6 +54,22 @@ export const stepRows: Row[] = (["sgd", "adam"] as const).flatMap((optimizer) =>
     },
   })),
 );
+
+const imageRow: Row = {
+  name: `step cnn sgd batch ${IMAGE_BATCH}`,
+  work: { flop: imageStepFlop() },
+  milliseconds: 4 * MEASURING_MS,
+  prepare({ wasm, twin }, scope) {
+    const ours = createImageTraining(wasm, scope);
+    const twins = createImageTraining(twin, scope);
+    assertSameLosses({ wasm: ours.step, twin: twins.step });
+    ours.freeze();
+    twins.freeze();
+    return { wasm: ours.step, twin: twins.step };
+  },
+};
+
+export const stepRows: Row[] = [...denseRows, imageRow];
 
 function createProblem(batch: number): Problem {
   const next = numbersFrom(77);
@@ -78,7 +106,10 @@ function createTraining(optimizerName: OptimizerName, problem: Problem, engine: 
   const net = scope.own(new lg.Sequential(dense[0], prelu(), dense[1], prelu(), dense[2]));
   const x = scope.own(engine.tensor(problem.x, [batch, INPUTS]));
   const Optimizer = optimizerName === "sgd" ? lg.SGD : lg.Adam;
-  const optimizer = new Optimizer(net.parameters(), { lr: LEARNING_RATES[optimizerName] });
+  return trainingOf(net, x, labels, new Optimizer(net.parameters(), { lr: LEARNING_RATES[optimizerName] }));
+}
+
+function trainingOf(net: lg.Sequential, x: lg.Tensor, labels: Int32Array, optimizer: lg.SGD | lg.Adam): Training {
   return {
     step() {
       const { loss, grad } = lg.crossEntropy(net.forward(x), labels);
@@ -91,6 +122,35 @@ function createTraining(optimizerName: OptimizerName, problem: Problem, engine: 
       optimizer.lr = 0;
     },
   };
+}
+
+/** The image network from one seed: initial weights and dropout's masks are the same on every engine. */
+function createImageTraining(engine: lg.Engine, scope: Scope): Training {
+  const block = ([from, to]: readonly [number, number]): lg.Layer[] => [
+    new lg.Conv2d(from, to, 3, { padding: 1, engine }),
+    new lg.PReLU({ numParameters: to, engine }),
+    new lg.BatchNorm2d(to, { engine }),
+    new lg.MaxPool2d(2, { engine }),
+  ];
+  const { channels, size } = IMAGE;
+  const net = scope.own(
+    new lg.Sequential(
+      ...CONVOLUTIONS.flatMap(block),
+      new lg.Flatten({ engine }),
+      new lg.Linear(CONVOLUTIONS[1][1] * (size / 4) ** 2, IMAGE_HIDDEN, { engine }),
+      new lg.PReLU({ numParameters: IMAGE_HIDDEN, engine }),
+      new lg.Dropout(0.5, { engine }),
+      new lg.Linear(IMAGE_HIDDEN, CLASSES, { engine }),
+    ),
+  );
+  net.parameters().forEach(({ name, value }, i) => {
+    if (name.endsWith("weight") && value.shape.length > 1) lg.init.kaimingNormal_(value, { seed: i });
+  });
+  const images = uniform(IMAGE_BATCH * channels * size * size, -1, 1, 5);
+  const x = scope.own(engine.tensor(images, [IMAGE_BATCH, channels, size, size]));
+  const next = numbersFrom(78);
+  const labels = Int32Array.from({ length: IMAGE_BATCH }, () => Math.floor(next() * CLASSES));
+  return trainingOf(net, x, labels, new lg.SGD(net.parameters(), { lr: 1e-3 }));
 }
 
 function opponentData({ batch, x, labels, weights, biases }: Problem): OpponentData {

@@ -13,17 +13,23 @@ export { load, save } from "./formats/state.js";
 export { type GradCheckOptions, type GradCheckResult, gradCheck } from "./gradcheck.js";
 export * as init from "./init.js";
 export { type Jacobian, jacobian } from "./jacobian.js";
+export { BatchNorm1d, BatchNorm2d, type BatchNormOptions } from "./layers/batch-norm.js";
+export { Conv2d, type Conv2dOptions } from "./layers/conv2d.js";
+export { Dropout } from "./layers/dropout.js";
 export { ELU, type ELUOptions } from "./layers/elu.js";
+export { Flatten } from "./layers/flatten.js";
 export { type LayerSummary, type SlopeStats, type Summary, slopeStats, summary } from "./layers/inspect.js";
 export { type Input, Layer, type LayerOptions, type Parameter } from "./layers/layer.js";
 export { LeakyReLU, type LeakyReLUOptions } from "./layers/leaky-relu.js";
 export { Linear, type LinearOptions } from "./layers/linear.js";
 export { LinearELU, type LinearELUOptions } from "./layers/linear-elu.js";
 export { LinearPReLU, type LinearPReLUOptions } from "./layers/linear-prelu.js";
+export { MaxPool2d, type MaxPool2dOptions } from "./layers/max-pool2d.js";
 export { PReLU, type PReLUOptions } from "./layers/prelu.js";
 export { ReLU } from "./layers/relu.js";
 export { Sequential } from "./layers/sequential.js";
 export type { SlopeConstraint, SlopeOptions } from "./layers/slopes.js";
+export type { Size2d } from "./layers/window.js";
 export {
   bceWithLogits,
   type CrossEntropyOptions,

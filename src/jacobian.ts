@@ -10,8 +10,8 @@ export interface Jacobian {
 }
 
 /**
- * The derivatives of all outputs of each sample with respect to its inputs and to all parameters, x [N, n] (or [n]: then there is no
- * axis N), in training mode: one backward message for each sample and output. Dense: `LinearPReLU(784, 256)` needs 205 MB a
+ * The derivatives of all outputs of each sample with respect to its inputs and to all parameters, x [N, ...] (or one sample, [n] or an image
+ * [C, H, W]: then there is no axis N), in training mode: one backward message for each sample and output. Dense: `LinearPReLU(784, 256)` needs 205 MB a
  * sample. Parameters, gradients, running statistics, generator and mode stay as they were; the remembered forward ends.
  *
  * Throws what the layer's forward throws, and MemoryError where the result does not fit.
@@ -20,7 +20,7 @@ export function jacobian(layer: Layer, x: Input): Jacobian {
   return Probe.run(layer, x, "jacobian", (probe) => {
     const { engine, parameters } = probe;
     const y = probe.forward();
-    const isBatch = probe.x.shape.length > 1;
+    const isBatch = !layer.isSample(probe.x.shape);
     const batch = isBatch ? [y.shape[0]] : [];
     const samples = isBatch ? y.shape[0] : 1;
     const outputShape = isBatch ? y.shape.slice(1) : y.shape;

@@ -36,7 +36,10 @@ export class Probe {
     writeInput(given, copy);
     const probe = new Probe(layer, copy);
     const restoreMode = rememberModes(layer);
-    const state = Object.values(layer.stateDict()).map((tensor) => [tensor, tensor.data.slice()] as const);
+    const state = Object.values(layer.stateDict()).map((tensor) => {
+      const { exact } = tensor;
+      return { tensor, exact, values: tensor.data.slice() };
+    });
     const gradients = probe.parameters.map(({ grad }) => {
       const { zeroPending, untouched } = grad.storage;
       return { grad, zeroPending, untouched, values: grad.data.slice() };
@@ -46,7 +49,10 @@ export class Probe {
       return work(probe);
     } finally {
       restoreMode();
-      for (const [tensor, values] of state) tensor.data.set(values);
+      for (const { tensor, exact, values } of state) {
+        tensor.data.set(values);
+        tensor.exact = exact;
+      }
       for (const { grad, zeroPending, untouched, values } of gradients) {
         grad.data.set(values);
         Object.assign(grad.storage, { zeroPending, untouched });

@@ -69,6 +69,8 @@ export class Tensor {
   readonly holder: object | undefined;
   /** What a loss keeps with its first argument. @internal */
   companion: { dispose(): void } | undefined;
+  /** What a counter holds, which float32 cannot beyond 2^24; undefined for any other tensor. @internal */
+  exact: number | undefined;
   #view: Float32Array | undefined;
   #disposed = false;
 
@@ -120,7 +122,7 @@ export class Tensor {
   clone(): Tensor {
     this.assertUsable();
     const copy = newTensor(this.engine, this.shape);
-    copy.data.set(this.data);
+    copy.copyFrom(this);
     return copy;
   }
 
@@ -221,6 +223,25 @@ export class Tensor {
     this.storage.zeroPending = true;
     this.storage.untouched = true;
     this.storage.version++;
+  }
+
+  /** The value of a counter: the exact one, unless its data were written since. @internal */
+  get counted(): number {
+    const [value] = this.data;
+    return this.exact !== undefined && Math.fround(this.exact) === value ? this.exact : value;
+  }
+
+  /** Sets a counter. @internal */
+  setCounted(value: number): void {
+    this.exact = value;
+    this.data[0] = value;
+    this.storage.version++;
+  }
+
+  /** Takes the values of a tensor of the same shape, of any engine. @internal */
+  copyFrom(source: Tensor): void {
+    if (this.exact !== undefined || source.exact !== undefined) this.setCounted(source.counted);
+    else this.data.set(source.data);
   }
 
   #writeZeros(): void {

@@ -40,3 +40,10 @@ test("messages prints what the formulas give, eight times", async () => {
   }
   expect(lines).toHaveLength(8);
 });
+
+test("image-network finds its parameters and learns stripes", async () => {
+  const text = await output("image-network");
+  expect(text).toContain("4276682 parameters, 704 of them slopes");
+  const [, right] = text.match(/^(\d+) of 16 new images recognised$/m) ?? [];
+  expect(Number(right), text).toBeGreaterThanOrEqual(12);
+}, 60_000);

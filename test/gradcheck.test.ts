@@ -43,6 +43,15 @@ const constrained: Subject[] = CONSTRAINTS.flatMap((constraint) =>
   }),
 );
 
+/** Weight and bias away from 1 and 0, where missing factors would not show. */
+function scattered<T extends lg.BatchNorm1d | lg.BatchNorm2d>(norm: T): T {
+  norm.weight.value.data.forEach((_, c, weight) => {
+    weight[c] = c % 2 === 0 ? 0.5 + c : -0.7;
+  });
+  norm.bias.value.data.fill(0.3);
+  return norm;
+}
+
 const subjects: Subject[] = [
   { name: "Linear", make: (engine) => new lg.Linear(4, 3, { engine }), shape: [5, 4] },
   { name: "Linear, no bias", make: (engine) => new lg.Linear(4, 3, { bias: false, engine }), shape: [5, 4] },
@@ -93,6 +102,76 @@ const subjects: Subject[] = [
         tail: new lg.Linear(4, 2, { engine }),
       }),
     shape: [5, 4],
+  },
+  ...(
+    [
+      ["3x3", [2, 3, 3], {}, [2, 2, 4, 5]],
+      ["1x1", [3, 2, 1], {}, [2, 3, 2, 3]],
+      ["padding 1", [2, 2, 3], { padding: 1 }, [2, 2, 3, 4]],
+      ["[2, 3], stride [2, 1], padding [0, 1]", [2, 2, [2, 3]], { stride: [2, 1], padding: [0, 1] }, [2, 2, 5, 4]],
+      ["stride beyond the kernel", [1, 2, 2], { stride: 3 }, [2, 1, 6, 5]],
+      ["a kernel as large as the padded plane", [2, 3, 4], { padding: 1 }, [3, 2, 2, 2]],
+      ["padding beyond the plane", [1, 2, 3], { padding: 3, stride: 2 }, [1, 1, 1, 2]],
+      ["no bias", [2, 3, [1, 3]], { bias: false }, [2, 2, 2, 4]],
+      ["one image", [2, 3, 2], { stride: 2 }, [2, 4, 4]],
+    ] as [string, [number, number, lg.Size2d], lg.Conv2dOptions, number[]][]
+  ).map(([label, args, options, shape]) => ({
+    name: `Conv2d, ${label}`,
+    make: (engine: lg.Engine) => new lg.Conv2d(...args, { ...options, engine }),
+    shape,
+  })),
+  { name: "BatchNorm1d [N, C]", make: (engine) => scattered(new lg.BatchNorm1d(3, { engine })), shape: [6, 3] },
+  { name: "BatchNorm1d [N, C, L]", make: (engine) => scattered(new lg.BatchNorm1d(3, { engine })), shape: [2, 3, 5] },
+  { name: "BatchNorm1d [1, C, L]", make: (engine) => scattered(new lg.BatchNorm1d(2, { engine })), shape: [1, 2, 6] },
+  {
+    name: "BatchNorm2d, eps 0.1",
+    make: (engine) => scattered(new lg.BatchNorm2d(2, { eps: 0.1, momentum: 1, engine })),
+    shape: [3, 2, 2, 3],
+  },
+  { name: "MaxPool2d", make: (engine) => new lg.MaxPool2d(2, { engine }), shape: [2, 2, 4, 5] },
+  {
+    name: "MaxPool2d, overlapping windows with padding",
+    make: (engine) => new lg.MaxPool2d(3, { stride: 1, padding: 1, engine }),
+    shape: [1, 2, 4, 4],
+  },
+  {
+    name: "MaxPool2d [2, 1], stride [1, 2], one image",
+    make: (engine) => new lg.MaxPool2d([2, 1], { stride: [1, 2], engine }),
+    shape: [2, 4, 5],
+  },
+  { name: "Flatten", make: (engine) => new lg.Flatten({ engine }), shape: [2, 3, 2, 2] },
+  { name: "Dropout", make: (engine) => new lg.Dropout(0.5, { engine }), shape: [5, 4] },
+  { name: "Dropout of everything", make: (engine) => new lg.Dropout(1, { engine }), shape: [5, 4] },
+  ...(
+    [
+      ["ELU", (engine) => new lg.ELU({ engine })],
+      ["ReLU", (engine) => new lg.ReLU({ engine })],
+      ["LeakyReLU", (engine) => new lg.LeakyReLU({ engine })],
+      ["a shared PReLU", (engine) => new lg.PReLU({ engine })],
+      [
+        "a PReLU by channel, constraint square",
+        (engine) => new lg.PReLU({ numParameters: 3, constraint: "square", penalty: 1, engine }),
+      ],
+    ] as [string, (engine: lg.Engine) => lg.Layer][]
+  ).map(([label, makeActivation]) => ({
+    name: `Sequential(Conv2d, ${label})`,
+    make: (engine: lg.Engine) =>
+      new lg.Sequential(new lg.Conv2d(2, 3, 2, { stride: [1, 2], padding: [1, 0], engine }), makeActivation(engine)),
+    shape: [2, 2, 3, 4],
+  })),
+  {
+    name: "a convolutional net",
+    make: (engine) =>
+      new lg.Sequential(
+        new lg.Conv2d(1, 3, 3, { padding: 1, engine }),
+        new lg.PReLU({ numParameters: 3, engine }),
+        scattered(new lg.BatchNorm2d(3, { engine })),
+        new lg.Dropout(0.3, { engine }),
+        new lg.MaxPool2d(2, { engine }),
+        new lg.Flatten({ engine }),
+        new lg.Linear(12, 2, { engine }),
+      ),
+    shape: [3, 1, 4, 4],
   },
   { name: "a user's layer", make: (engine) => new Gain(engine, 4), shape: [5, 4] },
   {
@@ -174,6 +253,8 @@ const TAMPERINGS: Record<string, (gradient: Gradient) => void> = {
   },
 };
 
+const images = [3, 2, 3, 4];
+
 const tampered: (Subject & { readonly target: string; readonly how: string })[] = [
   { name: "Linear", make: (engine: lg.Engine) => new lg.Linear(4, 3, { engine }) },
   { name: "LinearPReLU", make: (engine: lg.Engine) => new lg.LinearPReLU(4, 3, { engine }) },
@@ -182,15 +263,24 @@ const tampered: (Subject & { readonly target: string; readonly how: string })[] 
   { name: "ELU", make: (engine: lg.Engine) => new lg.ELU({ engine }) },
   { name: "LeakyReLU", make: (engine: lg.Engine) => new lg.LeakyReLU({ engine }) },
   { name: "ReLU", make: (engine: lg.Engine) => new lg.ReLU({ engine }) },
-].flatMap(({ name, make }) => {
+  { name: "Conv2d", make: (engine: lg.Engine) => new lg.Conv2d(2, 3, 2, { engine }), shape: images },
+  { name: "BatchNorm1d", make: (engine: lg.Engine) => scattered(new lg.BatchNorm1d(4, { engine })) },
+  { name: "BatchNorm2d", make: (engine: lg.Engine) => scattered(new lg.BatchNorm2d(2, { engine })), shape: images },
+  { name: "MaxPool2d", make: (engine: lg.Engine) => new lg.MaxPool2d(2, { engine }), shape: images },
+  { name: "Flatten", make: (engine: lg.Engine) => new lg.Flatten({ engine }), shape: images },
+  { name: "Dropout", make: (engine: lg.Engine) => new lg.Dropout(0.25, { engine }) },
+].flatMap(({ name, make, shape = [5, 4] }) => {
   const parameters: Record<string, string[]> = {
     Linear: ["weight", "bias"],
     LinearPReLU: ["weight", "bias", "slope"],
     LinearELU: ["weight", "bias"],
     PReLU: ["weight"],
+    Conv2d: ["weight", "bias"],
+    BatchNorm1d: ["weight", "bias"],
+    BatchNorm2d: ["weight", "bias"],
   };
   return ["input", ...(parameters[name] ?? [])].flatMap((target) =>
-    Object.keys(TAMPERINGS).map((how) => ({ name, make, shape: [5, 4], target, how })),
+    Object.keys(TAMPERINGS).map((how) => ({ name, make, shape, target, how })),
   );
 });
 
@@ -846,6 +936,8 @@ describe("gradCheck", () => {
           new lg.Linear(4, 3, { engine: own }),
           new lg.PReLU({ numParameters: 3, constraint: "exp", penalty: 0.5, engine: own }),
           new lg.LinearPReLU(3, 2, { constraint: "square", penalty: 0.5, engine: own }),
+          new lg.BatchNorm1d(2, { engine: own }),
+          new lg.Dropout(0.2, { engine: own }),
         );
 
       const scene = (): Scene => midTraining(engine().kernels, makeNet);
@@ -858,6 +950,7 @@ describe("gradCheck", () => {
         const before = { state: stateBits(net), x: bits(x.data), modes: modes(net), used: own.memory.used };
         expect(lg.gradCheck(net, x).ok).toBe(true);
         expect({ state: stateBits(net), x: bits(x.data), modes: modes(net), used: own.memory.used }).toEqual(before);
+        expect(lg.save(net)).toEqual(lg.save(twin.net));
         const [after, without] = [own, twin.own].map((engine) => valueBits(new lg.Linear(4, 3, { engine })));
         expect(after).toEqual(without);
         own.dispose();
@@ -937,6 +1030,9 @@ describe("gradCheck", () => {
           }
           override parameters(): lg.Parameter[] {
             return this.inner.parameters();
+          }
+          override stateDict(): Record<string, lg.Tensor> {
+            return this.inner.stateDict();
           }
           override forward(x: lg.Input): lg.Tensor {
             this.calls++;

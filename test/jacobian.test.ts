@@ -89,6 +89,32 @@ const subjects: Subject[] = [
   { name: "ReLU", make: (engine) => new lg.ReLU({ engine }), x: [3, 4], input: [3, 4, 4], params: {} },
   { name: "LeakyReLU", make: (engine) => new lg.LeakyReLU({ engine }), x: [3, 4], input: [3, 4, 4], params: {} },
   {
+    name: "Conv2d [N, C, H, W]",
+    make: (engine) => new lg.Conv2d(2, 3, [2, 1], { stride: [1, 2], padding: [1, 0], engine }),
+    x: [2, 2, 1, 3],
+    input: [2, 3, 2, 2, 2, 1, 3],
+    params: { weight: [2, 3, 2, 2, 3, 2, 2, 1], bias: [2, 3, 2, 2, 3] },
+  },
+  {
+    name: "a convolutional net",
+    make: (engine) =>
+      new lg.Sequential(
+        new lg.Conv2d(1, 2, 2, { engine }),
+        new lg.ELU({ engine }),
+        new lg.MaxPool2d([1, 2], { engine }),
+        new lg.Flatten({ engine }),
+        new lg.Linear(4, 3, { engine }),
+      ),
+    x: [2, 1, 3, 3],
+    input: [2, 3, 1, 3, 3],
+    params: {
+      "0.weight": [2, 3, 2, 1, 2, 2],
+      "0.bias": [2, 3, 2],
+      "4.weight": [2, 3, 3, 4],
+      "4.bias": [2, 3, 3],
+    },
+  },
+  {
     name: "a nested net",
     make: (engine) =>
       new lg.Sequential({
@@ -312,6 +338,8 @@ describe("jacobian", () => {
           new lg.Linear(4, 3, { engine: own }),
           new lg.PReLU({ numParameters: 3, constraint: "exp", penalty: 0.5, engine: own }),
           new lg.LinearPReLU(3, 2, { penalty: 0.5, engine: own }),
+          new lg.BatchNorm1d(2, { engine: own }),
+          new lg.Dropout(0.2, { engine: own }),
         );
       const scene = (): Scene => midTraining(engine().kernels, makeNet);
 

@@ -85,7 +85,7 @@ describe("the report of the main job", { timeout: 30_000 }, () => {
     expect(stdout).not.toContain("\u001b");
     const lines = linesOf(stdout);
     expect(lines[0]).toMatch(
-      /^lanegrad · Node [\d.]+ · \S+ kernels · 1 thread · fashion-mnist-subset 6,000 \+ 1,000 images 28x28 · prelu · batch 128 · seed 3$/,
+      /^lanegrad · Node [\d.]+ · \S+ kernels · 1 thread · fashion-mnist-subset 6,000 \+ 1,000 images 28x28 · mlp · prelu · batch 128 · seed 3$/,
     );
     const epochs = lines.filter((line) => line.startsWith("epoch"));
     expect(epochs).toHaveLength(2);
@@ -165,6 +165,8 @@ describe("the report of the main job", { timeout: 30_000 }, () => {
     ["--kernels js", ["--kernels", "js"], / · js kernels · .*│/s],
     ["one slope for all units", ["--activation", "prelu-shared"], /^activation1 +1 +-?\d\.\d{4} {4,}-?\d\.\d{4}/m],
     ["ReLU, which learns no slopes", ["--activation", "relu"], /slopes are 0 % of them.*learned slopes: none/s],
+    ["a convolutional network", ["--model", "cnn"], / · cnn · .*^convolution2 +Conv2d +18,496.*^activation3 +128 /ms],
+    ["a convolutional network of ELUs", ["--model", "cnn", "--activation", "elu"], /learned slopes: none/],
     ["a batch larger than the training set", ["--batch", "1000"], /one training step of 60 samples/],
   ])("works with %s", async (_, args, expected) => {
     const { status, stdout } = await run("--epochs", "1", "--data", smallDataSet(), ...args);
@@ -184,10 +186,18 @@ describe("what the main job refuses with one line and status 2", { timeout: 30_0
     ["a fraction of a sample", ["--batch", "1.5"], /--batch takes/],
     ["a negative seed", ["--seed=-1"], /--seed takes a whole number from 0/],
     ["unknown kernels", ["--kernels", "avx"], /--kernels takes one of auto, .*got "avx"/],
+    ["an unknown model", ["--model", "rnn"], /--model takes one of mlp, cnn, got "rnn"/],
     ["an unknown activation", ["--activation", "tanh"], /--activation takes one of prelu, /],
     ["a missing folder", ["--data", "no/such/folder"], /no\/such\/folder\/train-images-idx3-ubyte: no such file/],
   ])("%s", async (_, args, message) => {
     expectRefusal(await run(...args), message);
+  });
+
+  it("images too small to be pooled twice", async () => {
+    expectRefusal(
+      await run("--model", "cnn", "--data", smallDataSet({ height: 3 })),
+      /--model cnn: images are 3x5, it takes 4x4 and more/,
+    );
   });
 
   it("a truncated file, gzip or not", async () => {
@@ -226,7 +236,7 @@ describe("the main job in a shell", { timeout: 30_000 }, () => {
     const { status, stdout, stderr } = await run("--help");
     expect(status).toBe(0);
     expect(stderr).toBe("");
-    for (const option of ["data", "epochs", "batch", "kernels", "activation", "seed", "help"]) {
+    for (const option of ["data", "model", "epochs", "batch", "kernels", "activation", "seed", "help"]) {
       expect(stdout).toContain(`--${option} `);
     }
   });

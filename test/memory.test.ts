@@ -59,6 +59,56 @@ describe("a long training run", () => {
       own.dispose();
     });
 
+    it("of a convolutional net with changing batch sizes uses the memory of its first steps", () => {
+      const own = lg.createEngine({ kernels: engine().kernels, seed: 1 });
+      const net = new lg.Sequential(
+        new lg.Conv2d(1, 8, 3, { padding: 1, engine: own }),
+        new lg.PReLU({ numParameters: 8, engine: own }),
+        new lg.BatchNorm2d(8, { engine: own }),
+        new lg.MaxPool2d(2, { engine: own }),
+        new lg.Flatten({ engine: own }),
+        new lg.Dropout(0.25, { engine: own }),
+        new lg.Linear(128, 4, { engine: own }),
+      );
+      const adam = new lg.Adam(net.parameters());
+      const random = new Random(1);
+      const LARGEST = 5;
+      const batches = Array.from({ length: LARGEST }, (_, i) =>
+        own.tensor(random.values((i + 1) * 64), [i + 1, 1, 8, 8]),
+      );
+      const labels = Uint8Array.from({ length: LARGEST }, (_, i) => i % 4);
+      const step = (size: number): void => {
+        const x = batches[size - 1];
+        net.zeroGrad();
+        const { grad } = lg.crossEntropy(net.forward(x), labels.subarray(0, size));
+        // each way back has buffers of its own
+        if (random.next() < 0.5) net.backward(grad);
+        else net.backwardParams(grad);
+        adam.step();
+        if (random.next() < 0.1) {
+          net.eval().forward(x);
+          net.train();
+        }
+      };
+      const settle = (): number => {
+        // buffers follow the batch: compare where it is the same
+        net.backward(lg.crossEntropy(net.forward(batches[LARGEST - 1]), labels).grad);
+        return own.memory.used;
+      };
+      const run = (steps: number): void => {
+        for (let i = 0; i < steps; i++) step(random.integer(1, LARGEST));
+      };
+      run(200);
+      const used = settle();
+      const { peak, reserved } = own.memory;
+      run(own.kernels === "js" ? 1_000 : 20_000);
+      expect(settle()).toBe(used);
+      expect(own.memory).toMatchObject({ peak, reserved });
+      expect(net.parameters().every(({ value }) => value.data.every(Number.isFinite))).toBe(true);
+      net.dispose();
+      own.dispose();
+    });
+
     it("of tensors that are disposed reuses their memory", () => {
       const own = lg.createEngine({ kernels: engine().kernels });
       const random = new Random(2);
@@ -83,6 +133,17 @@ describe("a long training run", () => {
       const life = (): void => {
         using net = new lg.Sequential(new lg.Linear(30, 20, { engine: own }), new lg.PReLU({ engine: own }));
         net.backward(lg.crossEntropy(net.forward(new Float32Array(90)), [0, 1, 2]).grad);
+        using cnn = new lg.Sequential(
+          new lg.Conv2d(1, 2, 2, { engine: own }),
+          new lg.ReLU({ engine: own }),
+          new lg.BatchNorm2d(2, { engine: own }),
+          new lg.MaxPool2d(2, { engine: own }),
+          new lg.Flatten({ engine: own }),
+          new lg.Dropout(0.5, { engine: own }),
+        );
+        using x = own.zeros([3, 1, 5, 5]);
+        cnn.backward(lg.crossEntropy(cnn.forward(x), [0, 1, 2]).grad);
+        cnn.eval().forward(x);
       };
       life();
       const { used, peak, reserved } = own.memory;

@@ -3,7 +3,7 @@ import { describe, expect, it, test } from "vitest";
 import { describeEngines } from "./support/engines.js";
 import { Gain } from "./support/layers.js";
 import { Random } from "./support/random.js";
-import { bits, expectRefusal, refusal, stateBits, valueBits, wrong } from "./support/state.js";
+import { bits, expectRefusal, randomTensor, refusal, stateBits, valueBits, wrong } from "./support/state.js";
 
 interface Entry {
   readonly dtype: string;
@@ -44,6 +44,22 @@ function wordsOf({ entries, data }: SafeTensorsFile, name: string): number[] {
   expect(dtype).toBe("F32");
   const [start, end] = data_offsets;
   return Array.from({ length: (end - start) / 4 }, (_, i) => data.readUInt32LE(start + 4 * i));
+}
+
+/** The only element of a tensor of 64-bit integers. */
+function integerOf({ entries, data }: SafeTensorsFile, name: string): bigint {
+  const { dtype, data_offsets } = entries.get(name)!;
+  expect(dtype).toBe("I64");
+  expect(data_offsets[1] - data_offsets[0]).toBe(8);
+  return data.readBigInt64LE(data_offsets[0]);
+}
+
+/** The file with another value for such a tensor. */
+function withInteger(file: Uint8Array, name: string, value: bigint): Uint8Array {
+  const changed = Buffer.from(file);
+  const start = readFile(file).entries.get(name)!.data_offsets[0];
+  changed.writeBigInt64LE(value, 8 + Number(changed.readBigUInt64LE(0)) + start);
+  return changed;
 }
 
 /** A file of any header text or bytes, as a hostile writer would make it. */
@@ -244,6 +260,110 @@ describe("save and load", () => {
       expect(gradients()).toEqual(before);
       expect(net.layers.map(({ training }) => training)).toEqual([true, false, true, true]);
       expect(engine().memory.used).toBe(used);
+    });
+
+    describe("running statistics", () => {
+      const makeNet = (own = engine()) =>
+        new lg.Sequential(new lg.BatchNorm2d(3, { engine: own }), new lg.Conv2d(3, 2, 1, { engine: own }));
+      const images = (seed: number): lg.Tensor => randomTensor(engine(), [2, 3, 2, 2], seed);
+      const COUNT = "0.num_batches_tracked";
+
+      it("an independent reader finds them under PyTorch's names, the count as an int64 of no axes", () => {
+        const net = makeNet();
+        for (let seed = 0; seed < 3; seed++) net.forward(images(seed));
+        const file = readFile(lg.save(net));
+        expect(Object.fromEntries([...file.entries].map(([name, { dtype, shape }]) => [name, [dtype, shape]]))).toEqual(
+          {
+            "0.weight": ["F32", [3]],
+            "0.bias": ["F32", [3]],
+            "0.running_mean": ["F32", [3]],
+            "0.running_var": ["F32", [3]],
+            [COUNT]: ["I64", []],
+            "1.weight": ["F32", [2, 3, 1, 1]],
+            "1.bias": ["F32", [2]],
+          },
+        );
+        const { running_mean, running_var } = net.layers[0].stateDict();
+        expect(wordsOf(file, "0.running_mean")).toEqual([...bits(running_mean.data)]);
+        expect(wordsOf(file, "0.running_var")).toEqual([...bits(running_var.data)]);
+        expect(integerOf(file, COUNT)).toBe(3n);
+        for (const { dtype, data_offsets } of file.entries.values()) {
+          expect(data_offsets[0] % (dtype === "I64" ? 8 : 4)).toBe(0);
+        }
+      });
+
+      it("round trip: the same bits, and the outputs in eval mode too", () => {
+        const [from, to] = [makeNet(), makeNet()];
+        for (let seed = 0; seed < 3; seed++) from.forward(images(seed));
+        expect(valueBits(to)).not.toEqual(valueBits(from));
+        lg.load(to, lg.save(from));
+        expect(valueBits(to)).toEqual(valueBits(from));
+        expect(lg.save(to)).toEqual(lg.save(from));
+        const x = images(9);
+        expect(bits(to.eval().forward(x).data)).toEqual(bits(from.eval().forward(x).data));
+        // and go on alike
+        for (const net of [from, to]) net.train().forward(x);
+        expect(lg.save(to)).toEqual(lg.save(from));
+      });
+
+      it.each([2n ** 24n - 1n, 2n ** 24n, 2n ** 24n + 1n, 2n ** 31n - 1n, 2n ** 32n + 3n, 2n ** 52n + 1n])(
+        "counts exactly from %d on",
+        (start) => {
+          const net = makeNet();
+          lg.load(net, withInteger(lg.save(net), COUNT, start));
+          const count = (of: lg.Layer): bigint => integerOf(readFile(lg.save(of)), COUNT);
+          expect(count(net)).toBe(start);
+          for (let step = 1n; step <= 3n; step++) {
+            net.forward(images(1));
+            expect(count(net)).toBe(start + step);
+            expect(net.stateDict()[COUNT].toArray()).toBe(Math.fround(Number(start + step)));
+          }
+          // whatever is done with the state in between
+          lg.gradCheck(net.layers[0], images(2));
+          lg.jacobian(net.layers[0], images(2));
+          lg.predict(net, images(2));
+          expect(count(net)).toBe(start + 3n);
+          const other = lg.createEngine({ kernels: "js" });
+          for (const own of [engine(), other]) {
+            const state = Object.fromEntries(Object.entries(net.stateDict()).map(([name, t]) => [name, t.clone()]));
+            for (const source of [net.stateDict(), state]) {
+              const to = makeNet(own);
+              to.loadStateDict(source);
+              expect(count(to)).toBe(start + 3n);
+            }
+          }
+          other.dispose();
+        },
+      );
+
+      it("a count that is written takes the place of what was counted", () => {
+        const net = makeNet();
+        lg.load(net, withInteger(lg.save(net), COUNT, 2n ** 24n + 1n));
+        const tensor = net.stateDict()[COUNT];
+        tensor.data[0] = 7;
+        expect(integerOf(readFile(lg.save(net)), COUNT)).toBe(7n);
+        net.forward(images(1));
+        expect(integerOf(readFile(lg.save(net)), COUNT)).toBe(8n);
+        net.loadStateDict({ ...net.stateDict(), [COUNT]: engine().zeros([]) });
+        net.forward(images(1));
+        expect(integerOf(readFile(lg.save(net)), COUNT)).toBe(1n);
+      });
+
+      it("a count of another type or shape is a StateError, and nothing changes", async () => {
+        const layer = new lg.BatchNorm1d(1, { engine: engine() });
+        layer.forward([[1], [2]]);
+        const before = stateBits(layer);
+        const F32 = (start: number) => ({ dtype: "F32", shape: [1], data_offsets: [start, start + 4] });
+        const rest = { weight: F32(0), bias: F32(4), running_mean: F32(8), running_var: F32(12) };
+        for (const [entry, message] of [
+          [{ dtype: "F32", shape: [], data_offsets: [16, 20] }, /num_batches_tracked is F32, expected I64/],
+          [{ dtype: "I64", shape: [1], data_offsets: [16, 24] }, /num_batches_tracked is \[1\], expected \[\]/],
+        ] as const) {
+          const file = fileOf({ ...rest, num_batches_tracked: entry }, new Uint8Array(entry.data_offsets[1]).fill(1));
+          expectRefusal(await refusal(() => lg.load(layer, file)), lg.StateError, message);
+          expect(stateBits(layer)).toEqual(before);
+        }
+      });
     });
 
     it("a net without a state is a file without tensors", () => {

@@ -13,6 +13,13 @@ describe("Sequential", () => {
     const linear = (n: number, k: number, bias = true) => new lg.Linear(n, k, { bias, engine: engine() });
     const prelu = (numParameters = 1) => new lg.PReLU({ numParameters, engine: engine() });
     const relu = () => new lg.ReLU({ engine: engine() });
+    const conv = (c: number, o: number, kernel: lg.Size2d, options?: lg.Conv2dOptions) =>
+      new lg.Conv2d(c, o, kernel, { ...options, engine: engine() });
+    const norm2d = (channels: number) => {
+      const norm = new lg.BatchNorm2d(channels, { engine: engine() });
+      for (const { value } of norm.parameters()) value.data.set(new Random(channels).values(channels, 0.2, 1.5));
+      return norm;
+    };
 
     describe("names", () => {
       it("by position", () => {
@@ -72,7 +79,7 @@ describe("Sequential", () => {
     });
 
     /** Nets as lists of layers, to be run as one and by hand. */
-    const NETS: [name: string, make: () => lg.Layer[], inputShape: number[], outputs: number][] = [
+    const NETS: [name: string, make: () => lg.Layer[], inputShape: number[], outputs: number | number[]][] = [
       ["Linear, PReLU by unit", () => [linear(7, 5), prelu(5)], [6, 7], 5],
       ["Linear, shared PReLU", () => [linear(7, 5), prelu()], [6, 7], 5],
       ["Linear without bias, PReLU", () => [linear(7, 5, false), prelu(5)], [6, 7], 5],
@@ -90,10 +97,56 @@ describe("Sequential", () => {
       ["one row", () => [linear(7, 5), prelu(5), linear(5, 3)], [1, 7], 3],
       ["wide", () => [linear(33, 65), prelu(65), linear(65, 10)], [70, 33], 10],
       ["no rows", () => [linear(7, 5), prelu(5)], [0, 7], 5],
+      ["Conv2d, PReLU by channel", () => [conv(3, 5, 3), prelu(5)], [2, 3, 6, 7], [2, 5, 4, 5]],
+      [
+        "Conv2d without bias, PReLU by channel",
+        () => [conv(3, 5, 3, { bias: false }), prelu(5)],
+        [2, 3, 6, 7],
+        [2, 5, 4, 5],
+      ],
+      ["Conv2d, shared PReLU", () => [conv(3, 5, [2, 3], { stride: [1, 2] }), prelu()], [2, 3, 6, 7], [2, 5, 5, 3]],
+      [
+        "Conv2d, PReLU, one image in a batch",
+        () => [conv(3, 5, 3, { padding: 1 }), prelu(5)],
+        [1, 3, 6, 7],
+        [1, 5, 6, 7],
+      ],
+      // axis 1 of one image is its height
+      ["Conv2d, PReLU by row, one image", () => [conv(3, 5, 3, { padding: 1 }), prelu(6)], [3, 6, 7], [5, 6, 7]],
+      ["Conv2d, shared PReLU, one image", () => [conv(3, 5, 2), prelu()], [3, 6, 7], [5, 5, 6]],
+      ["Conv2d, ReLU", () => [conv(3, 4, 1), relu()], [2, 3, 6, 7], [2, 4, 6, 7]],
+      [
+        "Conv2d, ELU",
+        () => [conv(3, 4, 3, { padding: [0, 1] }), new lg.ELU({ alpha: 1.5, engine: engine() })],
+        [2, 3, 6, 7],
+        [2, 4, 4, 7],
+      ],
+      [
+        "Conv2d without bias, LeakyReLU",
+        () => [conv(3, 4, 3, { bias: false }), new lg.LeakyReLU({ engine: engine() })],
+        [2, 3, 6, 7],
+        [2, 4, 4, 5],
+      ],
+      ["Conv2d, ReLU, no images", () => [conv(3, 4, 3), relu()], [0, 3, 6, 7], [0, 4, 4, 5]],
+      [
+        "a convolutional net",
+        () => [
+          conv(1, 9, 3, { padding: 1 }),
+          prelu(9),
+          new lg.MaxPool2d(2, { engine: engine() }),
+          conv(9, 5, 3),
+          relu(),
+          new lg.Flatten({ engine: engine() }),
+          linear(60, 4),
+          prelu(4),
+        ],
+        [3, 1, 10, 12],
+        [3, 4],
+      ],
     ];
 
     describe.each(NETS)("%s", (_, make, inputShape, outputs) => {
-      const outputShape = [...inputShape.slice(0, -1), outputs];
+      const outputShape = typeof outputs === "number" ? [...inputShape.slice(0, -1), outputs] : outputs;
       const scene = () => {
         const apart = make();
         const layers = make();
@@ -114,11 +167,15 @@ describe("Sequential", () => {
           expect(firstDifference(net.forward(x).data, forward(x).data, bitExact)).toBeUndefined();
           expect(firstDifference(net.backward(dy).data, backward(dy).data, bitExact)).toBeUndefined();
           const grads = apart.flatMap((layer) => layer.parameters().map(({ grad }) => grad.data));
+          const denseBiases = new Set(
+            net.layers.map((layer) => (layer instanceof lg.Linear ? layer.bias?.grad : null)),
+          );
           net.parameters().forEach(({ name, grad }, i) => {
-            // sums over the batch may run in another order
+            // sums over the batch may run in another order there
             const scale = Math.max(1, ...grads[i].map(Math.abs));
             const bound = (got: number, want: number) => Math.abs(got - want) <= 64 * ROUNDING * scale;
-            expect(firstDifference(grad.data, grads[i], bound), name).toBeUndefined();
+            const limit = denseBiases.has(grad) ? bound : bitExact;
+            expect(firstDifference(grad.data, grads[i], limit), name).toBeUndefined();
           });
         }
       });
@@ -158,6 +215,185 @@ describe("Sequential", () => {
         outer.zeroGrad();
         outer.backwardParams(dy);
         expect(Object.values(stateBits(outer))).toEqual(want);
+      });
+    });
+
+    describe("with BatchNorm", () => {
+      const layersOf = (): lg.Layer[] => [
+        norm2d(2),
+        conv(2, 5, 3, { padding: 1, bias: false }),
+        norm2d(5),
+        prelu(5),
+        new lg.MaxPool2d(2, { engine: engine() }),
+        relu(),
+        norm2d(5),
+        new lg.ELU({ engine: engine() }),
+        conv(5, 3, 2),
+        prelu(3),
+        norm2d(3),
+        new lg.Flatten({ engine: engine() }),
+        new lg.BatchNorm1d(18, { engine: engine() }),
+        linear(18, 4),
+        new lg.BatchNorm1d(4, { engine: engine() }),
+        new lg.LeakyReLU({ engine: engine() }),
+      ];
+      const scene = () => {
+        const apart = layersOf();
+        const net = new lg.Sequential(...layersOf());
+        net.loadStateDict(new lg.Sequential(...apart).stateDict());
+        const forward = (x: lg.Tensor): lg.Tensor => apart.reduce((h, layer) => layer.forward(h), x);
+        const states = (layers: readonly lg.Layer[]) => layers.map(stateBits);
+        return { apart, net, forward, states };
+      };
+      const images = (seed: number, count = 4): lg.Tensor => randomTensor(engine(), [count, 2, 6, 8], seed);
+
+      it("gives the bits of the layers apart: y, dx, gradients and running statistics", () => {
+        const { apart, net, forward, states } = scene();
+        for (let round = 0; round < 3; round++) {
+          const x = images(round);
+          const dy = randomTensor(engine(), [4, 4], 10 + round);
+          expect(bits(net.forward(x).data)).toEqual(bits(forward(x).data));
+          const dx = apart.reduceRight((d, layer) => layer.backward(d), dy);
+          expect(bits(net.backward(dy).data)).toEqual(bits(dx.data));
+          expect(states(net.layers)).toEqual(states(apart));
+        }
+      });
+
+      it("in eval mode gives the bits of the layers apart, and leaves x and every state alone", () => {
+        const { apart, net, forward, states } = scene();
+        for (let round = 0; round < 3; round++) for (const run of [forward, net.forward.bind(net)]) run(images(round));
+        for (const layer of [...apart, net]) layer.eval();
+        const before = states(net.layers);
+        // another number of images, and one that has no statistics of its own
+        for (const count of [4, 1, 3]) {
+          const x = images(20, count);
+          const values = bits(x.data);
+          expect(bits(net.forward(x).data)).toEqual(bits(forward(x).data));
+          expect(bits(x.data)).toEqual(values);
+        }
+        expect(states(net.layers)).toEqual(before);
+      });
+
+      it("in eval mode leaves x alone where the first layers could work in its place", () => {
+        for (const first of [norm2d(2), prelu(2), relu(), new lg.Dropout(0.5, { engine: engine() })]) {
+          const net = new lg.Sequential(new lg.Sequential(first, norm2d(2)), relu()).eval();
+          const x = images(21);
+          const values = bits(x.data);
+          const y = bits(net.forward(x).data);
+          expect(bits(x.data)).toEqual(values);
+          expect(bits(net.forward(x).data)).toEqual(y);
+          // what another layer returned is that layer's
+          const front = conv(2, 2, 1);
+          const h = front.forward(x);
+          const kept = bits(h.data);
+          net.forward(h);
+          expect(bits(h.data)).toEqual(kept);
+        }
+      });
+
+      it("in eval mode leaves alone what a user's layer returned", () => {
+        class Same extends lg.Layer {
+          override forward(x: lg.Input): lg.Tensor {
+            return x as lg.Tensor;
+          }
+          override backwardInput(dy: lg.Input): lg.Tensor {
+            return dy as lg.Tensor;
+          }
+        }
+        const net = new lg.Sequential(new Same(), norm2d(2), relu()).eval();
+        const x = images(22);
+        const values = bits(x.data);
+        net.forward(x);
+        expect(bits(x.data)).toEqual(values);
+      });
+
+      it("the messages apart give the gradients of backward", () => {
+        const { net } = scene();
+        const dy = randomTensor(engine(), [4, 4], 10);
+        net.forward(images(1));
+        const dx = bits(net.backward(dy).data);
+        const together = stateBits(net);
+        net.zeroGrad();
+        net.backwardParams(dy);
+        expect(stateBits(net)).toEqual(together);
+        expect(bits(net.backwardInput(dy).data)).toEqual(dx);
+        expect(stateBits(net)).toEqual(together);
+      });
+
+      it("in eval mode inside a net in training: its running statistics, and StateError for the messages back", async () => {
+        const { apart, net, forward, states } = scene();
+        for (const layers of [net.layers, apart]) layers[2].eval();
+        const x = images(1);
+        expect(bits(net.forward(x).data)).toEqual(bits(forward(x).data));
+        const before = states(net.layers);
+        expect(before).toEqual(states(apart));
+        expect(net.layers[2].stateDict().num_batches_tracked.data[0]).toBe(0);
+        expect(net.layers[6].stateDict().num_batches_tracked.data[0]).toBe(1);
+        const dy = randomTensor(engine(), [4, 4], 10);
+        for (const message of ["backward", "backwardInput", "backwardParams"] as const) {
+          expectRefusal(await refusal(() => net[message](dy)), lg.StateError, /BatchNorm2d\(5\).*eval mode/);
+          expect(states(net.layers)).toEqual(before);
+        }
+        // and in training again all is well
+        net.train();
+        net.forward(x);
+        expect(net.backward(dy).shape).toEqual(x.shape);
+      });
+
+      it("in training mode inside a net in eval mode: normalises by its batch, and forgets", async () => {
+        const { apart, net, forward, states } = scene();
+        for (const layer of [net, ...apart]) layer.eval();
+        for (const layers of [net.layers, apart]) layers[6].train();
+        const x = images(1);
+        expect(bits(net.forward(x).data)).toEqual(bits(forward(x).data));
+        expect(states(net.layers)).toEqual(states(apart));
+        expect(net.layers[6].stateDict().num_batches_tracked.data[0]).toBe(1);
+        const error = await refusal(() => net.backward(randomTensor(engine(), [4, 4], 10)));
+        expectRefusal(error, lg.StateError, /without a remembered forward/);
+      });
+    });
+
+    describe("a subclass that overrides forward is called", () => {
+      let calls = 0;
+      /** What the class computes, times 2. */
+      const twice = (y: lg.Tensor): lg.Tensor => {
+        calls++;
+        return y.add_(y);
+      };
+      class TwiceConv extends lg.Conv2d {
+        override forward(x: lg.Input): lg.Tensor {
+          return twice(super.forward(x));
+        }
+      }
+      class TwiceNorm extends lg.BatchNorm2d {
+        override forward(x: lg.Input): lg.Tensor {
+          return twice(super.forward(x));
+        }
+      }
+      class TwicePReLU extends lg.PReLU {
+        override forward(x: lg.Input): lg.Tensor {
+          return twice(super.forward(x));
+        }
+      }
+      const nets: [name: string, make: () => lg.Layer[]][] = [
+        ["Conv2d", () => [new TwiceConv(2, 3, 2, { engine: engine() }), prelu(3)]],
+        ["BatchNorm2d", () => [conv(2, 3, 2), new TwiceNorm(3, { engine: engine() }), relu()]],
+        ["an activation", () => [conv(2, 3, 2), new TwicePReLU({ engine: engine() })]],
+      ];
+
+      it.each(nets)("%s, in training and in eval mode", (_, make) => {
+        const layers = make();
+        const apart = make();
+        new lg.Sequential(...apart).loadStateDict(new lg.Sequential(...layers).stateDict());
+        const net = new lg.Sequential(...layers);
+        const x = randomTensor(engine(), [2, 2, 4, 4], 1);
+        for (const mode of ["train", "eval"] as const) {
+          for (const layer of [net, ...apart]) layer[mode]();
+          const want = bits(apart.reduce((h, layer) => layer.forward(h), x).data);
+          calls = 0;
+          expect(bits(net.forward(x).data)).toEqual(want);
+          expect(calls).toBe(1);
+        }
       });
     });
 

@@ -657,6 +657,172 @@ describe("training", () => {
       });
     });
 
+    describe("images", () => {
+      const SIDE = 6;
+      const PIXELS = SIDE * SIDE;
+
+      /** Planes of noise with one quarter bright: which, is the class. */
+      function quarters(count: number, seed: number): { bytes: Uint8Array; labels: Uint8Array } {
+        const random = new Random(seed);
+        const labels = Uint8Array.from({ length: count }, () => random.integer(0, 3));
+        const bytes = Uint8Array.from({ length: count * PIXELS }, (_, i) => {
+          const [row, column] = [Math.floor((i % PIXELS) / SIDE), i % SIDE];
+          const quarter = (row < SIDE / 2 ? 0 : 2) + (column < SIDE / 2 ? 0 : 1);
+          return random.integer(0, 120) + (quarter === labels[Math.floor(i / PIXELS)] ? 100 : 0);
+        });
+        return { bytes, labels };
+      }
+
+      const makeCnn = (own = lg.createEngine({ kernels: engine().kernels, seed: 8 })) =>
+        new lg.Sequential(
+          new lg.Conv2d(1, 4, 3, { padding: 1, engine: own }),
+          new lg.BatchNorm2d(4, { engine: own }),
+          new lg.PReLU({ numParameters: 4, engine: own }),
+          new lg.MaxPool2d(2, { engine: own }),
+          new lg.Flatten({ engine: own }),
+          new lg.Dropout(0.2, { engine: own }),
+          new lg.Linear(PIXELS, 4, { engine: own }),
+        );
+      const sampleShape = [1, SIDE, SIDE];
+      const { bytes, labels } = quarters(22, 1);
+      const floats = Float32Array.from(bytes, (byte) => byte / 255);
+      const fitOnce = (net: lg.Sequential, train: lg.Dataset) =>
+        lg.fit(net, {
+          train,
+          epochs: 2,
+          batchSize: 5,
+          optimizer: new lg.Adam(net.parameters(), { lr: 0.01 }),
+          shuffle: false,
+          // without one it is a draw, and Dropout's masks come after it
+          seed: 1,
+        });
+
+      it("bytes with a sampleShape: the loop that one writes by hand, bit for bit, running statistics included", async () => {
+        const net = makeCnn();
+        const history = await fitOnce(net, { x: bytes, y: labels, sampleShape });
+        const byHand = makeCnn();
+        const adam = new lg.Adam(byHand.parameters(), { lr: 0.01 });
+        const losses = [1, 2].map(() => {
+          let sum = 0;
+          for (let start = 0; start < 22; start += 5) {
+            const size = Math.min(5, 22 - start);
+            const values = floats.slice(start * PIXELS, (start + size) * PIXELS);
+            using x = byHand.engine.tensor(values, [size, ...sampleShape]);
+            byHand.zeroGrad();
+            const { loss, grad } = lg.crossEntropy(byHand.forward(x), labels.subarray(start, start + size));
+            byHand.backwardParams(grad);
+            adam.step();
+            sum += loss * size;
+          }
+          return sum / 22;
+        });
+        expect(lg.save(net)).toEqual(lg.save(byHand));
+        expect(history.map(({ loss }) => loss)).toEqual(losses);
+      });
+
+      it("every form of the images gives the same bits", async () => {
+        const own = lg.createEngine({ kernels: engine().kernels, seed: 8 });
+        const tensor = own.tensor(floats, [22, ...sampleShape]);
+        const files: Uint8Array[] = [];
+        for (const x of [bytes, floats, nested(tensor)]) {
+          const net = makeCnn();
+          await fitOnce(net, { x, y: labels, sampleShape });
+          files.push(lg.save(net));
+        }
+        const net = makeCnn(own);
+        await fitOnce(net, { x: tensor, y: labels });
+        for (const file of files) expect(file).toEqual(lg.save(net));
+        // and so do their outputs and losses
+        const y = lg.predict(net, tensor);
+        expect(y).toHaveLength(22 * 4);
+        expect(lg.predict(net, nested(tensor))).toEqual(y);
+        const result = lg.evaluate(net, { x: tensor, y: labels });
+        for (const x of [bytes, floats]) expect(lg.evaluate(net, { x, y: labels, sampleShape })).toEqual(result);
+        own.dispose();
+      });
+
+      it("learns, and tests by the running statistics", async () => {
+        const net = makeCnn();
+        const [train, test] = [quarters(300, 2), quarters(100, 3)];
+        const history = await lg.fit(net, {
+          train: { x: train.bytes, y: train.labels, sampleShape },
+          test: { x: test.bytes, y: test.labels, sampleShape },
+          epochs: 6,
+          batchSize: 20,
+          optimizer: new lg.Adam(net.parameters(), { lr: 0.02 }),
+        });
+        expect(history.at(-1)!.accuracy).toBeGreaterThan(0.9);
+        const before = stateBits(net);
+        const options = [{ batchSize: 100 }, { batchSize: 1 }, { batchSize: 7 }];
+        const accuracies = options.map((o) => lg.evaluate(net, { x: test.bytes, y: test.labels, sampleShape }, o));
+        // no sample depends on those beside it
+        expect(new Set(accuracies.map(({ accuracy }) => accuracy)).size).toBe(1);
+        expect(accuracies[0].accuracy).toBe(history.at(-1)!.accuracy);
+        expect(stateBits(net)).toEqual(before);
+      });
+
+      it("flat images without a sampleShape are refused by what misses it", async () => {
+        const own = lg.createEngine({ kernels: engine().kernels });
+        const bare = new lg.Sequential(new lg.Conv2d(1, 4, 6, { engine: own }), new lg.Flatten({ engine: own }));
+        const options = { epochs: 1, batchSize: 5, optimizer: noOptimizer };
+        for (const x of [bytes, floats]) {
+          const before = stateBits(bare);
+          for (const call of [
+            () => lg.fit(bare, { ...options, train: { x, y: labels } }),
+            () => lg.evaluate(bare, { x, y: labels }),
+          ]) {
+            expectRefusal(await refusal(call), lg.ShapeError, /sampleShape/);
+          }
+          expectRefusal(await refusal(() => lg.predict(bare, x)), lg.ShapeError, /engine\.tensor\(data, shape\)/);
+          // a sample that is no multiple of what there is
+          const train = { x, y: labels, sampleShape: [1, 5, 5] };
+          expectRefusal(await refusal(() => lg.fit(bare, { ...options, train })), lg.ShapeError, /multiple of 25/);
+          expect(stateBits(bare)).toEqual(before);
+          // [n] of the first Linear layer is no image
+          const wholeNet = makeCnn(own);
+          const untouched = stateBits(wholeNet);
+          const error = await refusal(() => lg.fit(wholeNet, { ...options, train: { x, y: labels } }));
+          expectRefusal(error, lg.ShapeError, /Conv2d\(1, 4, 3, padding 1\): forward got \[\d+, 36\]/);
+          expect(stateBits(wholeNet)).toEqual(untouched);
+          wholeNet.dispose();
+        }
+        own.dispose();
+      });
+
+      const makeNormed = (own = lg.createEngine({ kernels: engine().kernels, seed: 2 })) =>
+        new lg.Sequential(
+          new lg.Linear(4, 5, { engine: own }),
+          new lg.BatchNorm1d(5, { engine: own }),
+          new lg.Linear(5, CLASSES, { engine: own }),
+        );
+
+      it("a last short batch that would leave BatchNorm1d one value a channel is refused before anything is trained", async () => {
+        const net = makeNormed();
+        net.layers[0].eval();
+        // 22 = 3 · 7 + 1
+        const options = { train: { x: X, y: Y }, epochs: 2, batchSize: 7, shuffle: false };
+        const error = await refusal(() =>
+          lg.fit(net, { ...options, optimizer: new lg.SGD(net.parameters(), { lr: 0.1 }) }),
+        );
+        expectRefusal(error, lg.ShapeError, /^BatchNorm1d\(5\): forward got \[1, 5\], expected at least two values/);
+        // before anything is trained
+        expect(valueBits(net)).toEqual(valueBits(makeNormed()));
+        expect(net.layers.map(({ training }) => training)).toEqual([false, true, true]);
+      });
+
+      it("a test of one sample is fine for BatchNorm1d, since it is in eval mode", async () => {
+        const net = makeNormed();
+        const history = await lg.fit(net, {
+          train: { x: X, y: Y },
+          test: { x: X.slice(0, 1), y: Y.slice(0, 1) },
+          epochs: 1,
+          batchSize: 11,
+          optimizer: new lg.SGD(net.parameters(), { lr: 0.1 }),
+        });
+        expect(lg.evaluate(net, { x: X.slice(0, 1), y: Y.slice(0, 1) }).loss).toBe(history[0].testLoss);
+      });
+    });
+
     describe("evaluate", () => {
       it("is the mean over all samples, whatever the batch", () => {
         const net = makeNet();

@@ -6,41 +6,29 @@
 //   one row, or k = 1                    matrix-vector and outer product (vector.ts)
 //   everything else                      blocks of k, of m, then panels of 8 columns with a column of tiles each
 
-import { columnOfPanels, columnOfRows } from "./tile";
 import { dots } from "./dot";
-import { packColumns4, packColumns8, packColumnsEdge, packRows8, unpackRows } from "./pack";
+import { edgeColumn } from "./edge";
+import { packColumns4, packColumns8, packColumnsEdge, packGroup, packRows8, unpackRows } from "./pack";
 import {
+  COLLISION,
   DEPTH,
   DOT_BELOW_ROWS,
   DOT_UP_TO_COLUMNS,
-  EDGE_BYTES,
+  GROUP_BELOW_ROWS,
+  GROUP_COLUMNS,
+  GROUP_FROM_ROWS,
   HEIGHT,
   PACK_A_FROM_DEPTH,
   PACK_B_FROM_ROWS,
-  PANEL_BYTES,
   SWAP_BELOW_ROWS,
   SWAP_COLUMNS,
   SWAP_DEPTH,
   TILE_COLUMNS,
   TILE_ROWS,
-  WORK_BYTES,
 } from "./sizes";
+import { columnOfPanels, columnOfRows } from "./tile";
 import { outerProduct, vectorTimesMatrix } from "./vector";
-
-/** The work area of this instance: the host allocates it once. */
-let edge: usize = 0;
-let panel: usize = 0;
-let block: usize = 0;
-
-export function workBytes(): usize {
-  return WORK_BYTES;
-}
-
-export function useWork(address: usize): void {
-  edge = address;
-  panel = edge + EDGE_BYTES;
-  block = panel + PANEL_BYTES;
-}
+import { block, edge, panel } from "./work";
 
 export function gemm(
   transposeA: bool,
@@ -86,7 +74,7 @@ function emptyProduct(m: i32, n: i32, c: usize, cRow: usize, bias: usize): void 
 
 /** An even share of k, a multiple of 4, at most `limit`: 784 is two blocks of 392, not 512 and 272. */
 @inline
-function evenBlock(k: i32, limit: i32): i32 {
+export function evenBlock(k: i32, limit: i32): i32 {
   const blocks = (k + limit - 1) / limit;
   return ((k + blocks - 1) / blocks + 3) & ~3;
 }
@@ -109,9 +97,13 @@ function blocked(
   const depth = evenBlock(k, DEPTH);
   const packA = transposeA && k >= PACK_A_FROM_DEPTH && n > TILE_COLUMNS;
   const packB = m >= PACK_B_FROM_ROWS;
+  // rows of B that are this far apart meet in the same cache sets, all of them
+  const collides = (bRow & (COLLISION - 1)) == 0 && m >= GROUP_FROM_ROWS && m < GROUP_BELOW_ROWS;
+  const groupB = collides && !transposeA && !transposeB;
   for (let k0 = 0; k0 < k; k0 += depth) {
     const kc = min(depth, k - k0);
     const adds = accumulate || k0 > 0;
+    const groupPanel = ((<usize>kc) << 5) + 64;
     const bBlock = transposeB ? b + ((<usize>k0) << 2) : b + <usize>k0 * bRow;
     for (let i0 = 0; i0 < m; i0 += HEIGHT) {
       const mc = min(HEIGHT, m - i0);
@@ -123,10 +115,14 @@ function blocked(
       for (let j = 0; j < n; j += TILE_COLUMNS) {
         const columns = min(TILE_COLUMNS, n - j);
         const x = (<usize>j) << 2;
+        if (groupB && j % GROUP_COLUMNS == 0) {
+          packGroup(min(GROUP_COLUMNS, n - j) / TILE_COLUMNS, kc, bBlock + x, bRow, block, groupPanel);
+        }
         let pb = panel;
         let bStep: usize = 32;
         if (transposeB) packRows8(columns, kc, bBlock + <usize>j * bRow, bRow, panel);
         else if (columns < TILE_COLUMNS) packColumnsEdge(columns, TILE_COLUMNS, kc, bBlock + x, bRow, panel);
+        else if (groupB) pb = block + <usize>((j % GROUP_COLUMNS) / TILE_COLUMNS) * groupPanel;
         else if (packB) packColumns8(kc, bBlock + x, bRow, panel);
         else {
           pb = bBlock + x;
@@ -158,36 +154,6 @@ function packBlock(mc: i32, kc: i32, a: usize, aRow: usize): void {
     if (count == TILE_ROWS) packColumns4(kc, source, aRow, target);
     else packColumnsEdge(count, TILE_ROWS, kc, source, aRow, target);
     target += size;
-  }
-}
-
-/** The last columns, fewer than 8: tiles go to the edge area and what counts of them from there to C. */
-function edgeColumn(
-  transposeA: bool,
-  m: i32,
-  columns: i32,
-  k: i32,
-  a: usize,
-  aStep: usize,
-  aPanel: usize,
-  c: usize,
-  cRow: usize,
-  addend: usize,
-  addendRow: usize,
-): void {
-  for (let i = 0; i < m; i += TILE_ROWS) {
-    const rows = min(TILE_ROWS, m - i);
-    if (transposeA) columnOfPanels(rows, k, a, aStep, aPanel, panel, 32, edge, 32, 0, 0);
-    else columnOfRows(rows, k, a, aStep, panel, 32, edge, 32, 0, 0);
-    for (let r: usize = 0; r < <usize>rows; r++) {
-      for (let x: usize = 0; x < (<usize>columns) << 2; x += 4) {
-        const value = load<f32>(edge + (r << 5) + x);
-        store<f32>(c + x, addend ? load<f32>(addend + x) + value : value);
-      }
-      c += cRow;
-      if (addend) addend += addendRow;
-    }
-    a += aPanel;
   }
 }
 

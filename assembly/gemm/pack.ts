@@ -12,6 +12,24 @@ export function packColumns8(k: i32, source: usize, row: usize, panel: usize): v
   }
 }
 
+/** B[k, n]: several such panels at once, `panelBytes` apart: each row is read along, whole cache lines at a time. */
+export function packGroup(panels: i32, k: i32, source: usize, row: usize, target: usize, panelBytes: usize): void {
+  for (; k > 0; k--) {
+    let from = source;
+    let to = target;
+    for (let p = 0; p < panels; p++) {
+      const low = v128.load(from);
+      const high = v128.load(from, 16);
+      v128.store(to, high, 16);
+      v128.store(to, low);
+      from += 32;
+      to += panelBytes;
+    }
+    source += row;
+    target += 32;
+  }
+}
+
 /** A[k, m]: 4 neighbouring columns of k rows -> panel[k][4]. */
 export function packColumns4(k: i32, source: usize, row: usize, panel: usize): void {
   for (; k > 0; k--) {

@@ -16,8 +16,6 @@ export interface DataSet {
   name: string;
   train: LabelledImages;
   test: LabelledImages;
-  /** Pixels of an image. */
-  inputs: number;
   classes: number;
 }
 
@@ -34,7 +32,7 @@ export function loadDataSet(folder: string): DataSet {
   if (largest(test.y) >= classes) {
     throw new InputError(`${folder}: test label ${largest(test.y)}, but the training labels end at ${classes - 1}`);
   }
-  return { name: basename(resolve(folder)), train, test, inputs: train.height * train.width, classes };
+  return { name: basename(resolve(folder)), train, test, classes };
 }
 
 function loadLabelledImages(folder: string, split: "train" | "t10k"): LabelledImages {

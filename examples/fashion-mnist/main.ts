@@ -3,15 +3,16 @@
  * times the same training step in pure JavaScript.
  */
 import * as lg from "lanegrad";
-import { loadDataSet } from "./data.js";
+import { type LabelledImages, loadDataSet } from "./data.js";
 import { InputError } from "./errors.js";
-import { buildNetwork } from "./network.js";
+import { buildNetwork, sampleShape } from "./network.js";
 import { type Options, parseOptions, USAGE } from "./options.js";
 import { createProgress } from "./progress.js";
 import { epochLine, headline, lastLine, parameterTable, slopeTable, speedHeading, speedTable } from "./report.js";
 import { measureStep } from "./speed.js";
 import { checkWritable, loadWeights, saveWeights } from "./weights.js";
 
+const LEARNING_RATE = 1e-3;
 const EXIT_BAD_INPUT = 2;
 const EXIT_INTERRUPTED = 130;
 
@@ -22,9 +23,11 @@ async function main(args: string[], signal: AbortSignal): Promise<void> {
 }
 
 async function trainAndReport(options: Options, signal: AbortSignal): Promise<void> {
-  const { activation, batch, epochs, kernels, seed } = options;
+  const { model, activation, batch, epochs, kernels, seed } = options;
   const data = loadDataSet(options.data);
-  const shape = { inputs: data.inputs, classes: data.classes, activation };
+  const { height, width } = data.train;
+  const shape = { model, height, width, classes: data.classes, activation };
+  const asSamples = (images: LabelledImages) => ({ x: images.x, y: images.y, sampleShape: sampleShape(shape) });
   using engine = lg.createEngine({ kernels, seed });
   const net = buildNetwork(shape, engine);
   if (options.load !== undefined) await loadWeights(net, options.load);
@@ -32,17 +35,20 @@ async function trainAndReport(options: Options, signal: AbortSignal): Promise<vo
   print(headline(engine, data, options));
   print(`\n${parameterTable(net)}\n`);
 
+  const optimizer = new lg.Adam(net.parameters(), { lr: LEARNING_RATE });
   const progress = createProgress(process.stdout, epochs);
   const history = await lg
     .fit(net, {
-      train: data.train,
-      test: data.test,
+      train: asSamples(data.train),
+      test: asSamples(data.test),
       epochs,
       batchSize: batch,
-      optimizer: new lg.Adam(net.parameters(), { lr: 1e-3 }),
+      optimizer,
       onBatch: progress.onBatch,
       onEpoch(record) {
         progress.stop();
+        // from epoch to epoch in a straight line towards 0: the last ones settle instead of jumping about
+        optimizer.lr = LEARNING_RATE * (1 - record.epoch / epochs);
         print(epochLine(record, epochs, data.train.count));
       },
       signal,

@@ -3,14 +3,20 @@ import { parseArgs } from "node:util";
 import { InputError } from "./errors.js";
 
 const KERNELS = ["auto", "relaxed-simd", "simd", "js"] as const;
+const MODELS = ["mlp", "cnn"] as const;
 const ACTIVATIONS = ["prelu", "prelu-shared", "elu", "leaky-relu", "relu"] as const;
 const LARGEST_SEED = 2 ** 32 - 1;
 
 export type Kernels = (typeof KERNELS)[number];
+export type Model = (typeof MODELS)[number];
 export type Activation = (typeof ACTIVATIONS)[number];
+
+/** Passes over the training set unless told otherwise. */
+const EPOCHS = { mlp: 10, cnn: 8 };
 
 export interface Options {
   data: string;
+  model: Model;
   epochs: number;
   batch: number;
   kernels: Kernels;
@@ -22,15 +28,16 @@ export interface Options {
   help: boolean;
 }
 
-export const USAGE = `Trains 784-256-256-10 with learnable PReLU slopes on Fashion-MNIST.
+export const USAGE = `Trains a network with learnable PReLU slopes on Fashion-MNIST.
 
 Usage: npm start -- [options]
 
   --data DIR         folder with the four IDX files, gzip or not (default: the subset in data/)
-  --epochs N         passes over the training set (default 10)
+  --model NAME       mlp: 784-256-256-10; cnn: two convolutions of 32 and 64 channels, a hidden layer of 128 (default mlp)
+  --epochs N         passes over the training set (default ${EPOCHS.mlp}, cnn: ${EPOCHS.cnn})
   --batch N          samples a step (default 128)
   --kernels NAME     ${KERNELS.join(", ")} (default auto)
-  --activation NAME  ${ACTIVATIONS.join(", ")} (default prelu: a slope for each unit)
+  --activation NAME  ${ACTIVATIONS.join(", ")} (default prelu: a slope for each unit or channel)
   --seed N           of initialisation and shuffling (default 0)
   --load FILE        start from these weights (safetensors)
   --save FILE        write the trained weights there
@@ -39,9 +46,11 @@ Usage: npm start -- [options]
 /** Reads the command line; whatever does not fit is an InputError. */
 export function parseOptions(args: string[]): Options {
   const values = parseStrictly(args);
+  const model = oneOf("--model", values.model, MODELS);
   return {
     data: values.data,
-    epochs: wholeNumber("--epochs", values.epochs, { least: 1 }),
+    model,
+    epochs: wholeNumber("--epochs", values.epochs ?? String(EPOCHS[model]), { least: 1 }),
     batch: wholeNumber("--batch", values.batch, { least: 1 }),
     kernels: oneOf("--kernels", values.kernels, KERNELS),
     activation: oneOf("--activation", values.activation, ACTIVATIONS),
@@ -59,7 +68,8 @@ function parseStrictly(args: string[]) {
       strict: true,
       options: {
         data: { type: "string", default: fileURLToPath(new URL("../../data/fashion-mnist-subset", import.meta.url)) },
-        epochs: { type: "string", default: "10" },
+        model: { type: "string", default: "mlp" },
+        epochs: { type: "string" },
         batch: { type: "string", default: "128" },
         kernels: { type: "string", default: "auto" },
         activation: { type: "string", default: "prelu" },

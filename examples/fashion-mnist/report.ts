@@ -12,6 +12,7 @@ export function headline(engine: lg.Engine, { name, train, test }: DataSet, opti
     `${engine.kernels} kernels`,
     counted(engine.threads, "thread"),
     `${name} ${thousands(train.count)} + ${thousands(test.count)} images ${train.height}x${train.width}`,
+    options.model,
     options.activation,
     `batch ${options.batch}`,
     `seed ${options.seed}`,

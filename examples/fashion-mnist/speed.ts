@@ -1,7 +1,7 @@
 import { setImmediate as turnOfTheEventLoop } from "node:timers/promises";
 import * as lg from "lanegrad";
 import type { LabelledImages } from "./data.js";
-import { buildNetwork, type NetworkShape } from "./network.js";
+import { buildNetwork, type NetworkShape, sampleShape } from "./network.js";
 
 export interface StepSetting {
   /** Beside the twin's. */
@@ -38,7 +38,7 @@ export async function measureStep(setting: StepSetting, signal: AbortSignal): Pr
   const kernelSets = [...new Set([kernels, "js" as const])];
   const contenders = kernelSets.map((set) => {
     const engine = lg.createEngine({ kernels: set, seed });
-    return { engine, step: trainingStep(buildNetwork(shape, engine), engine, images, batch), times: [] };
+    return { engine, step: trainingStep(shape, engine, images, batch), times: [] };
   });
   try {
     for (const { step } of contenders) millisecondsPerStep(step, WARM_UP_MS);
@@ -50,11 +50,12 @@ export async function measureStep(setting: StepSetting, signal: AbortSignal): Pr
 }
 
 /** Forward, loss, parameter messages, Adam, on the first images of the training set. */
-function trainingStep(net: lg.Sequential, engine: lg.Engine, images: LabelledImages, batch: number): () => void {
+function trainingStep(shape: NetworkShape, engine: lg.Engine, images: LabelledImages, batch: number): () => void {
+  const net = buildNetwork(shape, engine);
   const inputs = images.height * images.width;
   const x = engine.tensor(
     Float32Array.from(images.x.subarray(0, batch * inputs), (byte) => byte / 255),
-    [batch, inputs],
+    [batch, ...sampleShape(shape)],
   );
   const labels = images.y.subarray(0, batch);
   // At a learning rate of 0 every step does the same work. A net that learns its one batch by heart soon has gradients

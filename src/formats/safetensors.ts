@@ -22,7 +22,9 @@ const LENGTH_BYTES = 8;
 /** The format's own limit on headers, against files that only claim to have one. */
 const MAXIMUM_HEADER = 100_000_000;
 
-export function encodeSafeTensors({ tensors, metadata }: SafeTensors): Uint8Array {
+export function encodeSafeTensors({ tensors: given, metadata }: SafeTensors): Uint8Array {
+  // the widest first, so that every tensor starts at a multiple of its element's size
+  const tensors = new Map([...given].sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype]));
   const header: Record<string, unknown> = Object.create(null);
   if (Object.keys(metadata).length > 0) header[METADATA] = metadata;
   let end = 0;

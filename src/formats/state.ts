@@ -21,7 +21,7 @@ export function save(net: Layer): Uint8Array {
   const tensors = new Map(
     Object.entries(state).map(([name, tensor]): [string, StoredTensor] => [
       name,
-      { dtype: "F32", shape: tensor.shape, bytes: bytesOf(tensor.data.slice()) },
+      { dtype: dtypeOf(tensor), shape: tensor.shape, bytes: bytesOf(tensor) },
     ]),
   );
   const constraints = Object.entries(net.constraints()).map(([name, constraint]) => [constraintKey(name), constraint]);
@@ -40,22 +40,40 @@ export function load(net: Layer, bytes: Uint8Array): void {
   const problems = [...mismatches(state, tensors), ...otherConstraints(net, metadata)];
   if (problems.length > 0) throw new StateError(`load: ${problems.join("; ")}`);
   for (const [name, tensor] of Object.entries(state)) {
-    // by bytes: the bits of a NaN survive
-    const { data } = tensor;
-    new Uint8Array(data.buffer, data.byteOffset, data.byteLength).set(tensors.get(name)!.bytes);
-    tensor.storage.version++;
+    readBytes(tensor, tensors.get(name)!.bytes);
   }
 }
 
-const bytesOf = (values: Float32Array): Uint8Array =>
-  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+/** Counters are int64, as in PyTorch. */
+const dtypeOf = ({ exact }: Tensor): StoredTensor["dtype"] => (exact === undefined ? "F32" : "I64");
+
+function bytesOf(tensor: Tensor): Uint8Array {
+  if (tensor.exact === undefined) return new Uint8Array(tensor.data.slice().buffer);
+  const bytes = new Uint8Array(8);
+  const { counted } = tensor;
+  new DataView(bytes.buffer).setBigInt64(0, BigInt(Number.isFinite(counted) ? Math.trunc(counted) : 0), true);
+  return bytes;
+}
+
+function readBytes(tensor: Tensor, bytes: Uint8Array): void {
+  if (tensor.exact !== undefined) {
+    tensor.setCounted(Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigInt64(0, true)));
+    return;
+  }
+  // by bytes: the bits of a NaN survive
+  const { data } = tensor;
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength).set(bytes);
+  tensor.storage.version++;
+}
 
 function mismatches(state: Readonly<Record<string, Tensor>>, tensors: ReadonlyMap<string, StoredTensor>): string[] {
   const problems: string[] = [];
-  for (const [name, { shape }] of Object.entries(state)) {
+  for (const [name, tensor] of Object.entries(state)) {
+    const { shape } = tensor;
+    const dtype = dtypeOf(tensor);
     const stored = tensors.get(name);
     if (stored === undefined) problems.push(`${name} is missing`);
-    else if (stored.dtype !== "F32") problems.push(`${name} is ${stored.dtype}, expected F32`);
+    else if (stored.dtype !== dtype) problems.push(`${name} is ${stored.dtype}, expected ${dtype}`);
     else if (!sameShape(stored.shape, shape)) {
       problems.push(`${name} is ${showShape(stored.shape)}, expected ${showShape(shape)}`);
     }

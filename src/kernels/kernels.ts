@@ -34,8 +34,11 @@ export interface Kernels {
     accumulate: boolean,
   ): void;
 
-  /** Bias gradient: y[j] (+)= Σ_i x[i, j] for x[rows, n]. rows = 0 gives zeros. */
-  columnSums(rows: number, n: number, x: number, y: number, accumulate: boolean): void;
+  /**
+   * Bias gradient: y[c] (+)= Σ over r and i of x[r, c, i], x[rows, channels, inner]. Nothing to sum gives zeros. inner = 1: the sums of
+   * columns.
+   */
+  channelSums(rows: number, channels: number, inner: number, x: number, y: number, accumulate: boolean): void;
 
   /** x[i] = value */
   fill(n: number, x: number, value: number): void;
@@ -61,8 +64,8 @@ export interface Kernels {
   /**
    * PReLU's derivatives in one pass over x, dy [rows, channels, inner]:
    *   dx = x > 0 ? dy : a · dy;      dslope[c] (+)= Σ (x > 0 ? 0 : dy · x);      dbias[c] (+)= Σ dx
-   * `dslope` and `dbias` are optional; `dbias` is only taken where inner = 1 (the bias of a dense layer in front). dx may be dy.
-   * `accumulate...` false overwrites that sum.
+   * `dslope` and `dbias` (of a layer in front with a bias for each channel) are optional. dx may be dy. `accumulate...` false
+   * overwrites that sum.
    */
   preluBackward(
     rows: number,
@@ -180,4 +183,184 @@ export interface Kernels {
 
   /** x[i] normal with mean 0 and standard deviation std, by key and position. */
   normal(n: number, x: number, key0: number, key1: number, std: number): void;
+
+  /**
+   * Dropout (torch.nn.Dropout), forward and back: y[i] = x[i] · m[i], m[i] = 0 where the upper 24 bits of the word of element i are
+   * below `threshold` (0 .. 2^24), else `scale`. Words are those of `uniform`, by key and position. A product, so that 0 · NaN and
+   * 0 · Infinity are NaN as in PyTorch. y may be x.
+   */
+  dropout(n: number, x: number, key0: number, key1: number, threshold: number, scale: number, y: number): void;
+
+  /**
+   * Convolution (a cross-correlation, torch.nn.Conv2d) of x[images, channels, height, width] with
+   * weight[outChannels, channels, kernelHeight, kernelWidth], x being 0 outside:
+   *   y[n, o, i, j] = bias[o] + Σ over c, u, v of weight[o, c, u, v] · x[n, c, i · strideHeight - paddingHeight + u, ...]
+   * y is [images, outChannels, outHeight, outWidth], outHeight = floor((height + 2 · paddingHeight - kernelHeight) / strideHeight) + 1
+   * >= 1, and likewise outWidth. `bias` is optional. `work` is a scratch of conv2dWorkBytes (the same geometry) bytes.
+   */
+  conv2d(
+    images: number,
+    channels: number,
+    height: number,
+    width: number,
+    outChannels: number,
+    kernelHeight: number,
+    kernelWidth: number,
+    strideHeight: number,
+    strideWidth: number,
+    paddingHeight: number,
+    paddingWidth: number,
+    x: number,
+    weight: number,
+    bias: number,
+    y: number,
+    work: number,
+  ): void;
+
+  /**
+   * dx[n, c, ...] = Σ over o, u, v of weight[o, c, u, v] · dy[n, o, ...], over the outputs that x's element went into; 0 where it went
+   * into none.
+   */
+  conv2dBackwardInput(
+    images: number,
+    channels: number,
+    height: number,
+    width: number,
+    outChannels: number,
+    kernelHeight: number,
+    kernelWidth: number,
+    strideHeight: number,
+    strideWidth: number,
+    paddingHeight: number,
+    paddingWidth: number,
+    dy: number,
+    weight: number,
+    dx: number,
+    work: number,
+  ): void;
+
+  /** dweight[o, c, u, v] (+)= Σ over n, i, j of dy[n, o, i, j] · x[n, c, i · strideHeight - paddingHeight + u, ...] */
+  conv2dBackwardWeight(
+    images: number,
+    channels: number,
+    height: number,
+    width: number,
+    outChannels: number,
+    kernelHeight: number,
+    kernelWidth: number,
+    strideHeight: number,
+    strideWidth: number,
+    paddingHeight: number,
+    paddingWidth: number,
+    x: number,
+    dy: number,
+    dweight: number,
+    accumulate: boolean,
+    work: number,
+  ): void;
+
+  /** Bytes of scratch that the three messages of a convolution need; it may hold anything before and after. */
+  conv2dWorkBytes(
+    channels: number,
+    height: number,
+    width: number,
+    outChannels: number,
+    kernelHeight: number,
+    kernelWidth: number,
+    strideHeight: number,
+    strideWidth: number,
+    paddingHeight: number,
+    paddingWidth: number,
+  ): number;
+
+  /**
+   * Maxima of windows (torch.nn.MaxPool2d) of each plane of x[planes, height, width]; y is [planes, outHeight, outWidth] as for a
+   * convolution. `indices` (optional, int32 in y's shape) gets each maximum's place h · width + w in its plane: the first of equals
+   * in row-major order; a NaN wins, the last of several; in a window of nothing but -Infinity its first cell. Padding is no value.
+   */
+  maxPool2d(
+    planes: number,
+    height: number,
+    width: number,
+    kernelHeight: number,
+    kernelWidth: number,
+    strideHeight: number,
+    strideWidth: number,
+    paddingHeight: number,
+    paddingWidth: number,
+    x: number,
+    y: number,
+    indices: number,
+  ): void;
+
+  /** dx = the sum of dy over the windows that an element is the maximum of, in double, rounded once. */
+  maxPool2dBackward(
+    planes: number,
+    height: number,
+    width: number,
+    kernelHeight: number,
+    kernelWidth: number,
+    strideHeight: number,
+    strideWidth: number,
+    paddingHeight: number,
+    paddingWidth: number,
+    dy: number,
+    indices: number,
+    dx: number,
+  ): void;
+
+  /**
+   * Batch normalisation in training (torch.nn.BatchNorm*) over x[rows, channels, inner], count = rows · inner >= 2 values a channel:
+   *   mean and biased variance of each channel, sums in double;  y = (x - mean) / sqrt(variance + eps) · weight[c] + bias[c]
+   * `statistics`[2, channels] gets the means, then the 1 / sqrt(variance + eps). runningMean and runningVariance become
+   * (1 - momentum) · running + momentum · (mean, variance · count / (count - 1)). y may be x.
+   */
+  batchNorm(
+    rows: number,
+    channels: number,
+    inner: number,
+    x: number,
+    weight: number,
+    bias: number,
+    eps: number,
+    momentum: number,
+    runningMean: number,
+    runningVariance: number,
+    statistics: number,
+    y: number,
+  ): void;
+
+  /** y = (x - mean[c]) / sqrt(variance[c] + eps) · weight[c] + bias[c]: batch normalisation in eval mode. y may be x. */
+  normalize(
+    rows: number,
+    channels: number,
+    inner: number,
+    x: number,
+    weight: number,
+    bias: number,
+    eps: number,
+    mean: number,
+    variance: number,
+    y: number,
+  ): void;
+
+  /**
+   * The messages back through `batchNorm`, with x̂ = (x - mean) · inverse from its `statistics`:
+   *   dbias[c] (+)= Σ dy;   dweight[c] (+)= Σ dy · x̂;   dx = weight · inverse · (dy - Σ dy / count - x̂ · Σ (dy · x̂) / count)
+   * `dx`, and `dweight` with `dbias` together, are optional. dx may be dy.
+   */
+  batchNormBackward(
+    rows: number,
+    channels: number,
+    inner: number,
+    x: number,
+    dy: number,
+    weight: number,
+    statistics: number,
+    dx: number,
+    dweight: number,
+    accumulateWeight: boolean,
+    dbias: number,
+    accumulateBias: boolean,
+  ): void;
 }

@@ -7,14 +7,17 @@ const ROUNDS = 40;
 const PRODUCT_ROWS = [1, 3, 19, 35, 260];
 const WIDTH = 36;
 const DEPTH = 68;
+/** More than the small convolutions need. */
+const WORK_BYTES = 65_536;
 
 /** Calls every kernel with every path of it, on zeros in a block of its own. */
 export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
   const rows = Math.max(...PRODUCT_ROWS);
   const floats = rows * DEPTH;
-  const block = memory.allocate(floats * 5 * 4);
+  const block = memory.allocate(floats * 5 * 4 + WORK_BYTES);
   // labels stay zeros, whatever the others become
   const [a, b, c, d, labels] = [0, 1, 2, 3, 4].map((i) => block + i * floats * 4);
+  const work = block + floats * 5 * 4;
   memory.f32.fill(0, block >>> 2, (block >>> 2) + floats * 5);
   try {
     for (let round = 0; round < ROUNDS; round++) {
@@ -23,7 +26,8 @@ export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
         ops.gemm(false, false, m, WIDTH, DEPTH, a, DEPTH, b, WIDTH, c, WIDTH, 0, false);
         ops.gemm(true, false, WIDTH, WIDTH, m, a, WIDTH, b, WIDTH, c, WIDTH, 0, true);
       }
-      ops.columnSums(3, WIDTH, a, b, false);
+      ops.channelSums(3, WIDTH, 1, a, b, false);
+      ops.channelSums(1, 1, WIDTH, a, b, false);
       ops.fill(WIDTH, a, 0);
       ops.addScaled(WIDTH, a, b, 1);
       ops.addProduct(WIDTH, 1, a, b, c, false);
@@ -40,6 +44,22 @@ export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
       ops.exponential(WIDTH, a, b);
       ops.squaredError(WIDTH, a, b, c, 1);
       ops.binaryCrossEntropy(WIDTH, a, b, c, 1);
+      for (const inner of [1, 3]) {
+        ops.batchNorm(3, 8, inner, a, b, b, 1, 0, c, c, d, a);
+        ops.normalize(3, 8, inner, a, b, b, 1, c, c, a);
+        ops.batchNormBackward(3, 8, inner, a, b, b, c, d, d + 4096, false, d + 8192, false);
+      }
+      for (const kernel of [2, 3]) {
+        ops.maxPool2d(2, 9, 9, kernel, kernel, 2, 2, 0, 0, a, b, c);
+        ops.maxPool2dBackward(2, 9, 9, kernel, kernel, 2, 2, 0, 0, b, c, d);
+      }
+      for (const stride of [1, 2]) {
+        const geometry = [2, 9, 9, 9, 3, 3, stride, stride, 1, 1] as const;
+        ops.conv2d(1, ...geometry, a, b, d, c, work);
+        ops.conv2dBackwardInput(1, ...geometry, c, b, a, work);
+        ops.conv2dBackwardWeight(1, ...geometry, a, c, d, true, work);
+      }
+      ops.dropout(WIDTH, a, 1, 2, 1 << 23, 1, b);
       ops.uniform(WIDTH, b, 1, 2, 0, 1);
       ops.normal(WIDTH, b, 1, 2, 1);
       ops.softmaxCrossEntropy(3, 10, a, labels, c, 1, 0);

@@ -1,6 +1,12 @@
 import type { Tensor } from "../tensor.js";
 import type { Parameter } from "./layer.js";
 
+/** The bias of an affine map in front: a value for each channel of tensors [rows, channels, inner]. */
+export interface BiasTarget {
+  readonly parameter: Parameter;
+  readonly layout: readonly [rows: number, channels: number, inner: number];
+}
+
 /**
  * An elementwise function with its derivatives, as a layer of its own and as the second half of a fused one. It knows shapes and
  * kernels; who calls it owns the tensors.
@@ -12,10 +18,10 @@ export interface Activation {
   /** y = f(s); y may be s. */
   forward(s: Tensor, y: Tensor): void;
   /**
-   * ds = dy · f'(s), and, where `wantParams`, what the activation's own parameters and `bias` (of the dense layer in front, s of
-   * shape [N, K] or [K]) get added to their gradients.
+   * ds = dy · f'(s), and, where `wantParams`, what the activation's own parameters and `bias` get added to their
+   * gradients.
    */
-  backward(s: Tensor, dy: Tensor, ds: Tensor, wantParams: boolean, bias: Parameter | undefined): void;
+  backward(s: Tensor, dy: Tensor, ds: Tensor, wantParams: boolean, bias: BiasTarget | undefined): void;
   /** Frees what the activation holds beside its parameters. */
   dispose(): void;
 }
@@ -33,7 +39,7 @@ export abstract class FixedActivation implements Activation {
   /** ds = dy · f'(s) */
   protected abstract mask(s: Tensor, dy: Tensor, ds: Tensor): void;
 
-  backward(s: Tensor, dy: Tensor, ds: Tensor, _wantParams: boolean, bias: Parameter | undefined): void {
+  backward(s: Tensor, dy: Tensor, ds: Tensor, _wantParams: boolean, bias: BiasTarget | undefined): void {
     this.mask(s, dy, ds);
     if (bias !== undefined) addBiasGradient(bias, ds);
   }
@@ -41,10 +47,8 @@ export abstract class FixedActivation implements Activation {
   dispose(): void {}
 }
 
-/** Adds Σ over samples of ds, [N, K] or [K], to a bias' gradient. */
-export function addBiasGradient(bias: Parameter, ds: Tensor): void {
-  const columns = bias.value.size;
-  const { grad } = bias;
+/** Adds Σ over rows and inner of ds to a bias' gradient. */
+export function addBiasGradient({ parameter: { grad }, layout }: BiasTarget, ds: Tensor): void {
   const accumulate = grad.accumulates();
-  ds.engine.ops.columnSums(ds.size / columns, columns, ds.storage.offset, grad.storage.offset, accumulate);
+  ds.engine.ops.channelSums(...layout, ds.storage.offset, grad.storage.offset, accumulate);
 }

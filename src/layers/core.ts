@@ -41,7 +41,7 @@ export abstract class CoreLayer extends Layer {
   abstract override shapeAfter(inputShape: readonly number[]): readonly number[];
 
   /** The buffers of a forward; the first is the output's. */
-  protected abstract forwardBuffers(outputShape: readonly number[]): Request[];
+  protected abstract forwardBuffers(inputShape: readonly number[], outputShape: readonly number[]): Request[];
 
   /** y = f(x) into the buffers' tensors. What the messages back need beside x is kept in training mode only. */
   protected abstract computeForward(x: Tensor, taken: readonly Tensor[]): void;
@@ -62,7 +62,8 @@ export abstract class CoreLayer extends Layer {
     this.assertUsable();
     const given = readInput(value, this.engine, this.flatInputSize(), `${this.describe()}: forward`);
     const outputShape = this.shapeAfter(given.shape);
-    const { tensor: x, taken } = copyInput(given, this.#xCopy, this.forwardBuffers(outputShape), (t) => this.owns(t));
+    const requests = this.forwardBuffers(given.shape, outputShape);
+    const { tensor: x, taken } = copyInput(given, this.#xCopy, requests, (t) => this.owns(t));
     this.computeForward(x, taken);
     const y = taken[0];
     y.storage.version++;
@@ -122,6 +123,28 @@ export abstract class CoreLayer extends Layer {
     this.#recall(message);
   }
 
+  /** Eval mode on a tensor that is both x and y, where the layer can. */
+  protected computeInPlace?(y: Tensor): void;
+
+  /**
+   * forward in eval mode with y in the place of x, which nobody else may need: a net asks for it behind a layer of ours. False where
+   * the layer cannot, or is in training mode; then nothing was done. @internal
+   */
+  forwardInPlace(y: Tensor): boolean {
+    if (this.training || this.computeInPlace === undefined || !this.isFusable) return false;
+    this.assertUsable();
+    this.shapeAfter(y.shape);
+    this.forget();
+    this.computeInPlace(y);
+    y.storage.version++;
+    return true;
+  }
+
+  /** Whether a net may run the layer its own way: not where a subclass may compute something else. @internal */
+  get isFusable(): boolean {
+    return Object.hasOwn(this.constructor, "isFusable");
+  }
+
   /** Forgets the last forward. @internal */
   forget(): void {
     this.#memory = undefined;
@@ -139,8 +162,7 @@ export abstract class CoreLayer extends Layer {
     return buffer;
   }
 
-  /** Throws a StateError once the layer, or an EngineError once the engine was disposed. @internal */
-  assertUsable(): void {
+  override assertUsable(): void {
     if (this.#disposed) throw new StateError(`${this.describe()}: the layer was disposed`);
     this.engine.assertAlive();
   }
@@ -154,24 +176,30 @@ export abstract class CoreLayer extends Layer {
   }
 }
 
-/**
- * Parameters with their gradients, all standing for zeros until they are written. Where memory runs out none of them is made.
- */
-export function createParameters(
-  engine: Engine,
-  specs: readonly (readonly [name: string, shape: readonly number[]])[],
-): Parameter[] {
+/** Tensors that a layer owns, all standing for zeros until they are written. Where memory runs out none of them is made. */
+export function createTensors(engine: Engine, shapes: readonly (readonly number[])[]): Tensor[] {
   const made: Tensor[] = [];
-  const make = (shape: readonly number[]): Tensor => {
-    const tensor = newTensor(engine, shape, true);
-    tensor.markZero();
-    made.push(tensor);
-    return tensor;
-  };
   try {
-    return specs.map(([name, shape]) => ({ name, value: make(shape), grad: make(shape) }));
+    for (const shape of shapes) {
+      const tensor = newTensor(engine, shape, true);
+      tensor.markZero();
+      made.push(tensor);
+    }
+    return made;
   } catch (error) {
     for (const tensor of made) tensor.discard();
     throw error;
   }
+}
+
+/** Parameters with their gradients; the same holds. */
+export function createParameters(
+  engine: Engine,
+  specs: readonly (readonly [name: string, shape: readonly number[]])[],
+): Parameter[] {
+  const tensors = createTensors(
+    engine,
+    specs.flatMap(([, shape]) => [shape, shape]),
+  );
+  return specs.map(([name], i) => ({ name, value: tensors[2 * i], grad: tensors[2 * i + 1] }));
 }

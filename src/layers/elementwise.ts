@@ -17,11 +17,6 @@ export abstract class ActivationLayer extends CoreLayer {
     this.activation = activation;
   }
 
-  /** Whether a net may run the activation alone: not where a subclass may compute something else. @internal */
-  get isFusable(): boolean {
-    return Object.hasOwn(this.constructor, "isActivation");
-  }
-
   override parameters(): Parameter[] {
     return this.activation.parameters();
   }
@@ -31,12 +26,16 @@ export abstract class ActivationLayer extends CoreLayer {
     return shape;
   }
 
-  protected override forwardBuffers(outputShape: readonly number[]): Request[] {
+  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): Request[] {
     return [[this.#y, outputShape]];
   }
 
   protected override computeForward(x: Tensor, [y]: readonly Tensor[]): void {
     this.activation.forward(x, y);
+  }
+
+  protected override computeInPlace(y: Tensor): void {
+    this.activation.forward(y, y);
   }
 
   protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {

@@ -29,7 +29,7 @@ export class EluActivation extends FixedActivation {
  */
 export class ELU extends ActivationLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isActivation = true;
+  static readonly isFusable = true;
 
   constructor(options?: ELUOptions) {
     const settings = checkOptions(options, "ELU");

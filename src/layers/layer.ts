@@ -75,10 +75,18 @@ export abstract class Layer {
     return undefined;
   }
 
+  /** Whether an input of this shape is one sample, without an axis N. @internal */
+  isSample(shape: readonly number[]): boolean {
+    return shape.length < 2;
+  }
+
   /** The output's shape for an input's, undefined where only a forward can tell. Throws a ShapeError where it does not fit. @internal */
   shapeAfter(_shape: readonly number[]): readonly number[] | undefined {
     return undefined;
   }
+
+  /** Throws a StateError once the layer, or an EngineError once its engine was disposed: a net asks all before it runs any. @internal */
+  assertUsable(): void {}
 
   /** Throws a StateError unless the layer can send messages back through a forward of x: a net asks all before it sends any. @internal */
   assertRemembers(_x: Tensor, _message: Message): void {}
@@ -112,9 +120,17 @@ export abstract class Layer {
     return this;
   }
 
-  /** The live tensors by name. */
+  /** The live tensors by name: parameters, and what layers inside keep beside theirs (running statistics). */
   stateDict(): Record<string, Tensor> {
-    return Object.fromEntries(this.parameters().map(({ name, value }) => [name, value]));
+    const names = new Map(this.parameters().map(({ name, value }) => [value, name]));
+    const inside = this.children().flatMap(([child, layer]) =>
+      Object.entries(layer.stateDict()).map(([key, tensor]): [string, Tensor] => [
+        names.get(tensor) ?? `${child}.${key}`,
+        tensor,
+      ]),
+    );
+    for (const [, tensor] of inside) names.delete(tensor);
+    return Object.fromEntries([...[...names].map(([value, name]): [string, Tensor] => [name, value]), ...inside]);
   }
 
   /**
@@ -137,7 +153,7 @@ export abstract class Layer {
     }
     for (const name of Object.keys(state)) if (!Object.hasOwn(own, name)) problems.push(`${name} is unexpected`);
     if (problems.length > 0) throw new StateError(`${this.describe()}: loadStateDict: ${problems.join("; ")}`);
-    for (const [name, target] of Object.entries(own)) target.data.set(state[name].data);
+    for (const [name, target] of Object.entries(own)) target.copyFrom(state[name]);
   }
 
   /** Which of the state's slopes are trained under a constraint, by name: "exp" or "square". @internal */

@@ -2,7 +2,7 @@ import { checkFinite, checkOptions } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { fillNormal } from "../tensor.js";
 import { createParameters } from "./core.js";
-import { DenseLayer, denseParameterShapes } from "./dense.js";
+import { DenseLayer, DenseMap, denseParameterShapes } from "./dense.js";
 import { EluActivation } from "./elu.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
@@ -26,7 +26,7 @@ export class LinearELU extends DenseLayer {
     const alpha = checkFinite(givenAlpha, "LinearELU: alpha");
     const engine = engineFrom(settings);
     const [weight, bias] = createParameters(engine, shapes) as [Parameter, Parameter?];
-    super({ weight, bias, activation: new EluActivation(alpha) }, { engine });
+    super(new DenseMap(weight, bias), new EluActivation(alpha));
     fillNormal(weight.value, Math.sqrt(2 / inFeatures));
   }
 

@@ -3,7 +3,7 @@ import { engineFrom } from "../engine.js";
 import { ArgumentError } from "../errors.js";
 import { fillNormal } from "../tensor.js";
 import { createParameters } from "./core.js";
-import { DenseLayer, denseParameterShapes } from "./dense.js";
+import { DenseLayer, DenseMap, denseParameterShapes } from "./dense.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 import { SlopeActivation, type SlopeOptions, slopeSettings } from "./slopes.js";
 
@@ -37,7 +37,7 @@ export class LinearPReLU extends DenseLayer {
     const slope = parameters.pop()!;
     const [weight, bias] = parameters as [Parameter, Parameter?];
     const activation = new SlopeActivation(slope, slopes);
-    super({ weight, bias, activation }, { engine });
+    super(new DenseMap(weight, bias), activation);
     this.#activation = activation;
     fillNormal(weight.value, Math.sqrt(2 / (inFeatures * (1 + slopes.init * slopes.init))));
   }

@@ -2,7 +2,7 @@ import { checkOptions } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { fillUniform } from "../tensor.js";
 import { createParameters } from "./core.js";
-import { DenseLayer, denseParameterShapes } from "./dense.js";
+import { DenseLayer, DenseMap, denseParameterShapes } from "./dense.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
 export interface LinearOptions extends LayerOptions {
@@ -15,6 +15,9 @@ export interface LinearOptions extends LayerOptions {
  * Throws ArgumentError for sizes that are not integers >= 1.
  */
 export class Linear extends DenseLayer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isFusable = true;
+
   readonly weight: Parameter;
   readonly bias: Parameter | undefined;
 
@@ -24,7 +27,7 @@ export class Linear extends DenseLayer {
     const shapes = denseParameterShapes(inFeatures, outFeatures, hasBias, "Linear");
     const engine = engineFrom(settings);
     const [weight, bias] = createParameters(engine, shapes) as [Parameter, Parameter?];
-    super({ weight, bias, activation: undefined }, { engine });
+    super(new DenseMap(weight, bias));
     this.weight = weight;
     this.bias = bias;
     const bound = 1 / Math.sqrt(inFeatures);

@@ -17,7 +17,7 @@ export interface PReLUOptions extends LayerOptions, SlopeOptions {
  */
 export class PReLU extends ActivationLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isActivation = true;
+  static readonly isFusable = true;
 
   declare readonly activation: SlopeActivation;
 

@@ -19,7 +19,7 @@ class ReluActivation extends FixedActivation {
  */
 export class ReLU extends ActivationLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isActivation = true;
+  static readonly isFusable = true;
 
   constructor(options?: LayerOptions) {
     super(new ReluActivation(), checkOptions(options, "ReLU"));

@@ -3,11 +3,11 @@ import { show } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
 import { Tensor } from "../tensor.js";
-import { DenseLayer } from "./dense.js";
+import { AffineLayer } from "./affine.js";
+import { CoreLayer } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
 import { copyInput, readGradient, readInput } from "./inputs.js";
 import { type Input, Layer, type Message, type Parameter } from "./layer.js";
-import { Linear } from "./linear.js";
 
 /** What runs as one: a child, or neighbours put together. */
 interface Stage {
@@ -16,23 +16,20 @@ interface Stage {
   prepare(): void;
 }
 
-/** A Linear layer and the activation behind it, as one dense layer over their parameters. They stay the owners. */
-class FusedDense extends DenseLayer implements Stage {
+/** A Linear or Conv2d layer and the activation behind it, as one layer over their parameters. They stay the owners. */
+class FusedAffine extends AffineLayer implements Stage {
   readonly layer = this;
 
   constructor(
-    readonly linear: Linear,
+    readonly front: AffineLayer,
     readonly activationLayer: ActivationLayer,
   ) {
-    super(
-      { weight: linear.weight, bias: linear.bias, activation: activationLayer.activation },
-      { engine: linear.engine },
-    );
+    super(front.map, activationLayer.activation);
   }
 
   prepare(): void {
-    this.training = this.linear.training && this.activationLayer.training;
-    this.linear.forget();
+    this.training = this.front.training && this.activationLayer.training;
+    this.front.forget();
     this.activationLayer.forget();
   }
 
@@ -45,7 +42,7 @@ class FusedDense extends DenseLayer implements Stage {
   /** Its halves keep the parameters: without one of them there is nothing to run. */
   override assertUsable(): void {
     super.assertUsable();
-    this.linear.assertUsable();
+    this.front.assertUsable();
     this.activationLayer.assertUsable();
   }
 
@@ -54,14 +51,15 @@ class FusedDense extends DenseLayer implements Stage {
   }
 
   override describe(): string {
-    return this.linear.describe();
+    return this.front.describe();
   }
 }
 
 /**
  * Layers one after the other: `new Sequential(a, b, ...)` names them "0", "1", ..., `new Sequential({ name: layer, ... })` by their
- * keys; their parameters' names follow behind a dot. Nests. A Linear with an activation behind it runs fused; names, values and
- * gradients stay those of the separate layers.
+ * keys; their parameters' names follow behind a dot. Nests. A Linear or Conv2d with an activation behind it runs fused, and in
+ * eval mode activations and BatchNorm work in the place of the output before them; names, values and gradients stay those of the
+ * separate layers.
  *
  * Throws ArgumentError without children or for what is no layer, StateError for a layer (or parameter) that is there twice,
  * EngineError for layers of different engines.
@@ -108,20 +106,16 @@ export class Sequential extends Layer {
     );
   }
 
-  override stateDict(): Record<string, Tensor> {
-    return Object.fromEntries(
-      this.children().flatMap(([name, layer]) =>
-        Object.entries(layer.stateDict()).map(([key, tensor]) => [`${name}.${key}`, tensor]),
-      ),
-    );
-  }
-
   override zeroGrad(): void {
     for (const layer of this.layers) layer.zeroGrad();
   }
 
   override flatInputSize(): number | undefined {
     return this.layers[0].flatInputSize();
+  }
+
+  override isSample(shape: readonly number[]): boolean {
+    return this.layers[0].isSample(shape);
   }
 
   override shapeAfter(shape: readonly number[]): readonly number[] | undefined {
@@ -147,7 +141,7 @@ export class Sequential extends Layer {
   }
 
   override forward(value: Input): Tensor {
-    this.#assertUsable();
+    this.assertUsable();
     // messages name the layer that the value is for
     const what = `${this.layers[0].describe()}: forward`;
     const given = readInput(value, this.engine, this.flatInputSize(), what);
@@ -156,9 +150,13 @@ export class Sequential extends Layer {
     const inputs: Tensor[] = [];
     let { tensor: x } = copyInput(given, this.#xCopy, [], (tensor) => this.owns(tensor));
     this.#memory = undefined;
+    let isOurs = false;
     for (const stage of this.#stages) {
       stage.prepare();
       inputs.push(x);
+      const isCore = stage.layer instanceof CoreLayer;
+      if (isCore && isOurs && (stage.layer as CoreLayer).forwardInPlace(x)) continue;
+      isOurs = isCore;
       const y = stage.layer.forward(x);
       if (!(y instanceof Tensor)) {
         throw new ArgumentError(`${stage.layer.describe()}: forward returned ${show(y)}, expected a Tensor`);
@@ -183,7 +181,7 @@ export class Sequential extends Layer {
   }
 
   #send(message: Message, value: Input): Tensor | undefined {
-    this.#assertUsable();
+    this.assertUsable();
     const { inputs, outputShape } = this.#recall(message);
     const what = `${this.layers[this.layers.length - 1].describe()}: ${message}`;
     const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, what);
@@ -212,9 +210,10 @@ export class Sequential extends Layer {
     return memory;
   }
 
-  #assertUsable(): void {
+  override assertUsable(): void {
     if (this.#disposed) throw new StateError(`${this.describe()}: the net was disposed`);
     this.engine.assertAlive();
+    for (const { layer } of this.#stages) layer.assertUsable();
   }
 
   override dispose(): void {
@@ -276,9 +275,9 @@ function fuse(layers: readonly Layer[]): Stage[] {
   for (let i = 0; i < layers.length; i++) {
     const layer = layers[i];
     const next = layers[i + 1];
-    // a subclass may compute something else
-    if (layer.constructor === Linear && next instanceof ActivationLayer && next.isFusable) {
-      stages.push(new FusedDense(layer as Linear, next));
+    const isFront = layer instanceof AffineLayer && layer.isFusable;
+    if (isFront && next instanceof ActivationLayer && next.isFusable) {
+      stages.push(new FusedAffine(layer, next));
       i++;
     } else {
       stages.push({ layer, prepare: () => {} });

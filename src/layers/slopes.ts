@@ -3,7 +3,7 @@ import { checkFinite, checkNonNegative, checkOneOf, show, showShape } from "../c
 import { ArgumentError, ShapeError } from "../errors.js";
 import { log } from "../math.js";
 import type { Tensor } from "../tensor.js";
-import { type Activation, addBiasGradient } from "./activation.js";
+import { type Activation, addBiasGradient, type BiasTarget } from "./activation.js";
 import type { Parameter } from "./layer.js";
 
 /** How the trained β gives the slope in effect a: "none" a = β, "exp" a = exp(β), "square" a = β². */
@@ -103,7 +103,7 @@ export class SlopeActivation implements Activation {
     s.engine.ops.prelu(rows, channels, inner, s.storage.offset, this.#inEffect().read(), y.storage.offset);
   }
 
-  backward(s: Tensor, dy: Tensor, ds: Tensor, wantParams: boolean, bias: Parameter | undefined): void {
+  backward(s: Tensor, dy: Tensor, ds: Tensor, wantParams: boolean, bias: BiasTarget | undefined): void {
     const { grad } = this.slope;
     const isFirst = grad.storage.untouched;
     // a constrained slope's gradient is on its way to β's
@@ -121,23 +121,21 @@ export class SlopeActivation implements Activation {
     ds: Tensor,
     dslope: number,
     accumulateSlope: boolean,
-    bias: Parameter | undefined,
+    bias: BiasTarget | undefined,
   ): void {
-    const [rows, channels, inner] = this.#layout(s);
-    // a shared slope runs over all elements at once, where there are no columns to sum
-    const inOnePass = inner === 1 && channels === bias?.value.size ? bias : undefined;
-    const accumulateBias = inOnePass?.grad.accumulates() ?? false;
+    const layout = this.#layout(s);
+    // a shared slope runs over all elements at once, where there are no channels to sum
+    const inOnePass = bias?.layout.every((size, axis) => size === layout[axis]) ? bias.parameter.grad : undefined;
+    const accumulateBias = inOnePass?.accumulates() ?? false;
     s.engine.ops.preluBackward(
-      rows,
-      channels,
-      inner,
+      ...layout,
       s.storage.offset,
       dy.storage.offset,
       this.#inEffect().read(),
       ds.storage.offset,
       dslope,
       accumulateSlope,
-      inOnePass?.grad.storage.offset ?? 0,
+      inOnePass?.storage.offset ?? 0,
       accumulateBias,
     );
     if (bias !== undefined && inOnePass === undefined) addBiasGradient(bias, ds);

@@ -95,9 +95,10 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
   const seed = settings.seed === undefined ? undefined : checkSeed(settings.seed, "fit: seed");
   const train = new Batches(net, settings.train, loss, "fit: train");
   const testBatches = test === undefined ? undefined : new Batches(net, test, loss, "fit: test");
-  for (const data of [train, testBatches]) data?.checkShape(net);
   if (training.has(net)) throw new StateError(`fit: ${net.describe()} is being fitted already`);
   signal?.throwIfAborted();
+
+  checkShapes(net, train, testBatches, batchSize);
 
   training.add(net);
   const restoreMode = rememberModes(net);
@@ -145,6 +146,21 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
     restoreMode();
     train.dispose();
     testBatches?.dispose();
+  }
+}
+
+/** Whether the net takes every batch there will be: the last one may be too short for batch statistics. */
+function checkShapes(net: Layer, train: Batches, test: Batches | undefined, batchSize: number): void {
+  const restoreMode = rememberModes(net);
+  try {
+    net.train();
+    train.checkShape(net, Math.min(batchSize, train.count));
+    const rest = train.count % batchSize;
+    if (rest > 0) train.checkShape(net, rest);
+    net.eval();
+    test?.checkShape(net, Math.min(TEST_BATCH, test.count));
+  } finally {
+    restoreMode();
   }
 }
 

@@ -219,9 +219,9 @@ export class Batches {
     this.#yBuffer = new Buffer(engine);
   }
 
-  /** Throws a ShapeError where the net can tell that the samples do not fit. */
-  checkShape(net: Layer): void {
-    net.shapeAfter([this.count, ...this.#x.shape]);
+  /** Throws a ShapeError where the net can tell that it does not take `size` samples at a time. */
+  checkShape(net: Layer, size: number): void {
+    net.shapeAfter([size, ...this.#x.shape]);
   }
 
   /** Throws an ArgumentError where a label has no place in an output of `classes`; of a user's loss nobody knows. */

@@ -4,43 +4,65 @@ import { describeKernels } from "../support/kernels.js";
 import { anywhere, notNumbers, range, SIZES, SMALL_SIZES, SPECIALS, sprinkle } from "../support/numbers.js";
 import { Random } from "../support/random.js";
 
-describe("columnSums", () => {
+describe("channelSums", () => {
   describeKernels((kernels, arena) => {
-    function check(random: Random, rows: number, n: number, x: Float32Array, accumulate: boolean, problems: Problems) {
-      const before = accumulate ? random.values(n) : notNumbers(n);
-      const want = Float64Array.from({ length: n }, (_, j) => (accumulate ? before[j] : 0));
+    type Shape = readonly [rows: number, channels: number, inner: number];
+
+    const sizeOf = ([rows, channels, inner]: Shape): number => rows * channels * inner;
+
+    function check(random: Random, shape: Shape, x: Float32Array, accumulate: boolean, problems: Problems): void {
+      const [rows, channels, inner] = shape;
+      const before = accumulate ? random.values(channels) : notNumbers(channels);
+      const want = Float64Array.from({ length: channels }, (_, c) => (accumulate ? before[c] : 0));
       const bounds = want.map(Math.abs);
-      for (let i = 0; i < rows * n; i++) {
-        want[i % n] += x[i];
-        bounds[i % n] += Math.abs(x[i]);
+      for (let i = 0; i < x.length; i++) {
+        const channel = Math.floor(i / inner) % channels;
+        want[channel] += x[i];
+        bounds[channel] += Math.abs(x[i]);
       }
       arena.clear();
       const from = arena.input(x, anywhere(random));
       const to = arena.output(before, anywhere(random));
-      const label = (): string => `rows=${rows} n=${n} accumulate=${accumulate}`;
-      arena.run(() => kernels.columnSums(rows, n, from.address, to.address, accumulate), problems, label);
+      const label = (): string => `[${shape}] accumulate=${accumulate}`;
+      arena.run(() => kernels.channelSums(...shape, from.address, to.address, accumulate), problems, label);
       // In whatever order: one rounding for each term.
-      const limit = within(bounds.map((size) => (rows + 1) * ROUNDING * size));
+      const limit = within(bounds.map((size) => (rows * inner + 1) * ROUNDING * size));
       problems.note(label, firstDifference(arena.read(to), want, limit));
     }
+
+    const COLUMNS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33].flatMap((rows) =>
+      SMALL_SIZES.map((channels): Shape => [rows, channels, 1]),
+    );
+    const PLANES = [0, 1, 2, 3, 5].flatMap((rows) =>
+      [0, 1, 2, 3, 5, 8].flatMap((channels) => SIZES.slice(2, -3).map((inner): Shape => [rows, channels, inner])),
+    );
+    const LARGE: Shape[] = [
+      [1000, 33, 1],
+      [7, 1000, 1],
+      [512, 256, 1],
+      [300, 10, 1],
+      [2000, 1, 1],
+      [3, 4, 0],
+      [8, 16, 1024],
+      [2, 3, 4099],
+    ];
 
     test("every small size, and large ones", () => {
       const random = new Random(1);
       const problems = new Problems();
-      const small = [0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33].flatMap((rows) => SMALL_SIZES.map((n) => [rows, n]));
-      for (const [rows, n] of [...small, [1000, 33], [7, 1000], [512, 256], [300, 10], [2000, 1]]) {
-        for (const accumulate of [false, true]) check(random, rows, n, random.values(rows * n), accumulate, problems);
+      for (const shape of [...COLUMNS, ...PLANES, ...LARGE]) {
+        for (const accumulate of [false, true])
+          check(random, shape, random.values(sizeOf(shape)), accumulate, problems);
       }
       expect(problems.list).toEqual([]);
     });
 
-    test("NaN and infinities reach their column's sum and no other", () => {
+    test("NaN and infinities reach their channel's sum and no other", () => {
       const random = new Random(2);
       const problems = new Problems();
-      for (const rows of [1, 2, 5, 9, 40]) {
-        for (const n of SMALL_SIZES) {
-          check(random, rows, n, sprinkle(random, random.values(rows * n), 0.1 / rows), false, problems);
-        }
+      for (const shape of [...COLUMNS, ...PLANES]) {
+        const chance = 0.1 / Math.max(1, shape[0] * shape[2]);
+        check(random, shape, sprinkle(random, random.values(sizeOf(shape)), chance), false, problems);
       }
       expect(problems.list).toEqual([]);
     });

@@ -138,10 +138,21 @@ function elementwise(bench, [a, b, c]) {
     bench.run([a, slopes], (ops, x, slope) => ops.prelu(...layout, x, slope, x));
     for (const accumulate of [false, true]) {
       bench.run([a, b, slopes, sums, sums], (ops, x, dy, slope, dslope, dbias) => {
-        ops.preluBackward(...layout, x, dy, slope, dy, dslope, accumulate, layout[2] === 1 ? dbias : 0, accumulate);
+        ops.preluBackward(...layout, x, dy, slope, dy, dslope, accumulate, dbias, accumulate);
+      });
+      bench.run([a, sums], (ops, x, y) => ops.channelSums(...layout, x, y, accumulate));
+      bench.run([a, b, slopes, slopes, sums, sums, c], (ops, x, dy, weight, bias, mean, variance, y) => {
+        const statistics = bench.put(new Float32Array(2 * CHANNELS));
+        ops.batchNorm(...layout, x, weight, bias, 1e-5, 0.1, mean, variance, statistics, y);
+        ops.batchNormBackward(...layout, x, dy, weight, statistics, dy, mean, accumulate, variance, accumulate);
+        bench.linear.free(statistics);
+      });
+      bench.run([a, slopes, slopes, sums, sums], (ops, x, weight, bias, mean, variance) => {
+        ops.normalize(...layout, x, weight, bias, 1e-5, mean, variance, x);
       });
     }
   }
+  bench.run([a, b], (ops, x, y) => ops.dropout(SIZE, x, 3, 5, 2 ** 22, 4 / 3, y));
   bench.run([a], (ops, x) => ops.fill(SIZE, x, 0.1));
   for (const factor of [0.1, -1, 0]) {
     bench.run([a], (ops, x) => ops.scale(SIZE, x, factor));
@@ -149,8 +160,6 @@ function elementwise(bench, [a, b, c]) {
     bench.run([a, b, c], (ops, x, y, z) => ops.addProduct(SIZE, factor, x, y, z, factor < 0));
   }
   bench.run([a], (ops, x) => ops.sumOfSquares(SIZE, x));
-  bench.run([a, sums], (ops, x, y) => ops.columnSums(ROWS, CHANNELS, x, y, false));
-  bench.run([a, sums], (ops, x, y) => ops.columnSums(ROWS, CHANNELS, x, y, true));
   bench.run([a, b, c], (ops, x, y, grad) => ops.squaredError(SIZE, x, y, grad, 0.3));
   bench.run([a, b, c], (ops, x, y, grad) => ops.binaryCrossEntropy(SIZE, x, y, grad, 0.3));
   const labels = Int32Array.from({ length: ROWS }, (_, i) => i % CHANNELS);
@@ -238,6 +247,15 @@ const LAYERS = [
   [lg.LeakyReLU, [], {}, [19]],
   [lg.LeakyReLU, [], { negativeSlope: 0.3 }, [19]],
   [lg.ReLU, [], {}, [19]],
+  [lg.Conv2d, [3, 5, 3], { padding: 1 }, [3, 9, 7]],
+  [lg.Conv2d, [2, 9, [5, 2]], { stride: [2, 3], padding: [3, 1], bias: false }, [2, 11, 13]],
+  [lg.Conv2d, [65, 12, 3], {}, [65, 5, 6]],
+  [lg.MaxPool2d, [2], {}, [3, 9, 11]],
+  [lg.MaxPool2d, [3], { stride: 2, padding: 1 }, [2, 9, 8]],
+  [lg.BatchNorm1d, [5], {}, [5, 3]],
+  [lg.BatchNorm2d, [3], { momentum: 0.3, eps: 1e-3 }, [3, 5, 4]],
+  [lg.Flatten, [], {}, [3, 5, 4]],
+  [lg.Dropout, [0.3], {}, [37]],
 ];
 
 const BATCHES = [1, 2, 7, 33, 130];
@@ -374,7 +392,9 @@ const TRAINED = [
   {
     net: (engine) => [
       new lg.Linear(11, 70, { engine }),
+      new lg.BatchNorm1d(70, { engine }),
       new lg.ReLU({ engine }),
+      new lg.Dropout(0.2, { engine }),
       new lg.LinearPReLU(70, 13, { numParameters: 1, constraint: "square", engine }),
       new lg.Linear(13, 1, { engine }),
     ],

@@ -12,6 +12,12 @@ export const layers: Maker<Omit<LayerConfig, "type">, lg.Layer> = {
   elu: ({ alpha }, engine) => new lg.ELU({ alpha, engine }),
   leaky_relu: ({ negativeSlope }, engine) => new lg.LeakyReLU({ negativeSlope, engine }),
   relu: (_config, engine) => new lg.ReLU({ engine }),
+  conv2d: ({ inChannels, outChannels, kernel, stride, padding, bias }, engine) =>
+    new lg.Conv2d(inChannels!, outChannels!, kernel!, { stride, padding, bias, engine }),
+  batchnorm1d: ({ numFeatures, eps, momentum }, engine) => new lg.BatchNorm1d(numFeatures!, { eps, momentum, engine }),
+  batchnorm2d: ({ numFeatures, eps, momentum }, engine) => new lg.BatchNorm2d(numFeatures!, { eps, momentum, engine }),
+  maxpool2d: ({ kernel, stride, padding }, engine) => new lg.MaxPool2d(kernel!, { stride, padding, engine }),
+  flatten: (_config, engine) => new lg.Flatten({ engine }),
 };
 
 /** A dense layer and its activation in one object, by the activation's name. */

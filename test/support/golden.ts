@@ -23,6 +23,14 @@ export interface LayerConfig {
   readonly numParameters?: number;
   readonly alpha?: number;
   readonly negativeSlope?: number;
+  readonly inChannels?: number;
+  readonly outChannels?: number;
+  readonly kernel?: [number, number];
+  readonly stride?: [number, number];
+  readonly padding?: [number, number];
+  readonly numFeatures?: number;
+  readonly eps?: number;
+  readonly momentum?: number;
 }
 
 export interface OptimizerConfig {
@@ -50,13 +58,16 @@ export interface GoldenCase {
     LossConfig & {
       readonly op: string;
       readonly exact?: boolean;
-      readonly special?: boolean;
+      readonly special?: boolean | string;
       readonly activation?: string;
       readonly invariant?: boolean;
       readonly powerOfTwo?: boolean;
       readonly deadUnits?: number[];
       readonly weightShape?: number[];
       readonly a?: number;
+      readonly training?: boolean;
+      readonly affine?: boolean;
+      readonly dims?: "1d" | "2d";
       readonly unspecified?: Record<string, number[]>;
       readonly layers: LayerConfig[];
       readonly loss: string;
@@ -99,7 +110,7 @@ export const toTensor = (engine: lg.Engine, tensor: GoldenTensor): lg.Tensor =>
 /** The limit of products, sums and what follows from them. */
 export function dense({ config }: GoldenCase, { tol }: GoldenTensor): Limit {
   if (config.exact) return exact;
-  if (tol === undefined || config.special) throw new Error("no dense limit: special values span every scale");
+  if (tol === undefined || config.special === true) throw new Error("no dense limit: special values span every scale");
   const bound = 8 * Math.max(tol.abs, tol.pert ?? 0) + 8 * ROUNDING * tol.scale;
   return (got, want) => Math.abs(got - want) <= bound;
 }

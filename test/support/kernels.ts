@@ -5,6 +5,8 @@ import { loadKernels } from "../../src/kernels/wasm.js";
 import { LinearMemory } from "../../src/memory.js";
 import { Arena } from "./arena.js";
 
+export { threefry } from "../../src/random.js";
+
 /** The only place where the tests reach for the library's internals. */
 export interface KernelsUnderTest {
   readonly name: Kernels["set"];
@@ -24,7 +26,9 @@ export function kernelSets(): KernelsUnderTest[] {
   });
 }
 
-/** Declares the same tests for each kernel set, with an arena of 4 MiB for the buffers of its calls. */
-export function describeKernels(declare: (kernels: Kernels, arena: Arena) => void): void {
-  describe.each(kernelSets())("$name", ({ kernels, heap }) => declare(kernels, new Arena(heap, 2 ** 20)));
+/** Declares the same tests for each kernel set, with an arena of 4 MiB for the buffers of its calls; the twin works there, too. */
+export function describeKernels(declare: (kernels: Kernels, arena: Arena, twin: Kernels) => void): void {
+  const sets = kernelSets();
+  const twin = sets[0].kernels;
+  describe.each(sets)("$name", ({ kernels, heap }) => declare(kernels, new Arena(heap, 2 ** 20), twin));
 }

@@ -26,4 +26,15 @@ export class Random {
   values(count: number, low = -1, high = 1): Float32Array {
     return Float32Array.from({ length: count }, () => low + this.next() * (high - low));
   }
+
+  /** Its items in a random order. */
+  shuffled<T>(items: readonly T[]): T[] {
+    const keys = new Map(items.map((item) => [item, this.next()]));
+    return [...items].sort((a, b) => keys.get(a)! - keys.get(b)!);
+  }
+
+  /** Integers, so small that sums of thousands of products of two are exact in float32. */
+  integers(count: number): Float32Array {
+    return Float32Array.from({ length: count }, () => this.integer(-4, 4));
+  }
 }

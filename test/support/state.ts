@@ -8,18 +8,19 @@ export const wrong = (value: unknown): never => value as never;
 /** The bit patterns of floats: -0 is not 0, and a NaN equals itself. */
 export const bits = (values: Float32Array): Uint32Array => new Uint32Array(values.slice().buffer);
 
-/** Every parameter's value and gradient, to the bit. */
-export function stateBits(layer: lg.Layer): Record<string, Uint32Array> {
-  return Object.fromEntries(
-    layer.parameters().flatMap(({ name, value, grad }) => [
-      [name, bits(value.data)],
-      [`${name}.grad`, bits(grad.data)],
-    ]),
-  );
-}
-
+/** Everything that is saved, to the bit: parameters and running statistics. */
 export const valueBits = (layer: lg.Layer): Record<string, Uint32Array> =>
-  Object.fromEntries(layer.parameters().map(({ name, value }) => [name, bits(value.data)]));
+  Object.fromEntries(Object.entries(layer.stateDict()).map(([name, tensor]) => [name, bits(tensor.data)]));
+
+/** Every parameter's gradient, to the bit. */
+export const gradientBits = (layer: lg.Layer): Record<string, Uint32Array> =>
+  Object.fromEntries(layer.parameters().map(({ name, grad }) => [`${name}.grad`, bits(grad.data)]));
+
+/** Parameters, running statistics and gradients, to the bit. */
+export const stateBits = (layer: lg.Layer): Record<string, Uint32Array> => ({
+  ...valueBits(layer),
+  ...gradientBits(layer),
+});
 
 export function randomTensor(engine: lg.Engine, shape: number[], seed = 1): lg.Tensor {
   const size = shape.reduce((product, length) => product * length, 1);

@@ -1,4 +1,5 @@
 import { exp, expm1 } from "../../math.js";
+import { addSums } from "./reductions.js";
 import { Scratch } from "./scratch.js";
 
 const factors = new Scratch();
@@ -42,7 +43,7 @@ export function prelu(
 }
 
 /**
- * dx = x > 0 ? dy : slope[c] · dy;  dslope[c] (+)= Σ (x > 0 ? 0 : dy · x);  dbias[c] (+)= Σ dx (inner = 1), in one pass.
+ * dx = x > 0 ? dy : slope[c] · dy;  dslope[c] (+)= Σ (x > 0 ? 0 : dy · x);  dbias[c] (+)= Σ dx, in one pass.
  * dslope and dbias are optional (0); dx may be dy.
  *
  * Sums are doubles. A channel has two slope sums, one for each factor, and the one of the positive side is dropped: that keeps
@@ -65,15 +66,12 @@ export function preluBackward(
   const factor = slopeOrOne(f32, channels, slope);
   const bySlope = slopeSums.take(2 * channels);
   bySlope.fill(0, 0, 2 * channels);
-  if (inner === 1) {
-    const byBias = biasSums.take(channels);
-    byBias.fill(0, 0, channels);
-    backwardOfRows(f32, rows, channels, x, dy, dx, factor, bySlope, byBias);
-    if (dbias !== 0) store(f32, channels, byBias, 1, dbias, accumulateBias);
-  } else {
-    backwardOfPlanes(f32, rows, channels, inner, x, dy, dx, factor, bySlope);
-  }
-  if (dslope !== 0) store(f32, channels, bySlope, 2, dslope, accumulateSlope);
+  const byBias = biasSums.take(channels);
+  byBias.fill(0, 0, channels);
+  if (inner === 1) backwardOfRows(f32, rows, channels, x, dy, dx, factor, bySlope, byBias);
+  else backwardOfPlanes(f32, rows, channels, inner, x, dy, dx, factor, bySlope, byBias);
+  if (dslope !== 0) addSums(f32, channels, bySlope, 2, dslope, accumulateSlope);
+  if (dbias !== 0) addSums(f32, channels, byBias, 1, dbias, accumulateBias);
 }
 
 /** [rows, channels]: neighbours belong to different channels, so the sums are kept in memory. */
@@ -93,7 +91,7 @@ function backwardOfRows(
       const value = f32[x + q];
       const upstream = f32[dy + q];
       const side = 2 * c + +(value > 0);
-      // Rounded before it is summed: the sum is of the numbers that dx holds, as columnSums would find them.
+      // Rounded before it is summed: the sum is of the numbers that dx holds, as channelSums would find them.
       const gradient = Math.fround(factor[side] * upstream);
       f32[dx + q] = gradient;
       bySlope[side] += upstream * value;
@@ -102,7 +100,7 @@ function backwardOfRows(
   }
 }
 
-/** [rows, channels, inner > 1]: a plane has one slope, and its sum stays in a register. */
+/** [rows, channels, inner > 1]: a plane has one slope and one sum of gradients, which stay in registers. */
 function backwardOfPlanes(
   f32: Float32Array,
   rows: number,
@@ -113,16 +111,21 @@ function backwardOfPlanes(
   dx: number,
   factor: Float64Array,
   bySlope: Float64Array,
+  byBias: Float64Array,
 ): void {
   for (let i = 0, q = 0; i < rows; i++) {
     for (let c = 0; c < channels; c++) {
+      let sum = 0;
       for (const end = q + inner; q < end; q++) {
         const value = f32[x + q];
         const upstream = f32[dy + q];
         const side = 2 * c + +(value > 0);
-        f32[dx + q] = factor[side] * upstream;
+        const gradient = Math.fround(factor[side] * upstream);
+        f32[dx + q] = gradient;
         bySlope[side] += upstream * value;
+        sum += gradient;
       }
+      byBias[c] += sum;
     }
   }
 }
@@ -166,15 +169,4 @@ function slopeOrOne(f32: Float32Array, channels: number, slope: number): Float64
     factor[2 * c + 1] = 1;
   }
   return factor;
-}
-
-function store(
-  f32: Float32Array,
-  n: number,
-  from: Float64Array,
-  stride: number,
-  to: number,
-  accumulate: boolean,
-): void {
-  for (let i = 0; i < n; i++) f32[to + i] = accumulate ? f32[to + i] + from[i * stride] : from[i * stride];
 }

@@ -1,11 +1,14 @@
 import type { Heap } from "../../memory.js";
 import type { Kernels } from "../kernels.js";
 import { elu, eluBackward, exponential, prelu, preluBackward, relu, reluBackward } from "./activations.js";
+import { conv2d, conv2dBackwardInput, conv2dBackwardWeight, geometry, patchFloats } from "./convolution.js";
 import { gemm } from "./gemm.js";
 import { binaryCrossEntropy, softmaxCrossEntropy, squaredError } from "./losses.js";
+import { batchNorm, batchNormBackward, normalize } from "./normalization.js";
 import { adam, rmsprop, sgd } from "./optimizers.js";
-import { normal, uniform } from "./random.js";
-import { addProduct, addScaled, columnSums, fill, scale, sumOfSquares } from "./reductions.js";
+import { maxPool2d, maxPool2dBackward } from "./pooling.js";
+import { dropout, normal, uniform } from "./random.js";
+import { addProduct, addScaled, channelSums, fill, scale, sumOfSquares } from "./reductions.js";
 
 /**
  * The pure-JS twin of the WebAssembly kernels, over the same memory: the tests' reference, the benchmark's opponent and the
@@ -22,8 +25,8 @@ export function createTwin(heap: Heap): Kernels {
       gemm(heap.f32, transposeA, transposeB, m, n, k, a >>> 2, lda, b >>> 2, ldb, c >>> 2, ldc, bias >>> 2, accumulate);
     },
 
-    columnSums(rows, n, x, y, accumulate) {
-      columnSums(heap.f32, rows, n, x >>> 2, y >>> 2, accumulate);
+    channelSums(rows, channels, inner, x, y, accumulate) {
+      channelSums(heap.f32, rows, channels, inner, x >>> 2, y >>> 2, accumulate);
     },
 
     fill(n, x, value) {
@@ -172,6 +175,241 @@ export function createTwin(heap: Heap): Kernels {
 
     normal(n, x, key0, key1, std) {
       normal(heap.f32, n, x >>> 2, { key0, key1 }, std);
+    },
+
+    dropout(n, x, key0, key1, threshold, scale, y) {
+      dropout(heap.f32, n, x >>> 2, { key0, key1 }, threshold, scale, y >>> 2);
+    },
+
+    conv2d(
+      images,
+      channels,
+      height,
+      width,
+      outChannels,
+      kernelHeight,
+      kernelWidth,
+      strideHeight,
+      strideWidth,
+      paddingHeight,
+      paddingWidth,
+      x,
+      weight,
+      bias,
+      y,
+      work,
+    ) {
+      geometry.set(
+        channels,
+        height,
+        width,
+        outChannels,
+        kernelHeight,
+        kernelWidth,
+        strideHeight,
+        strideWidth,
+        paddingHeight,
+        paddingWidth,
+      );
+      conv2d(heap.f32, images, x >>> 2, weight >>> 2, bias >>> 2, y >>> 2, work >>> 2);
+    },
+
+    conv2dBackwardInput(
+      images,
+      channels,
+      height,
+      width,
+      outChannels,
+      kernelHeight,
+      kernelWidth,
+      strideHeight,
+      strideWidth,
+      paddingHeight,
+      paddingWidth,
+      dy,
+      weight,
+      dx,
+      work,
+    ) {
+      geometry.set(
+        channels,
+        height,
+        width,
+        outChannels,
+        kernelHeight,
+        kernelWidth,
+        strideHeight,
+        strideWidth,
+        paddingHeight,
+        paddingWidth,
+      );
+      conv2dBackwardInput(heap.f32, images, dy >>> 2, weight >>> 2, dx >>> 2, work >>> 2);
+    },
+
+    conv2dBackwardWeight(
+      images,
+      channels,
+      height,
+      width,
+      outChannels,
+      kernelHeight,
+      kernelWidth,
+      strideHeight,
+      strideWidth,
+      paddingHeight,
+      paddingWidth,
+      x,
+      dy,
+      dweight,
+      accumulate,
+      work,
+    ) {
+      geometry.set(
+        channels,
+        height,
+        width,
+        outChannels,
+        kernelHeight,
+        kernelWidth,
+        strideHeight,
+        strideWidth,
+        paddingHeight,
+        paddingWidth,
+      );
+      conv2dBackwardWeight(heap.f32, images, x >>> 2, dy >>> 2, dweight >>> 2, accumulate, work >>> 2);
+    },
+
+    conv2dWorkBytes(...sizes) {
+      return 4 * patchFloats(geometry.set(...sizes));
+    },
+
+    maxPool2d(
+      planes,
+      height,
+      width,
+      kernelHeight,
+      kernelWidth,
+      strideHeight,
+      strideWidth,
+      paddingHeight,
+      paddingWidth,
+      x,
+      y,
+      indices,
+    ) {
+      maxPool2d(
+        heap.f32,
+        heap.i32,
+        planes,
+        height,
+        width,
+        kernelHeight,
+        kernelWidth,
+        strideHeight,
+        strideWidth,
+        paddingHeight,
+        paddingWidth,
+        x >>> 2,
+        y >>> 2,
+        indices >>> 2,
+      );
+    },
+
+    maxPool2dBackward(
+      planes,
+      height,
+      width,
+      kernelHeight,
+      kernelWidth,
+      strideHeight,
+      strideWidth,
+      paddingHeight,
+      paddingWidth,
+      dy,
+      indices,
+      dx,
+    ) {
+      maxPool2dBackward(
+        heap.f32,
+        heap.i32,
+        planes,
+        height,
+        width,
+        kernelHeight,
+        kernelWidth,
+        strideHeight,
+        strideWidth,
+        paddingHeight,
+        paddingWidth,
+        dy >>> 2,
+        indices >>> 2,
+        dx >>> 2,
+      );
+    },
+
+    batchNorm(rows, channels, inner, x, weight, bias, eps, momentum, runningMean, runningVariance, statistics, y) {
+      batchNorm(
+        heap.f32,
+        rows,
+        channels,
+        inner,
+        x >>> 2,
+        weight >>> 2,
+        bias >>> 2,
+        eps,
+        momentum,
+        runningMean >>> 2,
+        runningVariance >>> 2,
+        statistics >>> 2,
+        y >>> 2,
+      );
+    },
+
+    normalize(rows, channels, inner, x, weight, bias, eps, mean, variance, y) {
+      normalize(
+        heap.f32,
+        rows,
+        channels,
+        inner,
+        x >>> 2,
+        weight >>> 2,
+        bias >>> 2,
+        eps,
+        mean >>> 2,
+        variance >>> 2,
+        y >>> 2,
+      );
+    },
+
+    batchNormBackward(
+      rows,
+      channels,
+      inner,
+      x,
+      dy,
+      weight,
+      statistics,
+      dx,
+      dweight,
+      accumulateWeight,
+      dbias,
+      accumulateBias,
+    ) {
+      batchNormBackward(
+        heap.f32,
+        rows,
+        channels,
+        inner,
+        x >>> 2,
+        dy >>> 2,
+        weight >>> 2,
+        statistics >>> 2,
+        dx >>> 2,
+        dweight >>> 2,
+        accumulateWeight,
+        dbias >>> 2,
+        accumulateBias,
+      );
     },
   };
 }

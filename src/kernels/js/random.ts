@@ -1,19 +1,20 @@
 import { type Key, threefry } from "../../random.js";
 
+/** Elements drawn at a time; a multiple of eight. */
+const BLOCK = 256;
+const drawn = new Uint32Array(BLOCK);
+const pair = new Uint32Array(2);
+
 /**
- * The same draws as assembly/random.ts, to the bit: its float32 operations in its order, each rounded by Math.fround. Elements 8j + i
- * and 8j + 4 + i (i = 0 .. 3) get the two words of counter 4j + i.
+ * The words of the elements from `start` (a multiple of BLOCK) on, at most `count` rounded up to eight, into `drawn`. Elements
+ * 8j + i and 8j + 4 + i (i = 0 .. 3) get the two words of counter 4j + i.
  */
-function drawEach(f32: Float32Array, n: number, x: number, key: Key, convert: (word: number) => number): void {
-  const words = new Uint32Array(2);
-  for (let i = 0; i < n; i += 4) {
-    // i = 8j counts on by fours: the second half of a block has the same counters as the first
-    const isSecondHalf = (i & 4) !== 0;
-    const counter = (i >>> 3) * 4;
-    const count = Math.min(4, n - i);
-    for (let lane = 0; lane < count; lane++) {
-      threefry(key, counter + lane, 0, words);
-      f32[x + i + lane] = convert(isSecondHalf ? words[1] : words[0]);
+function draw(key: Key, start: number, count: number): void {
+  for (let i = 0, counter = start / 2; i < count; i += 8, counter += 4) {
+    for (let lane = 0; lane < 4; lane++) {
+      threefry(key, counter + lane, 0, pair);
+      drawn[i + lane] = pair[0];
+      drawn[i + 4 + lane] = pair[1];
     }
   }
 }
@@ -33,7 +34,13 @@ function polynomial(coefficients: Float32Array, x: number): number {
 export function uniform(f32: Float32Array, n: number, x: number, key: Key, low: number, span: number): void {
   const base = fround(low);
   const scale = fround(span);
-  drawEach(f32, n, x, key, (word) => multiplyAdd((word >>> 8) * 5.9604644775390625e-8, scale, base));
+  for (let start = 0; start < n; start += BLOCK) {
+    const count = Math.min(BLOCK, n - start);
+    draw(key, start, count);
+    for (let i = 0; i < count; i++) {
+      f32[x + start + i] = multiplyAdd((drawn[i] >>> 8) * 5.9604644775390625e-8, scale, base);
+    }
+  }
 }
 
 const NEAR = Float32Array.of(
@@ -78,13 +85,44 @@ const LOG_2_REST = fround(-0.000212194440054691);
 /** Normal with mean 0: std · sqrt(2) · erfinv(v), v symmetric on (-1, 1). */
 export function normal(f32: Float32Array, n: number, x: number, key: Key, std: number): void {
   const scale = fround(fround(std) * fround(Math.SQRT2));
-  drawEach(f32, n, x, key, (word) => {
-    const v = fround(fround(((word >>> 9) + 0.5) * 2.384185791015625e-7) - 1);
-    const w = -logOf(fround(fround(1 - v) * fround(1 + v)));
-    const p = w < 5 ? polynomial(NEAR, fround(w - 2.5)) : polynomial(FAR, fround(fround(Math.sqrt(w)) - 3));
-    return fround(fround(p * v) * scale);
-  });
+  for (let start = 0; start < n; start += BLOCK) {
+    const count = Math.min(BLOCK, n - start);
+    draw(key, start, count);
+    for (let i = 0; i < count; i++) f32[x + start + i] = fround(standardNormal(drawn[i]) * scale);
+  }
 }
+
+/** sqrt(1 / 2) of a normal draw with standard deviation 1. */
+function standardNormal(word: number): number {
+  const v = fround(fround(((word >>> 9) + 0.5) * 2.384185791015625e-7) - 1);
+  const w = -logOf(fround(fround(1 - v) * fround(1 + v)));
+  const p = w < 5 ? polynomial(NEAR, fround(w - 2.5)) : polynomial(FAR, fround(fround(Math.sqrt(w)) - 3));
+  return fround(p * v);
+}
+
+/** y[i] = x[i] · (0 where the upper 24 bits of the element's word are below `threshold`, else scale); y may be x. */
+export function dropout(
+  f32: Float32Array,
+  n: number,
+  x: number,
+  key: Key,
+  threshold: number,
+  scale: number,
+  y: number,
+): void {
+  factors[1] = scale;
+  for (let start = 0; start < n; start += BLOCK) {
+    const count = Math.min(BLOCK, n - start);
+    draw(key, start, count);
+    // From a table: what is kept is random, and a mispredicted branch costs more than a product.
+    for (let i = 0; i < count; i++) {
+      f32[y + start + i] = f32[x + start + i] * factors[+(drawn[i] >>> 8 >= threshold)];
+    }
+  }
+}
+
+/** [0, scale], of which the second is a float32 as for the other kernels. */
+const factors = new Float32Array(2);
 
 const float = new Float32Array(1);
 const bits = new Int32Array(float.buffer);

@@ -1,0 +1,161 @@
+// What a convolution's sizes lead to, and where its scratch keeps what. One convolution at a time: `describe` comes first.
+//
+// An image is read from a padded copy that is split by the stride's phases:
+//   copy[c][r][s][y][x] = image[c][y · strideHeight + r - paddingHeight][x · strideWidth + s - paddingWidth], 0 outside
+// so that the outputs of a row read neighbouring floats whatever the stride, and a tap of the kernel is one offset into the copy.
+//
+// The messages back to x are convolutions as well, of dy, one for each phase of x's padded coordinate: with P = y + paddingHeight =
+// q · strideHeight + r, dx at P sums dy[q - j] · weight[r + j · strideHeight] over the kernel's rows of that phase. dy's copy has the
+// rows firstRow .. firstRow + dyHeight - 1 of dy, zeros where there are none.
+
+import { PATCH_FLOATS, PATCH_MOST, PATCH_LEAST } from "../gemm/sizes";
+import { evenBlock } from "../gemm/gemm";
+
+export let channels: i32 = 0;
+export let height: i32 = 0;
+export let width: i32 = 0;
+export let outChannels: i32 = 0;
+export let kernelHeight: i32 = 0;
+export let kernelWidth: i32 = 0;
+export let strideHeight: i32 = 0;
+export let strideWidth: i32 = 0;
+export let paddingHeight: i32 = 0;
+export let paddingWidth: i32 = 0;
+export let outHeight: i32 = 0;
+export let outWidth: i32 = 0;
+/** Products of one output: channels · kernelHeight · kernelWidth. */
+export let depth: i32 = 0;
+/** Phases of the stride that the kernel touches, and the planes of x's copy. */
+export let phasesHeight: i32 = 0;
+export let phasesWidth: i32 = 0;
+export let copyHeight: i32 = 0;
+export let copyWidth: i32 = 0;
+/** The part of dy's padded plane that dx needs. */
+export let firstRow: i32 = 0;
+export let firstColumn: i32 = 0;
+export let dyHeight: i32 = 0;
+export let dyWidth: i32 = 0;
+/** Outputs whose patches are gathered at a time for the weights' gradient, and the bytes between the gathered rows. */
+export let patchBlock: i32 = 0;
+export let patchRow: usize = 0;
+
+/** Vector loads may run this far past the end of a copy, and vector stores past the end of gathered rows. */
+const SLACK: usize = 64;
+
+/** ceil(a / b) for b > 0. */
+@inline
+function ceilDivide(a: i32, b: i32): i32 {
+  return a > 0 ? (a + b - 1) / b : -(-a / b);
+}
+
+export function describe(
+  newChannels: i32,
+  newHeight: i32,
+  newWidth: i32,
+  newOutChannels: i32,
+  newKernelHeight: i32,
+  newKernelWidth: i32,
+  newStrideHeight: i32,
+  newStrideWidth: i32,
+  newPaddingHeight: i32,
+  newPaddingWidth: i32,
+): void {
+  channels = newChannels;
+  height = newHeight;
+  width = newWidth;
+  outChannels = newOutChannels;
+  kernelHeight = newKernelHeight;
+  kernelWidth = newKernelWidth;
+  // a stride past the end comes to the same as one to the end
+  strideHeight = min(newStrideHeight, height + 2 * newPaddingHeight);
+  strideWidth = min(newStrideWidth, width + 2 * newPaddingWidth);
+  paddingHeight = newPaddingHeight;
+  paddingWidth = newPaddingWidth;
+  outHeight = (height + 2 * paddingHeight - kernelHeight) / strideHeight + 1;
+  outWidth = (width + 2 * paddingWidth - kernelWidth) / strideWidth + 1;
+  depth = channels * kernelHeight * kernelWidth;
+  phasesHeight = min(strideHeight, kernelHeight);
+  phasesWidth = min(strideWidth, kernelWidth);
+  copyHeight = outHeight + (kernelHeight - 1) / strideHeight;
+  copyWidth = outWidth + (kernelWidth - 1) / strideWidth;
+  firstRow = ceilDivide(paddingHeight - kernelHeight + 1, strideHeight);
+  firstColumn = ceilDivide(paddingWidth - kernelWidth + 1, strideWidth);
+  dyHeight = (paddingHeight + height - 1) / strideHeight - firstRow + 1;
+  dyWidth = (paddingWidth + width - 1) / strideWidth - firstColumn + 1;
+  patchBlock = evenBlock(outHeight * outWidth, max(PATCH_LEAST, min(PATCH_MOST, PATCH_FLOATS / max(depth, 1))));
+  patchRow = ((<usize>patchBlock) << 2) + SLACK;
+}
+
+// The pieces of the scratch, in bytes. Each starts at a multiple of 64, and off a power of two from the one before. In 64 bits: sizes
+// that do not fit the memory are asked for as well.
+
+@inline
+function piece(floats: u64): u64 {
+  return (((floats << 2) + 63) & ~63) + SLACK;
+}
+
+/** The offsets of the taps, for either direction. */
+export function tapBytes(): u64 {
+  return piece(<u64>max(channels, outChannels) * kernelHeight * kernelWidth);
+}
+
+export function copyBytes(): u64 {
+  return piece(<u64>channels * phasesHeight * phasesWidth * copyHeight * copyWidth);
+}
+
+/** A row of eight for each output channel. */
+export function biasBytes(): u64 {
+  return piece(<u64>outChannels * 8);
+}
+
+export function dyCopyBytes(): u64 {
+  return piece(<u64>outChannels * dyHeight * dyWidth);
+}
+
+export function weightBytes(): u64 {
+  return piece(<u64>outChannels * depth);
+}
+
+/** dx of one phase, before it is spread: at most every element of an image. */
+export function phaseBytes(): u64 {
+  return strideHeight * strideWidth == 1 ? 0 : piece(<u64>channels * height * width);
+}
+
+export function patchBytes(): u64 {
+  return piece((<u64>depth * patchRow) >> 2);
+}
+
+/** The weights' gradient in panels of eight output channels. */
+export function gradientBytes(): u64 {
+  return piece(<u64>((outChannels + 7) & ~7) * depth);
+}
+
+export function conv2dWorkBytes(
+  channels: i32,
+  height: i32,
+  width: i32,
+  outChannels: i32,
+  kernelHeight: i32,
+  kernelWidth: i32,
+  strideHeight: i32,
+  strideWidth: i32,
+  paddingHeight: i32,
+  paddingWidth: i32,
+): f64 {
+  describe(
+    channels,
+    height,
+    width,
+    outChannels,
+    kernelHeight,
+    kernelWidth,
+    strideHeight,
+    strideWidth,
+    paddingHeight,
+    paddingWidth,
+  );
+  const forward = copyBytes() + biasBytes();
+  const input = dyCopyBytes() + weightBytes() + phaseBytes();
+  const weight = copyBytes() + patchBytes() + gradientBytes();
+  return <f64>(tapBytes() + max(forward, max(input, weight)));
+}

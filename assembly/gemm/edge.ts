@@ -1,0 +1,33 @@
+import { TILE_ROWS } from "./sizes";
+import { columnOfPanels, columnOfRows } from "./tile";
+import { edge, panel } from "./work";
+
+/** The last columns, fewer than 8: tiles go to the edge area and what counts of them from there to C. */
+export function edgeColumn(
+  transposeA: bool,
+  m: i32,
+  columns: i32,
+  k: i32,
+  a: usize,
+  aStep: usize,
+  aPanel: usize,
+  c: usize,
+  cRow: usize,
+  addend: usize,
+  addendRow: usize,
+): void {
+  for (let i = 0; i < m; i += TILE_ROWS) {
+    const rows = min(TILE_ROWS, m - i);
+    if (transposeA) columnOfPanels(rows, k, a, aStep, aPanel, panel, 32, edge, 32, 0, 0);
+    else columnOfRows(rows, k, a, aStep, panel, 32, edge, 32, 0, 0);
+    for (let r: usize = 0; r < <usize>rows; r++) {
+      for (let x: usize = 0; x < (<usize>columns) << 2; x += 4) {
+        const value = load<f32>(edge + (r << 5) + x);
+        store<f32>(c + x, addend ? load<f32>(addend + x) + value : value);
+      }
+      c += cRow;
+      if (addend) addend += addendRow;
+    }
+    a += aPanel;
+  }
+}

@@ -1,0 +1,513 @@
+// Batch normalisation of x[rows, channels, inner]; count = rows · inner values a channel.
+//
+//   forward  mean = Σ x / count, variance = Σ (x - mean)² / count, two passes;  y = (x - mean) · scale + shift
+//   back     dx = c0 · dy + c1 + c2 · (x - mean) with c0 = weight · inverse, c1 = -c0 · Σ dy / count,
+//            c2 = -c0 · inverse² · Σ dy (x - mean) / count
+//
+// inner > 1 (planes) goes channel by channel, all passes over one channel before the next, which finds it in L2: float32 lanes add
+// up a block, blocks are added in double. inner = 1 (columns) goes four channels at a time down the rows, with sums in double.
+//
+// The mean is kept as a float32 for the differences; what it lost by that is in double in the variance and in the shift.
+
+import { loadUpTo4, multiplyAdd, storeUpTo4, sum } from "./lanes";
+
+/** Bytes of a run that float32 lanes add up before the sum is carried in double. */
+const SUM_BLOCK: usize = 512 << 2;
+
+// What the passes over one channel, or four, read: a lane for each channel.
+const MEAN: usize = memory.data(16, 16);
+const SCALE: usize = memory.data(16, 16);
+const SHIFT: usize = memory.data(16, 16);
+const SLOPE: usize = memory.data(16, 16);
+/** Two sums in double for each of four channels. */
+const SUMS: usize = memory.data(64, 16);
+const SECOND: usize = 32;
+
+export function batchNorm(
+  rows: i32,
+  channels: i32,
+  inner: i32,
+  x: usize,
+  weight: usize,
+  bias: usize,
+  eps: f64,
+  momentum: f64,
+  runningMean: usize,
+  runningVariance: usize,
+  statistics: usize,
+  y: usize,
+): void {
+  const run = (<usize>inner) << 2;
+  const row = <usize>channels * run;
+  const count = <f64>rows * <f64>inner;
+  const inverses = statistics + ((<usize>channels) << 2);
+  const group = inner == 1 ? 4 : 1;
+  for (let c = 0; c < channels; c += group) {
+    const lanes = min(group, channels - c);
+    const start = <usize>c * run;
+    if (inner == 1) columnSums(rows, row, lanes, x + start);
+    else store<f64>(SUMS, planesSum(rows, row, run, x + start));
+    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+      const mean = load<f64>(SUMS + (lane << 3)) / count;
+      store<f64>(SUMS + (lane << 3), mean);
+      store<f32>(MEAN + (lane << 2), <f32>mean);
+    }
+    if (inner == 1) columnSquares(rows, row, lanes, x + start);
+    else store<f64>(SUMS, planesSquares(rows, row, run, x + start, count * eps), SECOND);
+    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+      const at = (<usize>c + lane) << 2;
+      const mean = load<f64>(SUMS + (lane << 3));
+      const lost = mean - <f64>load<f32>(MEAN + (lane << 2));
+      // the squares are around the rounded mean
+      const squares = load<f64>(SUMS + (lane << 3), SECOND) - count * lost * lost;
+      const inverse = 1 / Math.sqrt(squares / count + eps);
+      keepRunning(runningMean + at, momentum, mean);
+      keepRunning(runningVariance + at, momentum, squares / (count - 1));
+      store<f32>(statistics + at, <f32>mean);
+      store<f32>(inverses + at, <f32>inverse);
+      const scale = <f64>load<f32>(weight + at) * inverse;
+      store<f32>(SCALE + (lane << 2), <f32>scale);
+      store<f32>(SHIFT + (lane << 2), <f32>(<f64>load<f32>(bias + at) - lost * scale));
+    }
+    apply(rows, row, run, lanes, x + start, y + start);
+  }
+}
+
+function keepRunning(target: usize, momentum: f64, value: f64): void {
+  store<f32>(target, <f32>(momentum * value + (1 - momentum) * <f64>load<f32>(target)));
+}
+
+export function normalize(
+  rows: i32,
+  channels: i32,
+  inner: i32,
+  x: usize,
+  weight: usize,
+  bias: usize,
+  eps: f64,
+  mean: usize,
+  variance: usize,
+  y: usize,
+): void {
+  const run = (<usize>inner) << 2;
+  const row = <usize>channels * run;
+  const group = inner == 1 ? 4 : 1;
+  for (let c = 0; c < channels; c += group) {
+    const lanes = min(group, channels - c);
+    const start = <usize>c * run;
+    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+      const at = (<usize>c + lane) << 2;
+      const inverse = 1 / Math.sqrt(<f64>load<f32>(variance + at) + eps);
+      store<f32>(MEAN + (lane << 2), load<f32>(mean + at));
+      store<f32>(SCALE + (lane << 2), <f32>(<f64>load<f32>(weight + at) * inverse));
+      store<f32>(SHIFT + (lane << 2), load<f32>(bias + at));
+    }
+    apply(rows, row, run, lanes, x + start, y + start);
+  }
+}
+
+/** y = (x - MEAN) · SCALE + SHIFT for one channel's planes or some channels' columns. */
+function apply(rows: i32, row: usize, run: usize, lanes: i32, x: usize, y: usize): void {
+  if (run == 4) {
+    applyColumns(rows, row, lanes, x, y);
+  } else {
+    for (; rows > 0; rows--) {
+      applyRun(run, x, y);
+      x += row;
+      y += row;
+    }
+  }
+}
+
+
+@inline
+function normalized(x: v128, mean: v128, scale: v128, shift: v128): v128 {
+  return multiplyAdd(f32x4.sub(x, mean), scale, shift);
+}
+
+function applyRun(bytes: usize, x: usize, y: usize): void {
+  const mean = v128.load32_splat(MEAN);
+  const scale = v128.load32_splat(SCALE);
+  const shift = v128.load32_splat(SHIFT);
+  const end = x + bytes;
+  for (; x + 64 <= end; x += 64) {
+    const x0 = v128.load(x);
+    const x1 = v128.load(x, 16);
+    const x2 = v128.load(x, 32);
+    const x3 = v128.load(x, 48);
+    const y0 = normalized(x0, mean, scale, shift);
+    const y1 = normalized(x1, mean, scale, shift);
+    const y2 = normalized(x2, mean, scale, shift);
+    const y3 = normalized(x3, mean, scale, shift);
+    v128.store(y, y1, 16);
+    v128.store(y, y0);
+    v128.store(y, y3, 48);
+    v128.store(y, y2, 32);
+    y += 64;
+  }
+  for (; x < end; x += 16) {
+    const lanes = min<usize>((end - x) >> 2, 4);
+    storeUpTo4(y, normalized(loadUpTo4(x, lanes), mean, scale, shift), lanes);
+    y += 16;
+  }
+}
+
+function applyColumns(rows: i32, row: usize, lanes: usize, x: usize, y: usize): void {
+  const mean = v128.load(MEAN);
+  const scale = v128.load(SCALE);
+  const shift = v128.load(SHIFT);
+  for (; rows > 0; rows--) {
+    storeUpTo4(y, normalized(loadUpTo4(x, lanes), mean, scale, shift), lanes);
+    x += row;
+    y += row;
+  }
+}
+
+/** Σ x over a channel's planes. Counted from its first value: a constant channel has no variance, a large offset costs nothing. */
+function planesSum(rows: i32, row: usize, run: usize, x: usize): f64 {
+  const first = load<f32>(x);
+  const pivot: f32 = isFinite(first) ? first : 0;
+  let total: f64 = 0;
+  for (let r = 0; r < rows; r++) {
+    const plane = x + <usize>r * row;
+    for (let j: usize = 0; j < run; j += SUM_BLOCK) total += blockSum(min(SUM_BLOCK, run - j), plane + j, pivot);
+  }
+  if (!isFinite(total)) return sumInDouble(rows, row, run, x);
+  return total + <f64>pivot * <f64>rows * <f64>(run >> 2);
+}
+
+/** Where float32 lanes ran over: the sum of numbers near the largest may be one all the same. */
+function sumInDouble(rows: i32, row: usize, run: usize, x: usize): f64 {
+  let total: f64 = 0;
+  for (; rows > 0; rows--, x += row) for (let j: usize = 0; j < run; j += 4) total += <f64>load<f32>(x + j);
+  return total;
+}
+
+function blockSum(bytes: usize, x: usize, pivot: f32): f64 {
+  const from = f32x4.splat(pivot);
+  const end = x + bytes;
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  for (; x + 64 <= end; x += 64) {
+    s0 = f32x4.add(s0, f32x4.sub(v128.load(x), from));
+    s1 = f32x4.add(s1, f32x4.sub(v128.load(x, 16), from));
+    s2 = f32x4.add(s2, f32x4.sub(v128.load(x, 32), from));
+    s3 = f32x4.add(s3, f32x4.sub(v128.load(x, 48), from));
+  }
+  let total = <f64>sum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
+  for (; x < end; x += 4) total += <f64>(load<f32>(x) - pivot);
+  return total;
+}
+
+/** Σ (x - MEAN)² over a channel's planes; `least` will be added to it. */
+function planesSquares(rows: i32, row: usize, run: usize, x: usize, least: f64): f64 {
+  let total: f64 = 0;
+  for (let r = 0; r < rows; r++) {
+    const plane = x + <usize>r * row;
+    for (let j: usize = 0; j < run; j += SUM_BLOCK) total += blockSquares(min(SUM_BLOCK, run - j), plane + j);
+  }
+  // squares leave the range of float32 long before the numbers do
+  return total <= LARGE && total + least >= SMALL ? total : squaresInDouble(rows, row, run, x);
+}
+
+const LARGE: f64 = 1e37;
+const SMALL: f64 = 1e-28;
+
+function squaresInDouble(rows: i32, row: usize, run: usize, x: usize): f64 {
+  const mean = <f64>load<f32>(MEAN);
+  let total: f64 = 0;
+  for (; rows > 0; rows--, x += row) {
+    for (let j: usize = 0; j < run; j += 4) {
+      const d = <f64>load<f32>(x + j) - mean;
+      total += d * d;
+    }
+  }
+  return total;
+}
+
+function blockSquares(bytes: usize, x: usize): f64 {
+  const mean = v128.load32_splat(MEAN);
+  const end = x + bytes;
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  for (; x + 64 <= end; x += 64) {
+    const d0 = f32x4.sub(v128.load(x), mean);
+    const d1 = f32x4.sub(v128.load(x, 16), mean);
+    const d2 = f32x4.sub(v128.load(x, 32), mean);
+    const d3 = f32x4.sub(v128.load(x, 48), mean);
+    s0 = multiplyAdd(d0, d0, s0);
+    s1 = multiplyAdd(d1, d1, s1);
+    s2 = multiplyAdd(d2, d2, s2);
+    s3 = multiplyAdd(d3, d3, s3);
+  }
+  let total = <f64>sum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
+  const single = load<f32>(MEAN);
+  for (; x < end; x += 4) {
+    const d = load<f32>(x) - single;
+    total += <f64>(d * d);
+  }
+  return total;
+}
+
+/** Two floats of a row as doubles. */
+@inline
+function pair(address: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load_zero<f64>(address));
+}
+
+/** Σ x of four columns, or of the last 1 to 3, into SUMS. */
+function columnSums(rows: i32, row: usize, lanes: i32, x: usize): void {
+  if (lanes == 4) {
+    let low = f64x2.splat(0);
+    let high = low;
+    for (; rows > 0; rows--, x += row) {
+      low = f64x2.add(low, pair(x));
+      high = f64x2.add(high, pair(x + 8));
+    }
+    v128.store(SUMS, high, 16);
+    v128.store(SUMS, low);
+  } else {
+    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+      let total: f64 = 0;
+      let at = x + (lane << 2);
+      for (let r = 0; r < rows; r++, at += row) total += <f64>load<f32>(at);
+      store<f64>(SUMS + (lane << 3), total);
+    }
+  }
+}
+
+/** Σ (x - MEAN)² of the same columns, beside. */
+function columnSquares(rows: i32, row: usize, lanes: i32, x: usize): void {
+  if (lanes == 4) {
+    const lowMean = pair(MEAN);
+    const highMean = pair(MEAN + 8);
+    let low = f64x2.splat(0);
+    let high = low;
+    for (; rows > 0; rows--, x += row) {
+      const d0 = f64x2.sub(pair(x), lowMean);
+      const d1 = f64x2.sub(pair(x + 8), highMean);
+      low = f64x2.add(low, f64x2.mul(d0, d0));
+      high = f64x2.add(high, f64x2.mul(d1, d1));
+    }
+    v128.store(SUMS, high, SECOND + 16);
+    v128.store(SUMS, low, SECOND);
+  } else {
+    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+      const mean = <f64>load<f32>(MEAN + (lane << 2));
+      let total: f64 = 0;
+      let at = x + (lane << 2);
+      for (let r = 0; r < rows; r++, at += row) {
+        const d = <f64>load<f32>(at) - mean;
+        total += d * d;
+      }
+      store<f64>(SUMS + (lane << 3), total, SECOND);
+    }
+  }
+}
+
+export function batchNormBackward(
+  rows: i32,
+  channels: i32,
+  inner: i32,
+  x: usize,
+  dy: usize,
+  weight: usize,
+  statistics: usize,
+  dx: usize,
+  dweight: usize,
+  accumulateWeight: bool,
+  dbias: usize,
+  accumulateBias: bool,
+): void {
+  const run = (<usize>inner) << 2;
+  const row = <usize>channels * run;
+  const count = <f64>rows * <f64>inner;
+  const inverses = statistics + ((<usize>channels) << 2);
+  const group = inner == 1 ? 4 : 1;
+  for (let c = 0; c < channels; c += group) {
+    const lanes = min(group, channels - c);
+    const start = <usize>c * run;
+    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+      store<f32>(MEAN + (lane << 2), load<f32>(statistics + ((<usize>c + lane) << 2)));
+    }
+    if (inner == 1) columnGradientSums(rows, row, lanes, x + start, dy + start);
+    else planesGradientSums(rows, row, run, x + start, dy + start);
+    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+      const at = (<usize>c + lane) << 2;
+      const inverse = <f64>load<f32>(inverses + at);
+      const sum = load<f64>(SUMS + (lane << 3));
+      const product = load<f64>(SUMS + (lane << 3), SECOND);
+      if (dweight) {
+        addGradient(dweight + at, product * inverse, accumulateWeight);
+        addGradient(dbias + at, sum, accumulateBias);
+      }
+      const scale = <f64>load<f32>(weight + at) * inverse;
+      store<f32>(SCALE + (lane << 2), <f32>scale);
+      store<f32>(SHIFT + (lane << 2), <f32>((-scale * sum) / count));
+      store<f32>(SLOPE + (lane << 2), <f32>((-scale * inverse * inverse * product) / count));
+    }
+    if (dx) sendBack(rows, row, run, lanes, x + start, dy + start, dx + start);
+  }
+}
+
+function addGradient(target: usize, value: f64, accumulate: bool): void {
+  store<f32>(target, <f32>(accumulate ? <f64>load<f32>(target) + value : value));
+}
+
+/** Σ dy and Σ dy (x - MEAN) over a channel's planes, into SUMS. */
+function planesGradientSums(rows: i32, row: usize, run: usize, x: usize, dy: usize): void {
+  store<f64>(SUMS, 0);
+  store<f64>(SUMS, 0, SECOND);
+  for (let r = 0; r < rows; r++) {
+    const plane = <usize>r * row;
+    for (let j: usize = plane; j < plane + run; j += SUM_BLOCK) {
+      addGradientSums(min(SUM_BLOCK, plane + run - j), x + j, dy + j);
+    }
+  }
+  if (!isFinite(load<f64>(SUMS)) || !isFinite(load<f64>(SUMS, SECOND))) gradientSumsInDouble(rows, row, run, x, dy);
+}
+
+function gradientSumsInDouble(rows: i32, row: usize, run: usize, x: usize, dy: usize): void {
+  const mean = <f64>load<f32>(MEAN);
+  let total: f64 = 0;
+  let product: f64 = 0;
+  for (; rows > 0; rows--, x += row, dy += row) {
+    for (let j: usize = 0; j < run; j += 4) {
+      const g = <f64>load<f32>(dy + j);
+      total += g;
+      product += g * (<f64>load<f32>(x + j) - mean);
+    }
+  }
+  store<f64>(SUMS, total);
+  store<f64>(SUMS, product, SECOND);
+}
+
+function addGradientSums(bytes: usize, x: usize, dy: usize): void {
+  const mean = v128.load32_splat(MEAN);
+  const end = x + bytes;
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let t0 = s0;
+  let t1 = s0;
+  for (; x + 32 <= end; x += 32) {
+    const g0 = v128.load(dy);
+    const g1 = v128.load(dy, 16);
+    s0 = f32x4.add(s0, g0);
+    s1 = f32x4.add(s1, g1);
+    t0 = multiplyAdd(g0, f32x4.sub(v128.load(x), mean), t0);
+    t1 = multiplyAdd(g1, f32x4.sub(v128.load(x, 16), mean), t1);
+    dy += 32;
+  }
+  let total = <f64>sum(f32x4.add(s0, s1));
+  let product = <f64>sum(f32x4.add(t0, t1));
+  const single = load<f32>(MEAN);
+  for (; x < end; x += 4) {
+    const g = load<f32>(dy);
+    total += <f64>g;
+    product += <f64>(g * (load<f32>(x) - single));
+    dy += 4;
+  }
+  store<f64>(SUMS, load<f64>(SUMS) + total);
+  store<f64>(SUMS, load<f64>(SUMS, SECOND) + product, SECOND);
+}
+
+/** The same of four columns, or of the last 1 to 3. */
+function columnGradientSums(rows: i32, row: usize, lanes: i32, x: usize, dy: usize): void {
+  if (lanes == 4) {
+    const lowMean = pair(MEAN);
+    const highMean = pair(MEAN + 8);
+    let s0 = f64x2.splat(0);
+    let s1 = s0;
+    let t0 = s0;
+    let t1 = s0;
+    for (; rows > 0; rows--, x += row, dy += row) {
+      const g0 = pair(dy);
+      const g1 = pair(dy + 8);
+      s0 = f64x2.add(s0, g0);
+      s1 = f64x2.add(s1, g1);
+      t0 = f64x2.add(t0, f64x2.mul(g0, f64x2.sub(pair(x), lowMean)));
+      t1 = f64x2.add(t1, f64x2.mul(g1, f64x2.sub(pair(x + 8), highMean)));
+    }
+    v128.store(SUMS, s1, 16);
+    v128.store(SUMS, s0);
+    v128.store(SUMS, t1, SECOND + 16);
+    v128.store(SUMS, t0, SECOND);
+  } else {
+    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+      const mean = <f64>load<f32>(MEAN + (lane << 2));
+      let total: f64 = 0;
+      let product: f64 = 0;
+      let offset = lane << 2;
+      for (let r = 0; r < rows; r++, offset += row) {
+        const g = <f64>load<f32>(dy + offset);
+        total += g;
+        product += g * (<f64>load<f32>(x + offset) - mean);
+      }
+      store<f64>(SUMS + (lane << 3), total);
+      store<f64>(SUMS + (lane << 3), product, SECOND);
+    }
+  }
+}
+
+/** dx = SCALE · dy + SHIFT + SLOPE · (x - MEAN) for one channel's planes or some channels' columns. */
+function sendBack(rows: i32, row: usize, run: usize, lanes: i32, x: usize, dy: usize, dx: usize): void {
+  if (run == 4) {
+    sendColumnsBack(rows, row, lanes, x, dy, dx);
+  } else {
+    for (; rows > 0; rows--) {
+      sendRunBack(run, x, dy, dx);
+      x += row;
+      dy += row;
+      dx += row;
+    }
+  }
+}
+
+
+@inline
+function gradient(x: v128, dy: v128, mean: v128, scale: v128, shift: v128, slope: v128): v128 {
+  return multiplyAdd(f32x4.sub(x, mean), slope, multiplyAdd(dy, scale, shift));
+}
+
+function sendRunBack(bytes: usize, x: usize, dy: usize, dx: usize): void {
+  const mean = v128.load32_splat(MEAN);
+  const scale = v128.load32_splat(SCALE);
+  const shift = v128.load32_splat(SHIFT);
+  const slope = v128.load32_splat(SLOPE);
+  const end = x + bytes;
+  for (; x + 32 <= end; x += 32) {
+    const x0 = v128.load(x);
+    const x1 = v128.load(x, 16);
+    const g0 = v128.load(dy);
+    const g1 = v128.load(dy, 16);
+    const r0 = gradient(x0, g0, mean, scale, shift, slope);
+    const r1 = gradient(x1, g1, mean, scale, shift, slope);
+    v128.store(dx, r1, 16);
+    v128.store(dx, r0);
+    dy += 32;
+    dx += 32;
+  }
+  for (; x < end; x += 16) {
+    const lanes = min<usize>((end - x) >> 2, 4);
+    storeUpTo4(dx, gradient(loadUpTo4(x, lanes), loadUpTo4(dy, lanes), mean, scale, shift, slope), lanes);
+    dy += 16;
+    dx += 16;
+  }
+}
+
+function sendColumnsBack(rows: i32, row: usize, lanes: usize, x: usize, dy: usize, dx: usize): void {
+  const mean = v128.load(MEAN);
+  const scale = v128.load(SCALE);
+  const shift = v128.load(SHIFT);
+  const slope = v128.load(SLOPE);
+  for (; rows > 0; rows--) {
+    storeUpTo4(dx, gradient(loadUpTo4(x, lanes), loadUpTo4(dy, lanes), mean, scale, shift, slope), lanes);
+    x += row;
+    dy += row;
+    dx += row;
+  }
+}

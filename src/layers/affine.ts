@@ -1,0 +1,128 @@
+import type { Engine } from "../engine.js";
+import type { Tensor } from "../tensor.js";
+import { type Activation, addBiasGradient, type BiasTarget } from "./activation.js";
+import { CoreLayer, type Request } from "./core.js";
+import type { Parameter } from "./layer.js";
+
+/** A map s = W x + b with its derivatives on tensors: what a dense layer and a convolution differ in. */
+export interface AffineMap {
+  readonly engine: Engine;
+  readonly weight: Parameter;
+  readonly bias: Parameter | undefined;
+  /** The width of a flat Float32Array batch, where such a batch has a meaning. */
+  readonly flatInputSize: number | undefined;
+  /** Whether an input of this shape is one sample, without an axis N. */
+  isSample(inputShape: readonly number[]): boolean;
+  /** The output's shape; throws a ShapeError that begins with `what` where the input does not fit. */
+  shapeAfter(inputShape: readonly number[], what: string): readonly number[];
+  /** Floats of scratch that each message over inputs of this shape needs. */
+  workSize(inputShape: readonly number[]): number;
+  /** s = W x + b */
+  forward(x: Tensor, s: Tensor, work: Tensor | undefined): void;
+  /** dW += what ds and x say */
+  addWeightGradient(x: Tensor, ds: Tensor, work: Tensor | undefined): void;
+  /** dx = Wᵀ ds */
+  inputGradient(ds: Tensor, dx: Tensor, work: Tensor | undefined): void;
+  /** How a tensor of s' shape divides into the bias' channels: [rows, channels, inner]. */
+  channelLayout(s: Tensor): BiasTarget["layout"];
+}
+
+/**
+ * y = f(s), s = W x + b, with f an activation or nothing. The three messages (δ = dy ⊙ f'(s)):
+ *
+ *   forward    y = f(W x + b)
+ *   backward   dx = Wᵀ δ
+ *   parameter  dW += δ xᵀ,  db += Σ δ,  and the activation's own
+ *
+ * The layers Linear, LinearPReLU, Conv2d, ... are this with their parameters; a net puts its neighbours together in one.
+ */
+export abstract class AffineLayer extends CoreLayer {
+  /** @internal */
+  readonly map: AffineMap;
+  readonly #activation: Activation | undefined;
+  readonly #s = this.buffer();
+  readonly #y = this.buffer();
+  readonly #ds = this.buffer();
+  readonly #dx = this.buffer();
+  readonly #work = this.buffer();
+  #lastS: Tensor | undefined;
+
+  constructor(map: AffineMap, activation?: Activation) {
+    super({ engine: map.engine });
+    this.map = map;
+    this.#activation = activation;
+  }
+
+  override parameters(): Parameter[] {
+    const { weight, bias } = this.map;
+    return [weight, ...(bias ? [bias] : []), ...(this.#activation?.parameters() ?? [])];
+  }
+
+  override flatInputSize(): number | undefined {
+    return this.map.flatInputSize;
+  }
+
+  override isSample(shape: readonly number[]): boolean {
+    return this.map.isSample(shape);
+  }
+
+  override shapeAfter(shape: readonly number[]): readonly number[] {
+    return this.map.shapeAfter(shape, `${this.describe()}: forward`);
+  }
+
+  /** Scratch, where the map needs any; it is the last of a message's buffers. */
+  #workRequest(inputShape: readonly number[]): Request[] {
+    const size = this.map.workSize(inputShape);
+    return size === 0 ? [] : [[this.#work, [size]]];
+  }
+
+  /** y, and s for the messages back: without them, or without an activation, s has its place in y. */
+  protected override forwardBuffers(inputShape: readonly number[], outputShape: readonly number[]): Request[] {
+    const keepsS = this.#activation !== undefined && this.training;
+    return [
+      [this.#y, outputShape],
+      ...(keepsS ? [[this.#s, outputShape] as const] : []),
+      ...this.#workRequest(inputShape),
+    ];
+  }
+
+  protected override computeForward(x: Tensor, taken: readonly Tensor[]): void {
+    const [y] = taken;
+    const keepsS = this.#activation !== undefined && this.training;
+    const s = keepsS ? taken[1] : y;
+    this.map.forward(x, s, taken[keepsS ? 2 : 1]);
+    this.#activation?.forward(s, y);
+    this.#lastS = s;
+  }
+
+  protected override backwardBuffers(x: Tensor, dyShape: readonly number[], wantInput: boolean): Request[] {
+    return [
+      ...(wantInput ? [[this.#dx, x.shape] as const] : []),
+      ...(this.#activation ? [[this.#ds, dyShape] as const] : []),
+      ...this.#workRequest(x.shape),
+    ];
+  }
+
+  protected override computeBackward(
+    x: Tensor,
+    dy: Tensor,
+    taken: readonly Tensor[],
+    wantInput: boolean,
+    wantParams: boolean,
+  ): void {
+    const { map } = this;
+    const [dx, rest] = wantInput ? [taken[0], taken.slice(1)] : [undefined, taken];
+    const [ds, work] = this.#activation ? rest : [dy, ...rest];
+    const bias =
+      wantParams && map.bias !== undefined ? { parameter: map.bias, layout: map.channelLayout(ds) } : undefined;
+    if (this.#activation) this.#activation.backward(this.#lastS!, dy, ds, wantParams, bias);
+    else if (bias) addBiasGradient(bias, ds);
+    if (wantParams) map.addWeightGradient(x, ds, work);
+    if (dx !== undefined) map.inputGradient(ds, dx, work);
+  }
+
+  override dispose(): void {
+    this.#activation?.dispose();
+    super.dispose();
+  }
+}

@@ -1,0 +1,240 @@
+import { checkNonNegative, checkOptions, checkSize, showShape } from "../checks.js";
+import { engineFrom } from "../engine.js";
+import { ShapeError } from "../errors.js";
+import type { Tensor } from "../tensor.js";
+import { CoreLayer, createParameters, createTensors, type Request } from "./core.js";
+import type { LayerOptions, Parameter } from "./layer.js";
+
+export interface BatchNormOptions extends LayerOptions {
+  /** Added to the variance; default 1e-5. */
+  eps?: number;
+  /** The weight of a batch in the running statistics; default 0.1. */
+  momentum?: number;
+}
+
+/**
+ * y = (x - mean) / sqrt(variance + eps) · weight + bias for each channel, axis 1 (torch.nn.BatchNorm*; Ioffe and Szegedy, 2015).
+ *
+ * In training mode mean and (biased) variance are the batch's, and the running ones follow:
+ *   running = (1 - momentum) · running + momentum · batch's, with the unbiased variance
+ * In eval mode they are the running ones. With x̂ = (x - mean) / sqrt(variance + eps) over `count` values a channel:
+ *   dx = weight / sqrt(variance + eps) · (dy - Σ dy / count - x̂ · Σ dy x̂ / count),  dweight += Σ dy x̂,  dbias += Σ dy
+ *
+ * Parameters `weight` [C], 1, and `bias` [C], 0; state `running_mean` [C], 0, `running_var` [C], 1, and `num_batches_tracked` [],
+ * the number of forwards in training mode. Throws ArgumentError for a C that is no integer >= 1 and for an eps or momentum that is
+ * not finite and >= 0; forward in training mode throws ShapeError where a channel has fewer than two values.
+ */
+abstract class BatchNorm extends CoreLayer {
+  readonly numFeatures: number;
+  readonly eps: number;
+  readonly momentum: number;
+  readonly weight: Parameter;
+  readonly bias: Parameter;
+  readonly #runningMean: Tensor;
+  readonly #runningVariance: Tensor;
+  readonly #batches: Tensor;
+  readonly #y = this.buffer();
+  readonly #statistics = this.buffer();
+  readonly #dx = this.buffer();
+  #lastStatistics: Tensor | undefined;
+
+  constructor(numFeatures: number, options: BatchNormOptions | undefined, type: string) {
+    const settings = checkOptions(options, type);
+    const { eps = 1e-5, momentum = 0.1 } = settings;
+    checkSize(numFeatures, `${type}: C`);
+    checkNonNegative(eps, `${type}: eps`);
+    checkNonNegative(momentum, `${type}: momentum`);
+    const engine = engineFrom(settings);
+    const channels = [numFeatures];
+    const [mean, variance, batches] = createTensors(engine, [channels, channels, []]);
+    let parameters: Parameter[];
+    try {
+      parameters = createParameters(engine, [
+        ["weight", channels],
+        ["bias", channels],
+      ]);
+    } catch (error) {
+      for (const tensor of [mean, variance, batches]) tensor.discard();
+      throw error;
+    }
+    super({ engine });
+    this.numFeatures = numFeatures;
+    this.eps = eps;
+    this.momentum = momentum;
+    [this.weight, this.bias] = parameters;
+    this.weight.value.fill_(1);
+    variance.fill_(1);
+    this.#runningMean = mean;
+    this.#runningVariance = variance;
+    this.#batches = batches;
+    batches.setCounted(0);
+  }
+
+  /** Whether x may have this shape, whatever its channels. */
+  protected abstract isShape(shape: readonly number[]): boolean;
+
+  /** The shapes that x may have, in words. */
+  protected abstract readonly shapes: string;
+
+  override parameters(): Parameter[] {
+    return [this.weight, this.bias];
+  }
+
+  override stateDict(): Record<string, Tensor> {
+    return {
+      ...super.stateDict(),
+      running_mean: this.#runningMean,
+      running_var: this.#runningVariance,
+      num_batches_tracked: this.#batches,
+    };
+  }
+
+  override shapeAfter(shape: readonly number[]): readonly number[] {
+    const channels = shape.length > 1 ? shape[1] : shape[0];
+    if (!this.isShape(shape) || channels !== this.numFeatures) {
+      throw new ShapeError(`${this.describe()}: forward got ${showShape(shape)}, expected ${this.shapes}`);
+    }
+    const [rows, inner] = this.#layout(shape);
+    if (this.training && rows * inner < 2) {
+      throw new ShapeError(
+        `${this.describe()}: forward got ${showShape(shape)}, expected at least two values a channel in training mode`,
+      );
+    }
+    return shape;
+  }
+
+  #layout(shape: readonly number[]): readonly [rows: number, inner: number] {
+    return [shape.length > 1 ? shape[0] : 1, shape.slice(2).reduce((size, length) => size * length, 1)];
+  }
+
+  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): Request[] {
+    return [[this.#y, outputShape], ...(this.training ? [[this.#statistics, [2, this.numFeatures]] as const] : [])];
+  }
+
+  protected override computeForward(x: Tensor, [y, statistics]: readonly Tensor[]): void {
+    this.#lastStatistics = statistics;
+    if (statistics === undefined) {
+      this.#normalize(x, y);
+      return;
+    }
+    const [rows, inner] = this.#layout(x.shape);
+    this.engine.ops.batchNorm(
+      rows,
+      this.numFeatures,
+      inner,
+      x.storage.offset,
+      this.weight.value.read(),
+      this.bias.value.read(),
+      this.eps,
+      this.momentum,
+      this.#runningMean.read(),
+      this.#runningVariance.read(),
+      statistics.storage.offset,
+      y.storage.offset,
+    );
+    this.#runningMean.storage.version++;
+    this.#runningVariance.storage.version++;
+    this.#batches.setCounted(this.#batches.counted + 1);
+  }
+
+  /** Eval mode; y may be x. */
+  #normalize(x: Tensor, y: Tensor): void {
+    const [rows, inner] = this.#layout(x.shape);
+    this.engine.ops.normalize(
+      rows,
+      this.numFeatures,
+      inner,
+      x.storage.offset,
+      this.weight.value.read(),
+      this.bias.value.read(),
+      this.eps,
+      this.#runningMean.read(),
+      this.#runningVariance.read(),
+      y.storage.offset,
+    );
+  }
+
+  protected override computeInPlace(y: Tensor): void {
+    this.#normalize(y, y);
+  }
+
+  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
+    return wantInput ? [[this.#dx, x.shape]] : [];
+  }
+
+  protected override computeBackward(
+    x: Tensor,
+    dy: Tensor,
+    [dx]: readonly Tensor[],
+    _wantInput: boolean,
+    wantParams: boolean,
+  ): void {
+    const [rows, inner] = this.#layout(x.shape);
+    const { weight, bias } = this;
+    const addsWeight = wantParams && weight.grad.accumulates();
+    const addsBias = wantParams && bias.grad.accumulates();
+    this.engine.ops.batchNormBackward(
+      rows,
+      this.numFeatures,
+      inner,
+      x.storage.offset,
+      dy.storage.offset,
+      weight.value.read(),
+      this.#lastStatistics!.storage.offset,
+      dx?.storage.offset ?? 0,
+      wantParams ? weight.grad.storage.offset : 0,
+      addsWeight,
+      wantParams ? bias.grad.storage.offset : 0,
+      addsBias,
+    );
+  }
+
+  override dispose(): void {
+    super.dispose();
+    for (const tensor of [this.#runningMean, this.#runningVariance, this.#batches]) tensor.discard();
+  }
+
+  override describe(): string {
+    return `${this.type}(${this.numFeatures})`;
+  }
+}
+
+/** Batch normalisation of x [N, C] or [N, C, L]; a single sample [C] in eval mode. */
+export class BatchNorm1d extends BatchNorm {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isFusable = true;
+
+  protected readonly shapes = `[N, ${this.numFeatures}] or [N, ${this.numFeatures}, L]`;
+
+  constructor(C: number, options?: BatchNormOptions) {
+    super(C, options, "BatchNorm1d");
+  }
+
+  protected override isShape(shape: readonly number[]): boolean {
+    return shape.length >= 1 && shape.length <= 3;
+  }
+
+  override get type(): string {
+    return "BatchNorm1d";
+  }
+}
+
+/** Batch normalisation of x [N, C, H, W]. */
+export class BatchNorm2d extends BatchNorm {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isFusable = true;
+
+  protected readonly shapes = `[N, ${this.numFeatures}, H, W]`;
+
+  constructor(C: number, options?: BatchNormOptions) {
+    super(C, options, "BatchNorm2d");
+  }
+
+  protected override isShape(shape: readonly number[]): boolean {
+    return shape.length === 4;
+  }
+
+  override get type(): string {
+    return "BatchNorm2d";
+  }
+}

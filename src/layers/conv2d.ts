@@ -1,0 +1,76 @@
+import { checkBoolean, checkOptions, checkSize } from "../checks.js";
+import { engineFrom } from "../engine.js";
+import { fillUniform } from "../tensor.js";
+import { AffineLayer } from "./affine.js";
+import { ConvolutionMap } from "./convolution.js";
+import { createParameters } from "./core.js";
+import type { LayerOptions, Parameter } from "./layer.js";
+import { checkSize2d, describeWindow, type Size2d } from "./window.js";
+
+export interface Conv2dOptions extends LayerOptions {
+  /** How far the kernel moves from output to output; default 1. */
+  stride?: Size2d;
+  /** Zeros around each plane; default 0. */
+  padding?: Size2d;
+  bias?: boolean;
+}
+
+const USUAL_STRIDE = [1, 1];
+
+/**
+ * The convolution (cross-correlation) of torch.nn.Conv2d:
+ *   y[n, o, i, j] = bias[o] + Σ over c, u, v of weight[o, c, u, v] · x[n, c, i · stride - padding + u, j · stride - padding + v]
+ * x: [N, inChannels, H, W] or one image [inChannels, H, W]; y: [N, outChannels, H', W'] or [outChannels, H', W'],
+ * H' = floor((H + 2 padding - kernel) / stride) + 1.
+ *
+ * Parameters `weight` [outChannels, inChannels, kh, kw] and `bias` [outChannels], drawn from U(±1/sqrt(inChannels · kh · kw)) as in
+ * PyTorch. Throws ArgumentError for sizes that are not integers >= 1 (padding: >= 0); forward throws ShapeError where the planes
+ * with their padding are smaller than the kernel.
+ */
+export class Conv2d extends AffineLayer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isFusable = true;
+
+  readonly weight: Parameter;
+  readonly bias: Parameter | undefined;
+  declare readonly map: ConvolutionMap;
+
+  constructor(inChannels: number, outChannels: number, kernelSize: Size2d, options?: Conv2dOptions) {
+    const settings = checkOptions(options, "Conv2d");
+    const { stride = 1, padding = 0, bias: hasBias = true } = settings;
+    checkSize(inChannels, "Conv2d: inChannels");
+    checkSize(outChannels, "Conv2d: outChannels");
+    const window = {
+      kernel: checkSize2d(kernelSize, 1, "Conv2d: kernelSize"),
+      stride: checkSize2d(stride, 1, "Conv2d: stride"),
+      padding: checkSize2d(padding, 0, "Conv2d: padding"),
+    };
+    checkBoolean(hasBias, "Conv2d: bias");
+    const engine = engineFrom(settings);
+    const [weight, bias] = createParameters(engine, [
+      ["weight", [outChannels, inChannels, ...window.kernel]],
+      ...(hasBias ? [["bias", [outChannels]] as [string, number[]]] : []),
+    ]) as [Parameter, Parameter?];
+    super(new ConvolutionMap(weight, bias, window));
+    this.weight = weight;
+    this.bias = bias;
+    const bound = 1 / Math.sqrt(weight.value.size / outChannels);
+    for (const { value } of this.parameters()) fillUniform(value, bound);
+  }
+
+  get inChannels(): number {
+    return this.map.inChannels;
+  }
+
+  get outChannels(): number {
+    return this.map.outChannels;
+  }
+
+  override get type(): string {
+    return "Conv2d";
+  }
+
+  override describe(): string {
+    return `Conv2d(${this.inChannels}, ${this.outChannels}, ${describeWindow(this.map.window, USUAL_STRIDE)})`;
+  }
+}

@@ -1,0 +1,73 @@
+import { checkOptions, show } from "../checks.js";
+import { ArgumentError } from "../errors.js";
+import type { Key } from "../random.js";
+import type { Tensor } from "../tensor.js";
+import { CoreLayer, type Request } from "./core.js";
+import type { LayerOptions } from "./layer.js";
+
+/** Masks compare 24 random bits. */
+const RANDOM_VALUES = 2 ** 24;
+
+/**
+ * In training mode y = x ⊙ m with m = 0 with probability p, 1 / (1 - p) otherwise, independently for each element
+ * (torch.nn.Dropout; Srivastava et al., 2014); dx = dy ⊙ m. In eval mode y = x. x: any shape.
+ *
+ * The mask depends on a key from the engine's generator, a new one for each forward, and on the element's place alone: the same for
+ * every kernel set. Throws ArgumentError for a p outside 0..1.
+ */
+export class Dropout extends CoreLayer {
+  readonly p: number;
+  readonly #y = this.buffer();
+  readonly #dx = this.buffer();
+  #key: Key = { key0: 0, key1: 0 };
+
+  constructor(p = 0.5, options?: LayerOptions) {
+    if (typeof p !== "number" || !(p >= 0 && p <= 1)) {
+      throw new ArgumentError(`Dropout: p: got ${show(p)}, expected a number from 0 to 1`);
+    }
+    super(checkOptions(options, "Dropout"));
+    this.p = p;
+  }
+
+  override shapeAfter(shape: readonly number[]): readonly number[] {
+    return shape;
+  }
+
+  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): Request[] {
+    return [[this.#y, outputShape]];
+  }
+
+  protected override computeForward(x: Tensor, [y]: readonly Tensor[]): void {
+    if (this.training) {
+      this.#key = this.engine.generator.nextKey();
+      this.#mask(x, y);
+    } else {
+      y.data.set(x.data);
+    }
+  }
+
+  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
+    return wantInput ? [[this.#dx, x.shape]] : [];
+  }
+
+  protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): void {
+    if (dx !== undefined) this.#mask(dy, dx);
+  }
+
+  #mask(from: Tensor, to: Tensor): void {
+    const { p } = this;
+    const { key0, key1 } = this.#key;
+    const threshold = Math.ceil(p * RANDOM_VALUES);
+    // nothing is kept at p = 1
+    const scale = p === 1 ? 0 : 1 / (1 - p);
+    this.engine.ops.dropout(from.size, from.storage.offset, key0, key1, threshold, scale, to.storage.offset);
+  }
+
+  override get type(): string {
+    return "Dropout";
+  }
+
+  override describe(): string {
+    return `Dropout(${this.p})`;
+  }
+}

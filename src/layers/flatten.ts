@@ -1,0 +1,48 @@
+import { checkOptions, showShape } from "../checks.js";
+import { ShapeError } from "../errors.js";
+import { sizeOf, type Tensor } from "../tensor.js";
+import { CoreLayer, type Request } from "./core.js";
+import type { LayerOptions } from "./layer.js";
+
+/**
+ * Every sample's values in one row (torch.nn.Flatten): x [N, ...] gives y [N, size of a sample]; one flat sample [n] stays as it is.
+ */
+export class Flatten extends CoreLayer {
+  readonly #y = this.buffer();
+  readonly #dx = this.buffer();
+
+  constructor(options?: LayerOptions) {
+    super(checkOptions(options, "Flatten"));
+  }
+
+  override shapeAfter(shape: readonly number[]): readonly number[] {
+    if (shape.length === 0) {
+      throw new ShapeError(`Flatten(): forward got ${showShape(shape)}, expected ${showShape(["N", "..."])}`);
+    }
+    return shape.length === 1 ? shape : [shape[0], sizeOf(shape.slice(1))];
+  }
+
+  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): Request[] {
+    return [[this.#y, outputShape]];
+  }
+
+  protected override computeForward(x: Tensor, [y]: readonly Tensor[]): void {
+    y.data.set(x.data);
+  }
+
+  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
+    return wantInput ? [[this.#dx, x.shape]] : [];
+  }
+
+  protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): void {
+    dx?.data.set(dy.data);
+  }
+
+  override get type(): string {
+    return "Flatten";
+  }
+
+  override describe(): string {
+    return "Flatten()";
+  }
+}

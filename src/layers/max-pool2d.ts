@@ -1,0 +1,85 @@
+import { checkOptions } from "../checks.js";
+import { ArgumentError } from "../errors.js";
+import type { Tensor } from "../tensor.js";
+import { CoreLayer, type Request } from "./core.js";
+import type { LayerOptions } from "./layer.js";
+import { checkSize2d, describeWindow, isImage, type Size2d, shapeAfterWindow, type Window } from "./window.js";
+
+export interface MaxPool2dOptions extends LayerOptions {
+  /** How far the window moves from output to output; default: the kernel's size. */
+  stride?: Size2d;
+  /** Room around each plane that holds no values, at most half of the kernel; default 0. */
+  padding?: Size2d;
+}
+
+/**
+ * The largest value of each window (torch.nn.MaxPool2d): the first of equals in row-major order; a NaN wins, the last of several.
+ * dx: each output's dy goes to its maximum's place, a window of nothing but -Infinity sends it to its first cell.
+ * x: [N, C, H, W] or [C, H, W]; y: [N, C, H', W'] or [C, H', W'], H' = floor((H + 2 padding - kernel) / stride) + 1.
+ *
+ * Throws ArgumentError for sizes that are not integers >= 1 and for a padding of more than half the kernel; forward throws
+ * ShapeError where the planes with their padding are smaller than the kernel.
+ */
+export class MaxPool2d extends CoreLayer {
+  readonly #window: Window;
+  readonly #y = this.buffer();
+  readonly #indices = this.buffer();
+  readonly #dx = this.buffer();
+  #lastIndices: Tensor | undefined;
+
+  constructor(kernelSize: Size2d, options?: MaxPool2dOptions) {
+    const settings = checkOptions(options, "MaxPool2d");
+    const kernel = checkSize2d(kernelSize, 1, "MaxPool2d: kernelSize");
+    const { stride = kernel, padding: given = 0 } = settings;
+    const padding = checkSize2d(given, 0, "MaxPool2d: padding");
+    if (padding.some((size, i) => size > kernel[i] / 2)) {
+      throw new ArgumentError(`MaxPool2d: padding: got [${padding}], expected at most half of the kernel [${kernel}]`);
+    }
+    const window = { kernel, stride: checkSize2d(stride, 1, "MaxPool2d: stride"), padding };
+    super(settings);
+    this.#window = window;
+  }
+
+  override isSample(shape: readonly number[]): boolean {
+    return isImage(shape);
+  }
+
+  override shapeAfter(shape: readonly number[]): readonly number[] {
+    return shapeAfterWindow(shape, undefined, undefined, this.#window, `${this.describe()}: forward`);
+  }
+
+  /** The maxima, and their places for the message back, which count as floats as far as memory goes. */
+  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): Request[] {
+    return [[this.#y, outputShape], ...(this.training ? [[this.#indices, outputShape] as const] : [])];
+  }
+
+  protected override computeForward(x: Tensor, [y, indices]: readonly Tensor[]): void {
+    this.engine.ops.maxPool2d(...this.#geometry(x), x.storage.offset, y.storage.offset, indices?.storage.offset ?? 0);
+    this.#lastIndices = indices;
+  }
+
+  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
+    return wantInput ? [[this.#dx, x.shape]] : [];
+  }
+
+  protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): void {
+    if (dx === undefined) return;
+    const indices = this.#lastIndices!.storage.offset;
+    this.engine.ops.maxPool2dBackward(...this.#geometry(dx), dy.storage.offset, indices, dx.storage.offset);
+  }
+
+  #geometry({ shape, size }: Tensor) {
+    const [height, width] = shape.slice(-2);
+    const { kernel, stride, padding } = this.#window;
+    const planes = size === 0 ? 0 : size / (height * width);
+    return [planes, height, width, ...kernel, ...stride, ...padding] as const;
+  }
+
+  override get type(): string {
+    return "MaxPool2d";
+  }
+
+  override describe(): string {
+    return `MaxPool2d(${describeWindow(this.#window, this.#window.kernel)})`;
+  }
+}

@@ -4,33 +4,34 @@
 // place in the plane, so that the way back only compares it with the places it writes.
 
 import { loadUpTo4, select, storeUpTo4 } from "./lanes";
+import {
+  channels,
+  height,
+  kernelHeight,
+  kernelWidth,
+  outHeight,
+  outWidth,
+  paddingHeight,
+  paddingWidth,
+  readWindow,
+  strideHeight,
+  strideWidth,
+  width,
+} from "./window";
 
-
+/** Windows of 2x2, side by side. */
 @inline
-function isHalving(kh: i32, kw: i32, sh: i32, sw: i32, ph: i32, pw: i32): bool {
-  return kh == 2 && kw == 2 && sh == 2 && sw == 2 && ph == 0 && pw == 0;
+function isHalving(): bool {
+  const areTwo = kernelHeight == 2 && kernelWidth == 2 && strideHeight == 2 && strideWidth == 2;
+  return areTwo && paddingHeight == 0 && paddingWidth == 0;
 }
 
-export function maxPool2d(
-  planes: i32,
-  height: i32,
-  width: i32,
-  kernelHeight: i32,
-  kernelWidth: i32,
-  strideHeight: i32,
-  strideWidth: i32,
-  paddingHeight: i32,
-  paddingWidth: i32,
-  x: usize,
-  y: usize,
-  indices: usize,
-): void {
-  const outHeight = (height + 2 * paddingHeight - kernelHeight) / strideHeight + 1;
-  const outWidth = (width + 2 * paddingWidth - kernelWidth) / strideWidth + 1;
+export function maxPool2d(images: i32, window: usize, x: usize, y: usize, indices: usize): void {
+  readWindow(window);
   const plane = (<usize>(height * width)) << 2;
   const outRow = (<usize>outWidth) << 2;
-  const halves = isHalving(kernelHeight, kernelWidth, strideHeight, strideWidth, paddingHeight, paddingWidth);
-  for (; planes > 0; planes--) {
+  const halves = isHalving();
+  for (let planes = images * channels; planes > 0; planes--) {
     for (let i = 0; i < outHeight; i++) {
       if (halves) {
         halveRows(outWidth, width, 2 * i * width, x, y, indices);
@@ -38,7 +39,7 @@ export function maxPool2d(
         const first = i * strideHeight - paddingHeight;
         const top = max(first, 0);
         const bottom = min(first + kernelHeight, height);
-        poolRow(top, bottom, outWidth, width, kernelWidth, strideWidth, paddingWidth, x, y, indices);
+        poolRow(top, bottom, x, y, indices);
       }
       y += outRow;
       if (indices) indices += outRow;
@@ -48,19 +49,8 @@ export function maxPool2d(
 }
 
 /** A row of maxima over the plane's rows top .. bottom - 1. */
-function poolRow(
-  top: i32,
-  bottom: i32,
-  count: i32,
-  width: i32,
-  kernelWidth: i32,
-  strideWidth: i32,
-  paddingWidth: i32,
-  plane: usize,
-  y: usize,
-  indices: usize,
-): void {
-  for (let j = 0; j < count; j++) {
+function poolRow(top: i32, bottom: i32, plane: usize, y: usize, indices: usize): void {
+  for (let j = 0; j < outWidth; j++) {
     const first = j * strideWidth - paddingWidth;
     const left = max(first, 0);
     const right = min(first + kernelWidth, width);
@@ -125,27 +115,13 @@ function halveRows(count: i32, width: i32, place: i32, plane: usize, y: usize, i
 }
 
 /** dx = the sum of dy over the windows that an element is the maximum of. */
-export function maxPool2dBackward(
-  planes: i32,
-  height: i32,
-  width: i32,
-  kernelHeight: i32,
-  kernelWidth: i32,
-  strideHeight: i32,
-  strideWidth: i32,
-  paddingHeight: i32,
-  paddingWidth: i32,
-  dy: usize,
-  indices: usize,
-  dx: usize,
-): void {
-  const outHeight = (height + 2 * paddingHeight - kernelHeight) / strideHeight + 1;
-  const outWidth = (width + 2 * paddingWidth - kernelWidth) / strideWidth + 1;
+export function maxPool2dBackward(images: i32, window: usize, dy: usize, indices: usize, dx: usize): void {
+  readWindow(window);
   const plane = (<usize>(height * width)) << 2;
   const outRow = (<usize>outWidth) << 2;
-  const halves = isHalving(kernelHeight, kernelWidth, strideHeight, strideWidth, paddingHeight, paddingWidth);
+  const halves = isHalving();
   const overlaps = kernelHeight > strideHeight || kernelWidth > strideWidth;
-  for (; planes > 0; planes--) {
+  for (let planes = images * channels; planes > 0; planes--) {
     if (halves) {
       unhalvePlane(height, width, dy, indices, dx);
     } else if (overlaps) {

@@ -37,20 +37,21 @@ function convolutionRows({ from: [channels, size], to, kernel, stride = 1 }: Con
     y: buffers.floats(outputs),
     weight: buffers.floats(weights),
     bias: buffers.floats(to),
-    scratch: buffers.scratch((ops) => ops.conv2dWorkBytes(...geometry)),
+    window: buffers.window(geometry),
+    scratch: buffers.scratch(geometry),
   });
   return [
     kernelRow(`conv2d forward ${shape}`, work, (buffers) => {
-      const { x, y, weight, bias, scratch } = place(buffers);
-      return (ops) => ops.conv2d(IMAGE_BATCH, ...geometry, x, weight, bias, y, scratch);
+      const { x, y, weight, bias, window, scratch } = place(buffers);
+      return (ops) => ops.conv2d(IMAGE_BATCH, window, x, weight, bias, y, scratch);
     }),
     kernelRow(`conv2d dX ${shape}`, work, (buffers) => {
-      const { x, y, weight, scratch } = place(buffers);
-      return (ops) => ops.conv2dBackwardInput(IMAGE_BATCH, ...geometry, y, weight, x, scratch);
+      const { x, y, weight, window, scratch } = place(buffers);
+      return (ops) => ops.conv2dBackwardInput(IMAGE_BATCH, window, y, weight, x, scratch);
     }),
     kernelRow(`conv2d dW ${shape}`, work, (buffers) => {
-      const { x, y, weight, scratch } = place(buffers);
-      return (ops) => ops.conv2dBackwardWeight(IMAGE_BATCH, ...geometry, x, y, weight, false, scratch);
+      const { x, y, weight, window, scratch } = place(buffers);
+      return (ops) => ops.conv2dBackwardWeight(IMAGE_BATCH, window, x, y, weight, false, scratch);
     }),
   ];
 }
@@ -63,7 +64,7 @@ function planeRows(channels: number, size: number): Row[] {
   const elements = { elements: count };
   const shape = `${channels}x${size}x${size} batch ${IMAGE_BATCH}`;
   const pooled = count / 4;
-  const pool = [IMAGE_BATCH * channels, size, size, 2, 2, 2, 2, 0, 0] as const;
+  const pool = [channels, size, size, channels, 2, 2, 2, 2, 0, 0] as const;
   return [
     kernelRow(`prelu ${shape}`, elements, (buffers) => {
       const [x, y, slope] = [count, count, channels].map((length) => buffers.floats(length));
@@ -96,16 +97,18 @@ function planeRows(channels: number, size: number): Row[] {
     }),
     kernelRow(`maxPool2d 2x2 ${shape}`, elements, (buffers) => {
       const [x, y, indices] = [count, pooled, pooled].map((length) => buffers.floats(length));
-      return (ops) => ops.maxPool2d(...pool, x, y, indices);
+      const window = buffers.window(pool);
+      return (ops) => ops.maxPool2d(IMAGE_BATCH, window, x, y, indices);
     }),
     kernelRow(`maxPool2dBackward 2x2 ${shape}`, elements, (buffers) => {
       const [x, dx, y, dy, indices] = [count, count, pooled, pooled, pooled].map((length) => buffers.floats(length));
+      const window = buffers.window(pool);
       let isPlaced = false;
       return (ops) => {
         // indices that mean something
-        if (!isPlaced) ops.maxPool2d(...pool, x, y, indices);
+        if (!isPlaced) ops.maxPool2d(IMAGE_BATCH, window, x, y, indices);
         isPlaced = true;
-        ops.maxPool2dBackward(...pool, dy, indices, dx);
+        ops.maxPool2dBackward(IMAGE_BATCH, window, dy, indices, dx);
       };
     }),
     kernelRow(`dropout ${shape}`, elements, (buffers) => {

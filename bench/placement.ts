@@ -1,5 +1,5 @@
 import type { Engine } from "../src/index.js";
-import type { Kernels } from "../src/kernels/kernels.js";
+import { type Kernels, setWindow, type WindowSizes } from "../src/kernels/kernels.js";
 import { CLASSES } from "./network.js";
 import { numbersFrom, uniform } from "./numbers.js";
 import type { Row, Scope, Work } from "./row.js";
@@ -35,9 +35,17 @@ export class Buffers {
     return address;
   }
 
-  /** As many bytes as the engine's kernels say, holding anything. */
-  scratch(bytes: (ops: Kernels) => number): number {
-    return this.#allocate(bytes(this.#engine.ops) / 4);
+  /** The scratch that a convolution of these sizes needs. */
+  scratch(sizes: WindowSizes): number {
+    const { linear, ops } = this.#engine;
+    return this.#allocate(ops.conv2dWorkBytes(setWindow(linear, sizes)) / 4);
+  }
+
+  /** Puts the sizes of a window where the calls of this row read them. */
+  window(sizes: WindowSizes): number {
+    const window = this.#allocate(sizes.length);
+    this.#engine.linear.i32.set(sizes, window >>> 2);
+    return window;
   }
 
   #allocate(length: number): number {

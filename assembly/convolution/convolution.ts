@@ -15,8 +15,21 @@ import { DEPTH, HEIGHT, TILE_COLUMNS } from "../gemm/sizes";
 import { columnOfRows } from "../gemm/tile";
 import { panel } from "../gemm/work";
 import {
-  biasBytes,
   channels,
+  height,
+  kernelHeight,
+  kernelWidth,
+  outChannels,
+  outHeight,
+  outWidth,
+  paddingHeight,
+  paddingWidth,
+  strideHeight,
+  strideWidth,
+  width,
+} from "../window";
+import {
+  biasBytes,
   copyBytes,
   copyHeight,
   copyWidth,
@@ -27,63 +40,20 @@ import {
   dyWidth,
   firstColumn,
   firstRow,
-  height,
-  kernelHeight,
-  kernelWidth,
-  outChannels,
-  outHeight,
-  outWidth,
-  paddingHeight,
-  paddingWidth,
   patchBlock,
   patchBytes,
   patchRow,
   phasesHeight,
   phasesWidth,
-  strideHeight,
-  strideWidth,
   tapBytes,
   weightBytes,
-  width,
 } from "./geometry";
 import { gatherRows, packPatches, splitImage } from "./patches";
 
 export { conv2dWorkBytes } from "./geometry";
 
-export function conv2d(
-  images: i32,
-  channels: i32,
-  height: i32,
-  width: i32,
-  outChannels: i32,
-  kernelHeight: i32,
-  kernelWidth: i32,
-  strideHeight: i32,
-  strideWidth: i32,
-  paddingHeight: i32,
-  paddingWidth: i32,
-  x: usize,
-  weight: usize,
-  bias: usize,
-  y: usize,
-  work: usize,
-): void {
-  describe(
-    channels,
-    height,
-    width,
-    outChannels,
-    kernelHeight,
-    kernelWidth,
-    strideHeight,
-    strideWidth,
-    paddingHeight,
-    paddingWidth,
-  );
-  correlateImages(images, x, weight, bias, y, work);
-}
-
-function correlateImages(images: i32, x: usize, weight: usize, bias: usize, y: usize, work: usize): void {
+export function conv2d(images: i32, window: usize, x: usize, weight: usize, bias: usize, y: usize, work: usize): void {
+  describe(window);
   if (images == 0) return;
   const taps = work;
   const copy = taps + <usize>tapBytes();
@@ -184,37 +154,13 @@ function correlate(
 
 export function conv2dBackwardInput(
   images: i32,
-  channels: i32,
-  height: i32,
-  width: i32,
-  outChannels: i32,
-  kernelHeight: i32,
-  kernelWidth: i32,
-  strideHeight: i32,
-  strideWidth: i32,
-  paddingHeight: i32,
-  paddingWidth: i32,
+  window: usize,
   dy: usize,
   weight: usize,
   dx: usize,
   work: usize,
 ): void {
-  describe(
-    channels,
-    height,
-    width,
-    outChannels,
-    kernelHeight,
-    kernelWidth,
-    strideHeight,
-    strideWidth,
-    paddingHeight,
-    paddingWidth,
-  );
-  sendToInput(images, dy, weight, dx, work);
-}
-
-function sendToInput(images: i32, dy: usize, weight: usize, dx: usize, work: usize): void {
+  describe(window);
   if (images == 0) return;
   const taps = work;
   const copy = taps + <usize>tapBytes();
@@ -335,38 +281,14 @@ function spreadPhase(rows: i32, columns: i32, phase: usize, dx: usize): void {
 
 export function conv2dBackwardWeight(
   images: i32,
-  channels: i32,
-  height: i32,
-  width: i32,
-  outChannels: i32,
-  kernelHeight: i32,
-  kernelWidth: i32,
-  strideHeight: i32,
-  strideWidth: i32,
-  paddingHeight: i32,
-  paddingWidth: i32,
+  window: usize,
   x: usize,
   dy: usize,
   dweight: usize,
   accumulate: bool,
   work: usize,
 ): void {
-  describe(
-    channels,
-    height,
-    width,
-    outChannels,
-    kernelHeight,
-    kernelWidth,
-    strideHeight,
-    strideWidth,
-    paddingHeight,
-    paddingWidth,
-  );
-  addToWeight(images, x, dy, dweight, accumulate, work);
-}
-
-function addToWeight(images: i32, x: usize, dy: usize, dweight: usize, accumulate: bool, work: usize): void {
+  describe(window);
   if (images == 0) {
     if (!accumulate) memory.fill(dweight, 0, (<usize>(outChannels * depth)) << 2);
     return;

@@ -8,21 +8,24 @@
 // q · strideHeight + r, dx at P sums dy[q - j] · weight[r + j · strideHeight] over the kernel's rows of that phase. dy's copy has the
 // rows firstRow .. firstRow + dyHeight - 1 of dy, zeros where there are none.
 
-import { PATCH_FLOATS, PATCH_MOST, PATCH_LEAST } from "../gemm/sizes";
 import { evenBlock } from "../gemm/gemm";
+import { PATCH_FLOATS, PATCH_LEAST, PATCH_MOST } from "../gemm/sizes";
+import {
+  channels,
+  height,
+  kernelHeight,
+  kernelWidth,
+  outChannels,
+  outHeight,
+  outWidth,
+  paddingHeight,
+  paddingWidth,
+  readWindow,
+  strideHeight,
+  strideWidth,
+  width,
+} from "../window";
 
-export let channels: i32 = 0;
-export let height: i32 = 0;
-export let width: i32 = 0;
-export let outChannels: i32 = 0;
-export let kernelHeight: i32 = 0;
-export let kernelWidth: i32 = 0;
-export let strideHeight: i32 = 0;
-export let strideWidth: i32 = 0;
-export let paddingHeight: i32 = 0;
-export let paddingWidth: i32 = 0;
-export let outHeight: i32 = 0;
-export let outWidth: i32 = 0;
 /** Products of one output: channels · kernelHeight · kernelWidth. */
 export let depth: i32 = 0;
 /** Phases of the stride that the kernel touches, and the planes of x's copy. */
@@ -48,31 +51,9 @@ function ceilDivide(a: i32, b: i32): i32 {
   return a > 0 ? (a + b - 1) / b : -(-a / b);
 }
 
-export function describe(
-  newChannels: i32,
-  newHeight: i32,
-  newWidth: i32,
-  newOutChannels: i32,
-  newKernelHeight: i32,
-  newKernelWidth: i32,
-  newStrideHeight: i32,
-  newStrideWidth: i32,
-  newPaddingHeight: i32,
-  newPaddingWidth: i32,
-): void {
-  channels = newChannels;
-  height = newHeight;
-  width = newWidth;
-  outChannels = newOutChannels;
-  kernelHeight = newKernelHeight;
-  kernelWidth = newKernelWidth;
-  // a stride past the end comes to the same as one to the end
-  strideHeight = min(newStrideHeight, height + 2 * newPaddingHeight);
-  strideWidth = min(newStrideWidth, width + 2 * newPaddingWidth);
-  paddingHeight = newPaddingHeight;
-  paddingWidth = newPaddingWidth;
-  outHeight = (height + 2 * paddingHeight - kernelHeight) / strideHeight + 1;
-  outWidth = (width + 2 * paddingWidth - kernelWidth) / strideWidth + 1;
+/** Reads the sizes and derives the rest. */
+export function describe(window: usize): void {
+  readWindow(window);
   depth = channels * kernelHeight * kernelWidth;
   phasesHeight = min(strideHeight, kernelHeight);
   phasesWidth = min(strideWidth, kernelWidth);
@@ -130,30 +111,8 @@ export function gradientBytes(): u64 {
   return piece(<u64>((outChannels + 7) & ~7) * depth);
 }
 
-export function conv2dWorkBytes(
-  channels: i32,
-  height: i32,
-  width: i32,
-  outChannels: i32,
-  kernelHeight: i32,
-  kernelWidth: i32,
-  strideHeight: i32,
-  strideWidth: i32,
-  paddingHeight: i32,
-  paddingWidth: i32,
-): f64 {
-  describe(
-    channels,
-    height,
-    width,
-    outChannels,
-    kernelHeight,
-    kernelWidth,
-    strideHeight,
-    strideWidth,
-    paddingHeight,
-    paddingWidth,
-  );
+export function conv2dWorkBytes(window: usize): f64 {
+  describe(window);
   const forward = copyBytes() + biasBytes();
   const input = dyCopyBytes() + weightBytes() + phaseBytes();
   const weight = copyBytes() + patchBytes() + gradientBytes();

@@ -1,3 +1,5 @@
+import type { Heap } from "../memory.js";
+
 /**
  * What runs per number: one interface, implemented by the WebAssembly modules (`wasm.ts`) and by the pure-JS twin (`js/`).
  *
@@ -9,6 +11,31 @@
  * NaN and infinities propagate. With `accumulate` false a destination is never read, so it may hold anything.
  */
 export type KernelSet = "relaxed-simd" | "simd" | "js";
+
+/**
+ * The sizes of a convolution or a pool: what `window` points to, ten int32 in this order. A pool's outChannels is its channels.
+ */
+export type WindowSizes = readonly [
+  channels: number,
+  height: number,
+  width: number,
+  outChannels: number,
+  kernelHeight: number,
+  kernelWidth: number,
+  strideHeight: number,
+  strideWidth: number,
+  paddingHeight: number,
+  paddingWidth: number,
+];
+
+/** Below the modules' static data, which begins at 1024 (asconfig.json), and off the address that means "none". */
+const WINDOW = 64;
+
+/** Puts sizes where kernel calls may read them until the next are put there; returns the address. */
+export function setWindow({ i32 }: Heap, sizes: WindowSizes): number {
+  i32.set(sizes, WINDOW / 4);
+  return WINDOW;
+}
 
 export interface Kernels {
   readonly set: KernelSet;
@@ -196,62 +223,20 @@ export interface Kernels {
    * weight[outChannels, channels, kernelHeight, kernelWidth], x being 0 outside:
    *   y[n, o, i, j] = bias[o] + Σ over c, u, v of weight[o, c, u, v] · x[n, c, i · strideHeight - paddingHeight + u, ...]
    * y is [images, outChannels, outHeight, outWidth], outHeight = floor((height + 2 · paddingHeight - kernelHeight) / strideHeight) + 1
-   * >= 1, and likewise outWidth. `bias` is optional. `work` is a scratch of conv2dWorkBytes (the same geometry) bytes.
+   * >= 1, and likewise outWidth. `bias` is optional. `window` has the sizes, `work` is a scratch of conv2dWorkBytes(window) bytes.
    */
-  conv2d(
-    images: number,
-    channels: number,
-    height: number,
-    width: number,
-    outChannels: number,
-    kernelHeight: number,
-    kernelWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    paddingHeight: number,
-    paddingWidth: number,
-    x: number,
-    weight: number,
-    bias: number,
-    y: number,
-    work: number,
-  ): void;
+  conv2d(images: number, window: number, x: number, weight: number, bias: number, y: number, work: number): void;
 
   /**
    * dx[n, c, ...] = Σ over o, u, v of weight[o, c, u, v] · dy[n, o, ...], over the outputs that x's element went into; 0 where it went
    * into none.
    */
-  conv2dBackwardInput(
-    images: number,
-    channels: number,
-    height: number,
-    width: number,
-    outChannels: number,
-    kernelHeight: number,
-    kernelWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    paddingHeight: number,
-    paddingWidth: number,
-    dy: number,
-    weight: number,
-    dx: number,
-    work: number,
-  ): void;
+  conv2dBackwardInput(images: number, window: number, dy: number, weight: number, dx: number, work: number): void;
 
   /** dweight[o, c, u, v] (+)= Σ over n, i, j of dy[n, o, i, j] · x[n, c, i · strideHeight - paddingHeight + u, ...] */
   conv2dBackwardWeight(
     images: number,
-    channels: number,
-    height: number,
-    width: number,
-    outChannels: number,
-    kernelHeight: number,
-    kernelWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    paddingHeight: number,
-    paddingWidth: number,
+    window: number,
     x: number,
     dy: number,
     dweight: number,
@@ -260,54 +245,17 @@ export interface Kernels {
   ): void;
 
   /** Bytes of scratch that the three messages of a convolution need; it may hold anything before and after. */
-  conv2dWorkBytes(
-    channels: number,
-    height: number,
-    width: number,
-    outChannels: number,
-    kernelHeight: number,
-    kernelWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    paddingHeight: number,
-    paddingWidth: number,
-  ): number;
+  conv2dWorkBytes(window: number): number;
 
   /**
-   * Maxima of windows (torch.nn.MaxPool2d) of each plane of x[planes, height, width]; y is [planes, outHeight, outWidth] as for a
-   * convolution. `indices` (optional, int32 in y's shape) gets each maximum's place h · width + w in its plane: the first of equals
+   * Maxima of windows (torch.nn.MaxPool2d) of each plane of x[images, channels, height, width]; y is [images, channels, outHeight,
+   * outWidth] as for a convolution. `indices` (optional, int32 in y's shape) gets each maximum's place h · width + w in its plane: the first of equals
    * in row-major order; a NaN wins, the last of several; in a window of nothing but -Infinity its first cell. Padding is no value.
    */
-  maxPool2d(
-    planes: number,
-    height: number,
-    width: number,
-    kernelHeight: number,
-    kernelWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    paddingHeight: number,
-    paddingWidth: number,
-    x: number,
-    y: number,
-    indices: number,
-  ): void;
+  maxPool2d(images: number, window: number, x: number, y: number, indices: number): void;
 
   /** dx = the sum of dy over the windows that an element is the maximum of, in double, rounded once. */
-  maxPool2dBackward(
-    planes: number,
-    height: number,
-    width: number,
-    kernelHeight: number,
-    kernelWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    paddingHeight: number,
-    paddingWidth: number,
-    dy: number,
-    indices: number,
-    dx: number,
-  ): void;
+  maxPool2dBackward(images: number, window: number, dy: number, indices: number, dx: number): void;
 
   /**
    * Batch normalisation in training (torch.nn.BatchNorm*) over x[rows, channels, inner], count = rows · inner >= 2 values a channel:

@@ -1,5 +1,5 @@
 import type { LinearMemory } from "../memory.js";
-import type { Kernels } from "./kernels.js";
+import { type Kernels, setWindow } from "./kernels.js";
 
 /** V8 tiers a kernel up after a few calls; small shapes are enough, since code is compiled by function and not by size. */
 const ROUNDS = 40;
@@ -18,6 +18,8 @@ export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
   // labels stay zeros, whatever the others become
   const [a, b, c, d, labels] = [0, 1, 2, 3, 4].map((i) => block + i * floats * 4);
   const work = block + floats * 5 * 4;
+  const windowOf = (kernel: number, stride: number, padding: number): number =>
+    setWindow(memory, [2, 9, 9, 9, kernel, kernel, stride, stride, padding, padding]);
   memory.f32.fill(0, block >>> 2, (block >>> 2) + floats * 5);
   try {
     for (let round = 0; round < ROUNDS; round++) {
@@ -50,14 +52,15 @@ export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
         ops.batchNormBackward(3, 8, inner, a, b, b, c, d, d + 4096, false, d + 8192, false);
       }
       for (const kernel of [2, 3]) {
-        ops.maxPool2d(2, 9, 9, kernel, kernel, 2, 2, 0, 0, a, b, c);
-        ops.maxPool2dBackward(2, 9, 9, kernel, kernel, 2, 2, 0, 0, b, c, d);
+        const window = windowOf(kernel, 2, 0);
+        ops.maxPool2d(1, window, a, b, c);
+        ops.maxPool2dBackward(1, window, b, c, d);
       }
       for (const stride of [1, 2]) {
-        const geometry = [2, 9, 9, 9, 3, 3, stride, stride, 1, 1] as const;
-        ops.conv2d(1, ...geometry, a, b, d, c, work);
-        ops.conv2dBackwardInput(1, ...geometry, c, b, a, work);
-        ops.conv2dBackwardWeight(1, ...geometry, a, c, d, true, work);
+        const window = windowOf(3, stride, 1);
+        ops.conv2d(1, window, a, b, d, c, work);
+        ops.conv2dBackwardInput(1, window, c, b, a, work);
+        ops.conv2dBackwardWeight(1, window, a, c, d, true, work);
       }
       ops.dropout(WIDTH, a, 1, 2, 1 << 23, 1, b);
       ops.uniform(WIDTH, b, 1, 2, 0, 1);

@@ -3,21 +3,7 @@ import { sizeOf, type Tensor } from "../tensor.js";
 import type { BiasTarget } from "./activation.js";
 import type { AffineMap } from "./affine.js";
 import type { Parameter } from "./layer.js";
-import { isImage, shapeAfterWindow, type Window } from "./window.js";
-
-/** What the kernels are told of a convolution. */
-type Geometry = readonly [
-  channels: number,
-  height: number,
-  width: number,
-  outChannels: number,
-  kernelHeight: number,
-  kernelWidth: number,
-  strideHeight: number,
-  strideWidth: number,
-  paddingHeight: number,
-  paddingWidth: number,
-];
+import { imagesIn, isImage, placeWindow, shapeAfterWindow, type Window } from "./window.js";
 
 /** s = the convolution of x with W, + b for each channel; x [N, C, H, W] or [C, H, W], W [O, C, kh, kw]. */
 export class ConvolutionMap implements AffineMap {
@@ -46,12 +32,12 @@ export class ConvolutionMap implements AffineMap {
   workSize(inputShape: readonly number[]): number {
     // no images, no work; and whatever the planes of none claim to be
     if (sizeOf(inputShape) === 0) return 0;
-    return this.engine.ops.conv2dWorkBytes(...this.#geometry(inputShape)) / 4;
+    return this.engine.ops.conv2dWorkBytes(this.#window(inputShape)) / 4;
   }
 
   channelLayout(s: Tensor): BiasTarget["layout"] {
     const inner = s.shape[s.shape.length - 2] * s.shape[s.shape.length - 1];
-    return [imagesOf(s), this.outChannels, inner];
+    return [imagesIn(s.shape), this.outChannels, inner];
   }
 
   forward(x: Tensor, s: Tensor, work: Tensor | undefined): void {
@@ -59,8 +45,8 @@ export class ConvolutionMap implements AffineMap {
     const weight = this.weight.value.read();
     if (work === undefined) return; // no images
     this.engine.ops.conv2d(
-      imagesOf(x),
-      ...this.#geometry(x.shape),
+      imagesIn(x.shape),
+      this.#window(x.shape),
       x.storage.offset,
       weight,
       bias,
@@ -73,8 +59,8 @@ export class ConvolutionMap implements AffineMap {
     const { grad } = this.weight;
     const accumulate = grad.accumulates();
     this.engine.ops.conv2dBackwardWeight(
-      work === undefined ? 0 : imagesOf(x),
-      ...this.#geometry(x.shape),
+      work === undefined ? 0 : imagesIn(x.shape),
+      this.#window(x.shape),
       x.storage.offset,
       ds.storage.offset,
       grad.storage.offset,
@@ -87,8 +73,8 @@ export class ConvolutionMap implements AffineMap {
     const weight = this.weight.value.read();
     if (work === undefined) return; // no images
     this.engine.ops.conv2dBackwardInput(
-      imagesOf(dx),
-      ...this.#geometry(dx.shape),
+      imagesIn(dx.shape),
+      this.#window(dx.shape),
       ds.storage.offset,
       weight,
       dx.storage.offset,
@@ -96,11 +82,7 @@ export class ConvolutionMap implements AffineMap {
     );
   }
 
-  #geometry(inputShape: readonly number[]): Geometry {
-    const [height, width] = inputShape.slice(-2);
-    const { kernel, stride, padding } = this.window;
-    return [this.inChannels, height, width, this.outChannels, ...kernel, ...stride, ...padding];
+  #window(inputShape: readonly number[]): number {
+    return placeWindow(this.engine, inputShape, this.outChannels, this.window);
   }
 }
-
-const imagesOf = ({ shape }: Tensor): number => (isImage(shape) ? 1 : shape[0]);

@@ -3,7 +3,16 @@ import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
 import { CoreLayer, type Request } from "./core.js";
 import type { LayerOptions } from "./layer.js";
-import { checkSize2d, describeWindow, isImage, type Size2d, shapeAfterWindow, type Window } from "./window.js";
+import {
+  checkSize2d,
+  describeWindow,
+  imagesIn,
+  isImage,
+  placeWindow,
+  type Size2d,
+  shapeAfterWindow,
+  type Window,
+} from "./window.js";
 
 export interface MaxPool2dOptions extends LayerOptions {
   /** How far the window moves from output to output; default: the kernel's size. */
@@ -54,7 +63,9 @@ export class MaxPool2d extends CoreLayer {
   }
 
   protected override computeForward(x: Tensor, [y, indices]: readonly Tensor[]): void {
-    this.engine.ops.maxPool2d(...this.#geometry(x), x.storage.offset, y.storage.offset, indices?.storage.offset ?? 0);
+    const window = this.#windowOf(x);
+    const places = indices?.storage.offset ?? 0;
+    this.engine.ops.maxPool2d(imagesIn(x.shape), window, x.storage.offset, y.storage.offset, places);
     this.#lastIndices = indices;
   }
 
@@ -65,14 +76,13 @@ export class MaxPool2d extends CoreLayer {
   protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): void {
     if (dx === undefined) return;
     const indices = this.#lastIndices!.storage.offset;
-    this.engine.ops.maxPool2dBackward(...this.#geometry(dx), dy.storage.offset, indices, dx.storage.offset);
+    const window = this.#windowOf(dx);
+    this.engine.ops.maxPool2dBackward(imagesIn(dx.shape), window, dy.storage.offset, indices, dx.storage.offset);
   }
 
-  #geometry({ shape, size }: Tensor) {
-    const [height, width] = shape.slice(-2);
-    const { kernel, stride, padding } = this.#window;
-    const planes = size === 0 ? 0 : size / (height * width);
-    return [planes, height, width, ...kernel, ...stride, ...padding] as const;
+  #windowOf({ shape }: Tensor): number {
+    const channels = shape[shape.length - 3];
+    return placeWindow(this.engine, shape, channels, this.#window);
   }
 
   override get type(): string {

@@ -1,5 +1,7 @@
 import { show, showShape } from "../checks.js";
+import type { Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
+import { setWindow } from "../kernels/kernels.js";
 
 /** One number for both directions, or [height, width]. */
 export type Size2d = number | readonly [height: number, width: number];
@@ -57,6 +59,19 @@ export function shapeAfterWindow(
   }
   return [...shape.slice(0, axis), outChannels ?? shape[axis], ...after];
 }
+
+/** The address of the sizes of a window over images of this shape, for the next kernel call. */
+export function placeWindow(
+  engine: Engine,
+  shape: readonly number[],
+  outChannels: number,
+  { kernel, stride, padding }: Window,
+): number {
+  const [channels, height, width] = shape.slice(-3);
+  return setWindow(engine.linear, [channels, height, width, outChannels, ...kernel, ...stride, ...padding]);
+}
+
+export const imagesIn = (shape: readonly number[]): number => (isImage(shape) ? 1 : shape[0]);
 
 /** How a window's options read in a description: "3", "[3, 2], stride 2". */
 export function describeWindow({ kernel, stride, padding }: Window, usualStride: readonly number[]): string {

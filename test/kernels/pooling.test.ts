@@ -26,6 +26,9 @@ function outShape([planes, height, width, kh, kw, sh, sw, ph, pw]: Geometry): [n
   return [planes, along(height, kh, sh, ph), along(width, kw, sw, pw)];
 }
 
+/** The sizes as the kernels take them, for planes that are images of one channel. */
+const windowOf = ([, height, width, ...window]: Geometry): Int32Array => Int32Array.of(1, height, width, 1, ...window);
+
 const outSize = (geometry: Geometry): number => outShape(geometry).reduce((size, length) => size * length, 1);
 
 /** PyTorch's loop, word by word. */
@@ -121,14 +124,16 @@ describe("maxPool2d and maxPool2dBackward", () => {
       label: () => string,
     ): { y: Float32Array; indices: Int32Array } {
       arena.clear();
+      const [images] = geometry;
+      const window = arena.input(windowOf(geometry), anywhere(random)).address;
       const from = arena.input(x, anywhere(random));
       const to = arena.output(notNumbers(outSize(geometry)), anywhere(random));
       const places = arena.output(notNumbers(outSize(geometry)), anywhere(random));
-      arena.run(() => maxPool2d(...geometry, from.address, to.address, places.address), problems, label);
+      arena.run(() => maxPool2d(images, window, from.address, to.address, places.address), problems, label);
       const indices = new Int32Array(arena.read(places).buffer);
       const y = arena.read(to);
       const alone = arena.run(
-        () => maxPool2d(...geometry, from.address, to.address, 0),
+        () => maxPool2d(images, window, from.address, to.address, 0),
         problems,
         () => `${label()} without indices`,
       );
@@ -162,12 +167,14 @@ describe("maxPool2d and maxPool2dBackward", () => {
     ): void {
       const { indices } = referenceForward(geometry, x);
       arena.clear();
+      const [images] = geometry;
+      const window = arena.input(windowOf(geometry), anywhere(random)).address;
       const upstream = arena.input(dy, anywhere(random));
       const places = arena.input(indices, anywhere(random));
       const dx = arena.output(notNumbers(x.length), anywhere(random));
       const label = (): string => `[${geometry}]: dx`;
       arena.run(
-        () => kernels.maxPool2dBackward(...geometry, upstream.address, places.address, dx.address),
+        () => kernels.maxPool2dBackward(images, window, upstream.address, places.address, dx.address),
         problems,
         label,
       );

@@ -1,4 +1,5 @@
-import type { Kernels } from "../../src/kernels/kernels.js";
+import { type Kernels, setWindow, type WindowSizes } from "../../src/kernels/kernels.js";
+import type { LinearMemory } from "../../src/memory.js";
 import { Arena, type Placement, type Region } from "./arena.js";
 import { bitExact, exact, firstDifference, type Limit, type Problems, ROUNDING, within } from "./compare.js";
 import type { KernelsUnderTest } from "./kernels.js";
@@ -116,11 +117,19 @@ export function referenceMessages({ shape, x, weight, dy, bias, before }: Operan
 /** The convolutions of every kernel set under test, on the same numbers. */
 export class ConvolutionBench {
   readonly #sets: KernelsUnderTest[];
+  readonly #heap: LinearMemory;
   readonly #arena: Arena;
 
   constructor(sets: KernelsUnderTest[], words: number) {
     this.#sets = sets;
-    this.#arena = new Arena(sets[0].heap, words);
+    this.#heap = sets[0].heap;
+    this.#arena = new Arena(this.#heap, words);
+  }
+
+  /** The scratch that each set asks for. */
+  workBytes(sizes: WindowSizes): number[] {
+    const window = setWindow(this.#heap, sizes);
+    return this.#sets.map(({ kernels }) => kernels.conv2dWorkBytes(window));
   }
 
   /**
@@ -135,14 +144,9 @@ export class ConvolutionBench {
   ): Messages<Float32Array> {
     const { shape, x, weight, dy, bias, before } = operands;
     const { images, channels, outChannels, plane } = shape;
-    const geometry = [
-      channels,
-      plane.vertical.size,
-      plane.horizontal.size,
-      outChannels,
-      ...windowArguments(plane),
-    ] as const;
-    const scratch = notNumbers(kernels.conv2dWorkBytes(...geometry) / 4);
+    const [height, width] = [plane.vertical.size, plane.horizontal.size];
+    const window = setWindow(this.#heap, [channels, height, width, outChannels, ...windowArguments(plane)]);
+    const scratch = notNumbers(kernels.conv2dWorkBytes(window) / 4);
     const arena = this.#arena;
     const message = (
       inputs: readonly Float32Array[],
@@ -161,13 +165,13 @@ export class ConvolutionBench {
     };
     return {
       y: message(bias ? [x, weight, bias] : [x, weight], notNumbers(dy.length), ([x, weight, bias = 0], y, work) =>
-        kernels.conv2d(images, ...geometry, x, weight, bias, y, work),
+        kernels.conv2d(images, window, x, weight, bias, y, work),
       ),
       dx: message([dy, weight], notNumbers(x.length), ([dy, weight], dx, work) =>
-        kernels.conv2dBackwardInput(images, ...geometry, dy, weight, dx, work),
+        kernels.conv2dBackwardInput(images, window, dy, weight, dx, work),
       ),
       dweight: message([x, dy], before ?? notNumbers(weight.length), ([x, dy], dweight, work) =>
-        kernels.conv2dBackwardWeight(images, ...geometry, x, dy, dweight, before !== undefined, work),
+        kernels.conv2dBackwardWeight(images, window, x, dy, dweight, before !== undefined, work),
       ),
     };
   }

@@ -1,71 +1,14 @@
 import { gemm } from "./gemm.js";
 import { Scratch } from "./scratch.js";
+import { type WindowGeometry, windowAt } from "./window.js";
 
 const planeSums = new Scratch();
 
-/** How often a kernel, or a window, fits along an axis. */
-export function outputsAlong(size: number, kernel: number, stride: number, padding: number): number {
-  return Math.floor((size + 2 * padding - kernel) / stride) + 1;
+/** Bytes of the patch matrix of one image, which is all the scratch there is. */
+export function conv2dWorkBytes(i32: Int32Array, window: number): number {
+  const { taps, outputs } = windowAt(i32, window);
+  return 4 * taps * outputs;
 }
-
-/** What a convolution's sizes lead to. One object for all calls: nothing is allocated in a steady loop. */
-class Geometry {
-  channels = 0;
-  height = 0;
-  width = 0;
-  outChannels = 0;
-  kernelHeight = 0;
-  kernelWidth = 0;
-  strideHeight = 0;
-  strideWidth = 0;
-  paddingHeight = 0;
-  paddingWidth = 0;
-  outHeight = 0;
-  outWidth = 0;
-
-  set(
-    channels: number,
-    height: number,
-    width: number,
-    outChannels: number,
-    kernelHeight: number,
-    kernelWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    paddingHeight: number,
-    paddingWidth: number,
-  ): this {
-    this.channels = channels;
-    this.height = height;
-    this.width = width;
-    this.outChannels = outChannels;
-    this.kernelHeight = kernelHeight;
-    this.kernelWidth = kernelWidth;
-    this.strideHeight = strideHeight;
-    this.strideWidth = strideWidth;
-    this.paddingHeight = paddingHeight;
-    this.paddingWidth = paddingWidth;
-    this.outHeight = outputsAlong(height, kernelHeight, strideHeight, paddingHeight);
-    this.outWidth = outputsAlong(width, kernelWidth, strideWidth, paddingWidth);
-    return this;
-  }
-
-  /** Taps of the kernel: rows of a patch matrix. */
-  get taps(): number {
-    return this.channels * this.kernelHeight * this.kernelWidth;
-  }
-
-  /** Outputs of a plane: columns of a patch matrix. */
-  get outputs(): number {
-    return this.outHeight * this.outWidth;
-  }
-}
-
-/** The geometry of the call that runs. */
-export const geometry = /* @__PURE__ */ new Geometry();
-
-/** Floats of the patch matrix of one image, which is all the scratch there is. */
-export const patchFloats = ({ taps, outputs }: Geometry): number => taps * outputs;
 
 /**
  * y[o, p] = W[o, k] · patches[k, p] + b[o], image by image, so that the patches stay in the cache. k counts (channel, kernel row,
@@ -76,16 +19,19 @@ export const patchFloats = ({ taps, outputs }: Geometry): number => taps * outpu
  */
 export function conv2d(
   f32: Float32Array,
+  i32: Int32Array,
   images: number,
+  window: number,
   x: number,
   weight: number,
   bias: number,
   y: number,
   work: number,
 ): void {
+  const geometry = windowAt(i32, window);
   const { channels, height, width, outChannels, taps, outputs } = geometry;
   for (let n = 0; n < images; n++) {
-    gatherPatches(f32, x, work);
+    gatherPatches(f32, geometry, x, work);
     // The product's own bias belongs to columns, a convolution's to rows.
     for (let o = 0; o < outChannels; o++) {
       f32.fill(bias === 0 ? 0 : f32[bias + o], y + o * outputs, y + (o + 1) * outputs);
@@ -99,16 +45,19 @@ export function conv2d(
 /** dx: the gradient of the patches, Wᵀ · dy, added up where they overlap. */
 export function conv2dBackwardInput(
   f32: Float32Array,
+  i32: Int32Array,
   images: number,
+  window: number,
   dy: number,
   weight: number,
   dx: number,
   work: number,
 ): void {
+  const geometry = windowAt(i32, window);
   const { channels, height, width, outChannels, taps, outputs } = geometry;
   for (let n = 0; n < images; n++) {
     gemm(f32, true, false, taps, outputs, outChannels, weight, taps, dy, outputs, work, outputs, 0, false);
-    sumPatches(f32, work, dx);
+    sumPatches(f32, geometry, work, dx);
     dy += outChannels * outputs;
     dx += channels * height * width;
   }
@@ -117,17 +66,20 @@ export function conv2dBackwardInput(
 /** dW (+)= Σ over images of dy · patchesᵀ. */
 export function conv2dBackwardWeight(
   f32: Float32Array,
+  i32: Int32Array,
   images: number,
+  window: number,
   x: number,
   dy: number,
   dweight: number,
   accumulate: boolean,
   work: number,
 ): void {
+  const geometry = windowAt(i32, window);
   const { channels, height, width, outChannels, taps, outputs } = geometry;
   if (!accumulate) f32.fill(0, dweight, dweight + outChannels * taps);
   for (let n = 0; n < images; n++) {
-    gatherPatches(f32, x, work);
+    gatherPatches(f32, geometry, x, work);
     gemm(f32, false, true, outChannels, taps, outputs, dy, outputs, work, outputs, dweight, taps, 0, true);
     x += channels * height * width;
     dy += outChannels * outputs;
@@ -142,7 +94,7 @@ const endInside = (shift: number, stride: number, size: number, count: number): 
   shift >= size ? 0 : Math.min(count, Math.floor((size - 1 - shift) / stride) + 1);
 
 /** patches[c, u, v][i, j] = x[c, i · stride - padding + u, j · stride - padding + v], 0 outside. */
-function gatherPatches(f32: Float32Array, x: number, patches: number): void {
+function gatherPatches(f32: Float32Array, geometry: WindowGeometry, x: number, patches: number): void {
   const { channels, height, width, kernelHeight, kernelWidth, strideHeight, strideWidth, outHeight, outWidth } =
     geometry;
   const { paddingHeight, paddingWidth } = geometry;
@@ -173,7 +125,7 @@ function gatherPatches(f32: Float32Array, x: number, patches: number): void {
  * The way back: dx[c, ...] = the sum of the patches' elements that come from it. A plane at a time is summed in double, in runs of
  * neighbours for each tap, and rounded once.
  */
-function sumPatches(f32: Float32Array, patches: number, dx: number): void {
+function sumPatches(f32: Float32Array, geometry: WindowGeometry, patches: number, dx: number): void {
   const { channels, height, width, kernelHeight, kernelWidth, strideHeight, strideWidth, outHeight, outWidth } =
     geometry;
   const { paddingHeight, paddingWidth } = geometry;

@@ -1,7 +1,7 @@
 import type { Heap } from "../../memory.js";
 import type { Kernels } from "../kernels.js";
 import { elu, eluBackward, exponential, prelu, preluBackward, relu, reluBackward } from "./activations.js";
-import { conv2d, conv2dBackwardInput, conv2dBackwardWeight, geometry, patchFloats } from "./convolution.js";
+import { conv2d, conv2dBackwardInput, conv2dBackwardWeight, conv2dWorkBytes } from "./convolution.js";
 import { gemm } from "./gemm.js";
 import { binaryCrossEntropy, softmaxCrossEntropy, squaredError } from "./losses.js";
 import { batchNorm, batchNormBackward, normalize } from "./normalization.js";
@@ -181,170 +181,38 @@ export function createTwin(heap: Heap): Kernels {
       dropout(heap.f32, n, x >>> 2, { key0, key1 }, threshold, scale, y >>> 2);
     },
 
-    conv2d(
-      images,
-      channels,
-      height,
-      width,
-      outChannels,
-      kernelHeight,
-      kernelWidth,
-      strideHeight,
-      strideWidth,
-      paddingHeight,
-      paddingWidth,
-      x,
-      weight,
-      bias,
-      y,
-      work,
-    ) {
-      geometry.set(
-        channels,
-        height,
-        width,
-        outChannels,
-        kernelHeight,
-        kernelWidth,
-        strideHeight,
-        strideWidth,
-        paddingHeight,
-        paddingWidth,
-      );
-      conv2d(heap.f32, images, x >>> 2, weight >>> 2, bias >>> 2, y >>> 2, work >>> 2);
+    conv2d(images, window, x, weight, bias, y, work) {
+      conv2d(heap.f32, heap.i32, images, window >>> 2, x >>> 2, weight >>> 2, bias >>> 2, y >>> 2, work >>> 2);
     },
 
-    conv2dBackwardInput(
-      images,
-      channels,
-      height,
-      width,
-      outChannels,
-      kernelHeight,
-      kernelWidth,
-      strideHeight,
-      strideWidth,
-      paddingHeight,
-      paddingWidth,
-      dy,
-      weight,
-      dx,
-      work,
-    ) {
-      geometry.set(
-        channels,
-        height,
-        width,
-        outChannels,
-        kernelHeight,
-        kernelWidth,
-        strideHeight,
-        strideWidth,
-        paddingHeight,
-        paddingWidth,
-      );
-      conv2dBackwardInput(heap.f32, images, dy >>> 2, weight >>> 2, dx >>> 2, work >>> 2);
+    conv2dBackwardInput(images, window, dy, weight, dx, work) {
+      conv2dBackwardInput(heap.f32, heap.i32, images, window >>> 2, dy >>> 2, weight >>> 2, dx >>> 2, work >>> 2);
     },
 
-    conv2dBackwardWeight(
-      images,
-      channels,
-      height,
-      width,
-      outChannels,
-      kernelHeight,
-      kernelWidth,
-      strideHeight,
-      strideWidth,
-      paddingHeight,
-      paddingWidth,
-      x,
-      dy,
-      dweight,
-      accumulate,
-      work,
-    ) {
-      geometry.set(
-        channels,
-        height,
-        width,
-        outChannels,
-        kernelHeight,
-        kernelWidth,
-        strideHeight,
-        strideWidth,
-        paddingHeight,
-        paddingWidth,
-      );
-      conv2dBackwardWeight(heap.f32, images, x >>> 2, dy >>> 2, dweight >>> 2, accumulate, work >>> 2);
-    },
-
-    conv2dWorkBytes(...sizes) {
-      return 4 * patchFloats(geometry.set(...sizes));
-    },
-
-    maxPool2d(
-      planes,
-      height,
-      width,
-      kernelHeight,
-      kernelWidth,
-      strideHeight,
-      strideWidth,
-      paddingHeight,
-      paddingWidth,
-      x,
-      y,
-      indices,
-    ) {
-      maxPool2d(
+    conv2dBackwardWeight(images, window, x, dy, dweight, accumulate, work) {
+      conv2dBackwardWeight(
         heap.f32,
         heap.i32,
-        planes,
-        height,
-        width,
-        kernelHeight,
-        kernelWidth,
-        strideHeight,
-        strideWidth,
-        paddingHeight,
-        paddingWidth,
+        images,
+        window >>> 2,
         x >>> 2,
-        y >>> 2,
-        indices >>> 2,
+        dy >>> 2,
+        dweight >>> 2,
+        accumulate,
+        work >>> 2,
       );
     },
 
-    maxPool2dBackward(
-      planes,
-      height,
-      width,
-      kernelHeight,
-      kernelWidth,
-      strideHeight,
-      strideWidth,
-      paddingHeight,
-      paddingWidth,
-      dy,
-      indices,
-      dx,
-    ) {
-      maxPool2dBackward(
-        heap.f32,
-        heap.i32,
-        planes,
-        height,
-        width,
-        kernelHeight,
-        kernelWidth,
-        strideHeight,
-        strideWidth,
-        paddingHeight,
-        paddingWidth,
-        dy >>> 2,
-        indices >>> 2,
-        dx >>> 2,
-      );
+    conv2dWorkBytes(window) {
+      return conv2dWorkBytes(heap.i32, window >>> 2);
+    },
+
+    maxPool2d(images, window, x, y, indices) {
+      maxPool2d(heap.f32, heap.i32, images, window >>> 2, x >>> 2, y >>> 2, indices >>> 2);
+    },
+
+    maxPool2dBackward(images, window, dy, indices, dx) {
+      maxPool2dBackward(heap.f32, heap.i32, images, window >>> 2, dy >>> 2, indices >>> 2, dx >>> 2);
     },
 
     batchNorm(rows, channels, inner, x, weight, bias, eps, momentum, runningMean, runningVariance, statistics, y) {

@@ -1,5 +1,5 @@
-import { outputsAlong } from "./convolution.js";
 import { Scratch } from "./scratch.js";
+import { windowAt } from "./window.js";
 
 const planeSums = new Scratch();
 
@@ -13,21 +13,17 @@ const planeSums = new Scratch();
 export function maxPool2d(
   f32: Float32Array,
   i32: Int32Array,
-  planes: number,
-  height: number,
-  width: number,
-  kernelHeight: number,
-  kernelWidth: number,
-  strideHeight: number,
-  strideWidth: number,
-  paddingHeight: number,
-  paddingWidth: number,
+  images: number,
+  window: number,
   x: number,
   y: number,
   indices: number,
 ): void {
-  const outHeight = outputsAlong(height, kernelHeight, strideHeight, paddingHeight);
-  const outWidth = outputsAlong(width, kernelWidth, strideWidth, paddingWidth);
+  const geometry = windowAt(i32, window);
+  const { channels, height, width, kernelHeight, kernelWidth, strideHeight, strideWidth, outHeight, outWidth } =
+    geometry;
+  const { paddingHeight, paddingWidth } = geometry;
+  const planes = images * channels;
   let q = 0;
   for (let plane = 0; plane < planes; plane++, x += height * width) {
     for (let i = 0; i < outHeight; i++) {
@@ -58,22 +54,14 @@ export function maxPool2d(
 export function maxPool2dBackward(
   f32: Float32Array,
   i32: Int32Array,
-  planes: number,
-  height: number,
-  width: number,
-  kernelHeight: number,
-  kernelWidth: number,
-  strideHeight: number,
-  strideWidth: number,
-  paddingHeight: number,
-  paddingWidth: number,
+  images: number,
+  window: number,
   dy: number,
   indices: number,
   dx: number,
 ): void {
-  const outputs =
-    outputsAlong(height, kernelHeight, strideHeight, paddingHeight) *
-    outputsAlong(width, kernelWidth, strideWidth, paddingWidth);
+  const { channels, height, width, outputs } = windowAt(i32, window);
+  const planes = images * channels;
   const size = height * width;
   const sums = planeSums.take(size);
   let q = 0;

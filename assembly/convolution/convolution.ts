@@ -1,154 +1,78 @@
-// Convolution through the tiles of the product, one image at a time, with no matrix of patches but for a panel or a block of them.
+// Convolution, image by image: by Winograd's way where it pays and the numbers allow it, else directly.
 //
-//   forward  y[o, p]  = W[o, k] · patches[k, p] + bias      W's rows where they lie; patches packed just in time, 8 outputs by a block of k
-//   input    dx[c, p] = W'[c, k] · patches of dy[k, p]      W' = the kernel's taps of one phase, flipped; once for each phase of the stride
-//   weight   dW[o, k] = Σ over images of dy[o, p] · patches[k, p]
-//            as dWᵀ: rows of gathered patches are the splats, dy is transposed into panels of 8 channels; dWᵀ's panels add up over
-//            the images in the scratch and are transposed into dW at the end
+// Winograd's sums spread a NaN or an infinity over a patch, and numbers near the ends of float32 run over in them: weights or an image
+// that hold any go the direct way, which costs one look at each number.
 //
-// k counts (channel, kernel row, kernel column), p the outputs of a plane in row-major order.
+// The scratch: what all images share for either way, then room for one image by one of them.
 
-import { edgeColumn } from "../gemm/edge";
-import { evenBlock } from "../gemm/gemm";
-import { packRows8, unpackRows } from "../gemm/pack";
-import { DEPTH, HEIGHT, TILE_COLUMNS } from "../gemm/sizes";
-import { columnOfRows } from "../gemm/tile";
-import { panel } from "../gemm/work";
+import { channels, height, outChannels, outHeight, outWidth, paddingHeight, paddingWidth, width } from "../window";
 import {
-  channels,
-  height,
-  kernelHeight,
-  kernelWidth,
-  outChannels,
-  outHeight,
-  outWidth,
-  paddingHeight,
-  paddingWidth,
-  strideHeight,
-  strideWidth,
-  width,
-} from "../window";
+  addImage,
+  flipWeights,
+  forwardImage,
+  inputOfImage,
+  prepareForward,
+  tapsOfImage,
+  unpackGradient,
+} from "./direct";
 import {
   biasBytes,
   copyBytes,
-  copyHeight,
-  copyWidth,
   depth,
   describe,
   dyCopyBytes,
-  dyHeight,
-  dyWidth,
-  firstColumn,
-  firstRow,
-  patchBlock,
+  gradientBytes,
   patchBytes,
-  patchRow,
-  phasesHeight,
-  phasesWidth,
+  phaseBytes,
   tapBytes,
   weightBytes,
 } from "./geometry";
-import { gatherRows, packPatches, splitImage } from "./patches";
-
-export { conv2dWorkBytes } from "./geometry";
+import {
+  addWinogradImage,
+  isTame,
+  isWinograd,
+  transformGradient,
+  transformWeights,
+  winogradGradientBytes,
+  winogradImage,
+  winogradImageBytes,
+  winogradRowBytes,
+  winogradWeightBytes,
+} from "./winograd";
 
 export function conv2d(images: i32, window: usize, x: usize, weight: usize, bias: usize, y: usize, work: usize): void {
   describe(window);
   if (images == 0) return;
   const taps = work;
-  const copy = taps + <usize>tapBytes();
-  const biasRows = bias ? copy + <usize>copyBytes() : 0;
-  tapsOfImage(taps);
-  if (bias) spreadBias(bias, biasRows);
+  const biasRows = taps + <usize>tapBytes();
+  const u = biasRows + <usize>biasBytes();
+  const isFast = isWinograd() && isTame(outChannels * depth, weight);
+  const image = u + (isFast ? <usize>winogradWeightBytes() : 0);
+  const size = channels * height * width;
+  prepareForward(taps, bias, biasRows);
+  if (isFast) transformWeights(outChannels, channels, false, weight, u);
   for (; images > 0; images--) {
-    splitInput(x, copy);
-    correlate(outChannels, depth, weight, copy, copyWidth, outHeight, outWidth, taps, y, biasRows);
-    x += (<usize>(channels * height * width)) << 2;
+    if (isFast && isTame(size, x)) {
+      winogradImage(
+        channels,
+        outChannels,
+        height,
+        width,
+        paddingHeight,
+        paddingWidth,
+        outHeight,
+        outWidth,
+        x,
+        u,
+        bias,
+        image,
+        y,
+      );
+    } else {
+      forwardImage(x, weight, taps, bias ? biasRows : 0, image, y);
+    }
+    x += (<usize>size) << 2;
     y += (<usize>(outChannels * outHeight * outWidth)) << 2;
-  }
-}
-
-/** The copy of an image that its patches are read from. */
-function splitInput(x: usize, copy: usize): void {
-  splitImage(
-    channels,
-    height,
-    width,
-    x,
-    strideHeight,
-    strideWidth,
-    phasesHeight,
-    phasesWidth,
-    -paddingHeight,
-    -paddingWidth,
-    copyHeight,
-    copyWidth,
-    copy,
-  );
-}
-
-/** Where each tap (c, u, v) of an output's patch lies in the copy, in bytes from that of the output's own position. */
-function tapsOfImage(taps: usize): void {
-  for (let c = 0; c < channels; c++) {
-    for (let u = 0; u < kernelHeight; u++) {
-      for (let v = 0; v < kernelWidth; v++) {
-        const plane = (c * phasesHeight + (u % strideHeight)) * phasesWidth + (v % strideWidth);
-        store<u32>(taps, ((plane * copyHeight + u / strideHeight) * copyWidth + v / strideWidth) << 2);
-        taps += 4;
-      }
-    }
-  }
-}
-
-/** Each output channel's bias eight times: an addend as a tile has it. */
-function spreadBias(bias: usize, rows: usize): void {
-  for (let o = 0; o < outChannels; o++) {
-    const value = v128.load32_splat(bias);
-    v128.store(rows, value, 16);
-    v128.store(rows, value);
-    bias += 4;
-    rows += 32;
-  }
-}
-
-/**
- * c[m, height · width] = A[m, k] · patches[k, height · width] (+ biasRows[m, 8]) of one image: blocks of k, of m, then panels of 8
- * outputs with a column of tiles each, as in the product.
- */
-function correlate(
-  m: i32,
-  k: i32,
-  a: usize,
-  source: usize,
-  pitch: i32,
-  height: i32,
-  width: i32,
-  taps: usize,
-  c: usize,
-  biasRows: usize,
-): void {
-  const outputs = height * width;
-  // where rows follow each other without a gap they are one
-  const row = width == pitch ? outputs : width;
-  const plane = (<usize>outputs) << 2;
-  const aRow = (<usize>k) << 2;
-  const step = evenBlock(k, DEPTH);
-  for (let k0 = 0; k0 < k; k0 += step) {
-    const kc = min(step, k - k0);
-    const kx = (<usize>k0) << 2;
-    for (let i0 = 0; i0 < m; i0 += HEIGHT) {
-      const mc = min(HEIGHT, m - i0);
-      const aBlock = a + <usize>i0 * aRow + kx;
-      for (let p = 0; p < outputs; p += TILE_COLUMNS) {
-        const columns = min(TILE_COLUMNS, outputs - p);
-        packPatches(columns, kc, source, p, row, pitch, taps + kx);
-        const pc = c + <usize>i0 * plane + ((<usize>p) << 2);
-        const addend = k0 > 0 ? pc : biasRows ? biasRows + ((<usize>i0) << 5) : 0;
-        const addendRow = k0 > 0 ? plane : 32;
-        if (columns == TILE_COLUMNS) columnOfRows(mc, kc, aBlock, aRow, panel, 32, pc, plane, addend, addendRow);
-        else edgeColumn(false, mc, columns, kc, aBlock, aRow, aRow << 2, pc, plane, addend, addendRow);
-      }
-    }
   }
 }
 
@@ -163,119 +87,38 @@ export function conv2dBackwardInput(
   describe(window);
   if (images == 0) return;
   const taps = work;
-  const copy = taps + <usize>tapBytes();
-  const flipped = copy + <usize>dyCopyBytes();
-  const phase = flipped + <usize>weightBytes();
-  flipWeights(weight, flipped);
+  const flipped = taps + <usize>tapBytes();
+  const u = flipped + <usize>weightBytes();
+  const isFast = isWinograd() && isTame(outChannels * depth, weight);
+  const image = u + (isFast ? <usize>winogradWeightBytes() : 0);
+  const phase = image + <usize>dyCopyBytes();
+  const size = outChannels * outHeight * outWidth;
+  if (isFast) transformWeights(outChannels, channels, true, weight, u);
+  let isFlipped = false;
   for (; images > 0; images--) {
-    splitImage(outChannels, outHeight, outWidth, dy, 1, 1, 1, 1, firstRow, firstColumn, dyHeight, dyWidth, copy);
-    let weights = flipped;
-    for (let i = 0; i < min(height, strideHeight); i++) {
-      for (let j = 0; j < min(width, strideWidth); j++) {
-        const r = (i + paddingHeight) % strideHeight;
-        const s = (j + paddingWidth) % strideWidth;
-        sendPhase(r, s, copy, weights, taps, phase, dx);
-        weights += (<usize>(outChannels * channels * tapRows(r) * tapColumns(s))) << 2;
-      }
+    if (isFast && isTame(size, dy)) {
+      winogradImage(
+        outChannels,
+        channels,
+        outHeight,
+        outWidth,
+        2 - paddingHeight,
+        2 - paddingWidth,
+        height,
+        width,
+        dy,
+        u,
+        0,
+        image,
+        dx,
+      );
+    } else {
+      if (!isFlipped) flipWeights(weight, flipped);
+      isFlipped = true;
+      inputOfImage(dy, flipped, taps, image, phase, dx);
     }
-    dy += (<usize>(outChannels * outHeight * outWidth)) << 2;
+    dy += (<usize>size) << 2;
     dx += (<usize>(channels * height * width)) << 2;
-  }
-}
-
-/** How many of the kernel's rows, and columns, belong to a phase. */
-@inline
-function tapRows(r: i32): i32 {
-  return r < kernelHeight ? (kernelHeight - 1 - r) / strideHeight + 1 : 0;
-}
-
-
-@inline
-function tapColumns(s: i32): i32 {
-  return s < kernelWidth ? (kernelWidth - 1 - s) / strideWidth + 1 : 0;
-}
-
-/** For each phase that x has W'[c][o, j, i] = W[o][c][r + j · strideHeight][s + i · strideWidth]. */
-function flipWeights(weight: usize, target: usize): void {
-  for (let i = 0; i < min(height, strideHeight); i++) {
-    for (let j = 0; j < min(width, strideWidth); j++) {
-      const r = (i + paddingHeight) % strideHeight;
-      const s = (j + paddingWidth) % strideWidth;
-      const rows = tapRows(r);
-      const columns = tapColumns(s);
-      const row = (<usize>(outChannels * rows * columns)) << 2;
-      for (let o = 0; o < outChannels; o++) {
-        for (let c = 0; c < channels; c++) {
-          const from = weight + ((<usize>((o * channels + c) * kernelHeight * kernelWidth)) << 2);
-          let to = target + <usize>c * row + ((<usize>(o * rows * columns)) << 2);
-          for (let u = r; u < kernelHeight; u += strideHeight) {
-            for (let v = s; v < kernelWidth; v += strideWidth) {
-              store<f32>(to, load<f32>(from + ((<usize>(u * kernelWidth + v)) << 2)));
-              to += 4;
-            }
-          }
-        }
-      }
-      target += <usize>channels * row;
-    }
-  }
-}
-
-/** The elements of dx whose padded coordinates have the phases r and s: a convolution of dy with the taps of these phases. */
-function sendPhase(r: i32, s: i32, copy: usize, weights: usize, taps: usize, phase: usize, dx: usize): void {
-  const firstY = r >= paddingHeight ? 0 : (paddingHeight - r + strideHeight - 1) / strideHeight;
-  const firstX = s >= paddingWidth ? 0 : (paddingWidth - s + strideWidth - 1) / strideWidth;
-  const rows = gridSize(r, paddingHeight + height, strideHeight) - firstY;
-  const columns = gridSize(s, paddingWidth + width, strideWidth) - firstX;
-  if (rows <= 0 || columns <= 0) return;
-  const isWhole = strideHeight * strideWidth == 1;
-  const target = isWhole ? dx : phase;
-  const k = outChannels * tapRows(r) * tapColumns(s);
-  if (k > 0) {
-    tapsOfGradient(r, s, taps);
-    const source = copy + ((<usize>((firstY - firstRow) * dyWidth + firstX - firstColumn)) << 2);
-    correlate(channels, k, weights, source, dyWidth, rows, columns, taps, target, 0);
-  } else {
-    memory.fill(target, 0, (<usize>(channels * rows * columns)) << 2);
-  }
-  if (isWhole) return;
-  const y = firstY * strideHeight + r - paddingHeight;
-  const x = firstX * strideWidth + s - paddingWidth;
-  spreadPhase(rows, columns, phase, dx + ((<usize>(y * width + x)) << 2));
-}
-
-/** How many numbers q there are with q · stride + r < end. */
-@inline
-function gridSize(r: i32, end: i32, stride: i32): i32 {
-  return r < end ? (end - 1 - r) / stride + 1 : 0;
-}
-
-/** Where each tap (o, j, i) lies in dy's copy: j rows up and i columns to the left. */
-function tapsOfGradient(r: i32, s: i32, taps: usize): void {
-  const rows = tapRows(r);
-  const columns = tapColumns(s);
-  for (let o = 0; o < outChannels; o++) {
-    for (let j = 0; j < rows; j++) {
-      for (let i = 0; i < columns; i++) {
-        store<i32>(taps, ((o * dyHeight - j) * dyWidth - i) << 2);
-        taps += 4;
-      }
-    }
-  }
-}
-
-/** Puts a phase's planes [channels, rows, columns] in their places, a stride apart. */
-function spreadPhase(rows: i32, columns: i32, phase: usize, dx: usize): void {
-  const step = (<usize>strideWidth) << 2;
-  for (let c = 0; c < channels; c++) {
-    for (let y = 0; y < rows; y++) {
-      let to = dx + ((<usize>((c * height + y * strideHeight) * width)) << 2);
-      for (let x = 0; x < columns; x++) {
-        store<f32>(to, load<f32>(phase));
-        phase += 4;
-        to += step;
-      }
-    }
   }
 }
 
@@ -294,46 +137,42 @@ export function conv2dBackwardWeight(
     return;
   }
   const taps = work;
-  const copy = taps + <usize>tapBytes();
-  const patches = copy + <usize>copyBytes();
-  const gradient = patches + <usize>patchBytes();
-  const outputs = outHeight * outWidth;
+  const gradient = taps + <usize>tapBytes();
+  const u = gradient + <usize>gradientBytes();
+  const isFast = isWinograd();
+  const image = u + (isFast ? <usize>winogradGradientBytes() : 0);
+  const patches = image + <usize>copyBytes();
+  const size = channels * height * width;
+  const outSize = outChannels * outHeight * outWidth;
   tapsOfImage(taps);
-  for (let n = 0; n < images; n++) {
-    splitInput(x, copy);
-    for (let p = 0; p < outputs; p += patchBlock) {
-      addPatches(min(patchBlock, outputs - p), p, copy, taps, dy, patches, gradient, n + p > 0);
-    }
-    x += (<usize>(channels * height * width)) << 2;
-    dy += (<usize>(outChannels * outputs)) << 2;
+  // how many images went either way: the first one overwrites
+  let fast = 0;
+  let direct = 0;
+  for (; images > 0; images--) {
+    if (isFast && isTame(size, x) && isTame(outSize, dy)) addWinogradImage(x, dy, image, u, fast++ > 0);
+    else addImage(x, dy, taps, image, patches, gradient, direct++ > 0);
+    x += (<usize>size) << 2;
+    dy += (<usize>outSize) << 2;
   }
-  const row = (<usize>depth) << 2;
-  for (let o = 0; o < outChannels; o += TILE_COLUMNS) {
-    const count = min(TILE_COLUMNS, outChannels - o);
-    unpackRows(count, depth, gradient + <usize>o * row, dweight + <usize>o * row, row, 0, accumulate);
-  }
+  if (fast > 0) transformGradient(outChannels, channels, u, dweight, accumulate);
+  if (direct > 0) unpackGradient(gradient, dweight, accumulate || fast > 0);
 }
 
-/** dWᵀ (+)= patches[k, count] · dy[o, count]ᵀ over `count` outputs from the p-th on. */
-function addPatches(
-  count: i32,
-  p: i32,
-  copy: usize,
-  taps: usize,
-  dy: usize,
-  patches: usize,
-  gradient: usize,
-  accumulate: bool,
-): void {
-  const outputs = outHeight * outWidth;
-  const row = outWidth == copyWidth ? outputs : outWidth;
-  const plane = (<usize>outputs) << 2;
-  gatherRows(count, depth, copy, p, row, copyWidth, taps, patches, patchRow);
-  dy += (<usize>p) << 2;
-  for (let o = 0; o < outChannels; o += TILE_COLUMNS) {
-    packRows8(min(TILE_COLUMNS, outChannels - o), count, dy, plane, panel);
-    columnOfRows(depth, count, patches, patchRow, panel, 32, gradient, 32, accumulate ? gradient : 0, 32);
-    dy += plane << 3;
-    gradient += (<usize>depth) << 5;
-  }
+export function conv2dWorkBytes(window: usize): f64 {
+  describe(window);
+  const isFast = isWinograd();
+  const shared = isFast ? winogradWeightBytes() : 0;
+  const forward =
+    biasBytes() +
+    shared +
+    max(copyBytes(), isFast ? winogradImageBytes(channels, outChannels, outHeight, outWidth) : 0);
+  const input =
+    weightBytes() +
+    shared +
+    max(dyCopyBytes() + phaseBytes(), isFast ? winogradImageBytes(outChannels, channels, height, width) : 0);
+  const weight =
+    gradientBytes() +
+    (isFast ? winogradGradientBytes() : 0) +
+    max(copyBytes() + patchBytes(), isFast ? winogradRowBytes() : 0);
+  return <f64>(tapBytes() + max(forward, max(input, weight)));
 }

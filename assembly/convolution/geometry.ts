@@ -43,7 +43,7 @@ export let patchBlock: i32 = 0;
 export let patchRow: usize = 0;
 
 /** Vector loads may run this far past the end of a copy, and vector stores past the end of gathered rows. */
-const SLACK: usize = 64;
+export const SLACK: usize = 64;
 
 /** ceil(a / b) for b > 0. */
 @inline
@@ -71,7 +71,7 @@ export function describe(window: usize): void {
 // that do not fit the memory are asked for as well.
 
 @inline
-function piece(floats: u64): u64 {
+export function piece(floats: u64): u64 {
   return (((floats << 2) + 63) & ~63) + SLACK;
 }
 
@@ -109,12 +109,4 @@ export function patchBytes(): u64 {
 /** The weights' gradient in panels of eight output channels. */
 export function gradientBytes(): u64 {
   return piece(<u64>((outChannels + 7) & ~7) * depth);
-}
-
-export function conv2dWorkBytes(window: usize): f64 {
-  describe(window);
-  const forward = copyBytes() + biasBytes();
-  const input = dyCopyBytes() + weightBytes() + phaseBytes();
-  const weight = copyBytes() + patchBytes() + gradientBytes();
-  return <f64>(tapBytes() + max(forward, max(input, weight)));
 }

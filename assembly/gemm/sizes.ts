@@ -48,6 +48,15 @@ export const PATCH_FLOATS: i32 = 128 << 10;
 export const PATCH_LEAST: i32 = 64;
 export const PATCH_MOST: i32 = 512;
 
+/**
+ * Winograd's way: from so many channels on either side (fewer products than that do not pay for the transforms), and only where its 16
+ * products a tile, padded tiles included, come to at most this share of the direct way's 9 an output. Its sums over tiles go by blocks
+ * of up to 512.
+ */
+export const WINOGRAD_FROM_CHANNELS: i32 = 16;
+export const WINOGRAD_PERCENT: i32 = 75;
+export const WINOGRAD_BLOCK: i32 = 512;
+
 // The work area, in bytes: a tile's edge, a panel of B (or of A, swapped), a block of A (or the swapped results). A panel is
 // kept 128 bytes off a power of two, so that panel and block do not meet in the same cache sets.
 export const EDGE_BYTES: usize = 256;

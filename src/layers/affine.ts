@@ -53,6 +53,11 @@ export abstract class AffineLayer extends CoreLayer {
     this.#activation = activation;
   }
 
+  /** Whether there is a place for an activation behind the map. @internal */
+  get isPlain(): boolean {
+    return this.#activation === undefined;
+  }
+
   override parameters(): Parameter[] {
     const { weight, bias } = this.map;
     return [weight, ...(bias ? [bias] : []), ...(this.#activation?.parameters() ?? [])];
@@ -95,10 +100,15 @@ export abstract class AffineLayer extends CoreLayer {
     this.#lastS = s;
   }
 
-  protected override backwardBuffers(x: Tensor, dyShape: readonly number[], wantInput: boolean): Request[] {
+  protected override backwardBuffers(
+    x: Tensor,
+    dyShape: readonly number[],
+    wantInput: boolean,
+    mayOverwrite: boolean,
+  ): Request[] {
     return [
       ...(wantInput ? [[this.#dx, x.shape] as const] : []),
-      ...(this.#activation ? [[this.#ds, dyShape] as const] : []),
+      ...(this.#activation && !mayOverwrite ? [[this.#ds, dyShape] as const] : []),
       ...this.#workRequest(x.shape),
     ];
   }
@@ -107,18 +117,17 @@ export abstract class AffineLayer extends CoreLayer {
     x: Tensor,
     dy: Tensor,
     taken: readonly Tensor[],
-    wantInput: boolean,
-    wantParams: boolean,
-  ): void {
+    { input, params, mayOverwrite }: { input: boolean; params: boolean; mayOverwrite: boolean },
+  ): Tensor | undefined {
     const { map } = this;
-    const [dx, rest] = wantInput ? [taken[0], taken.slice(1)] : [undefined, taken];
-    const [ds, work] = this.#activation ? rest : [dy, ...rest];
-    const bias =
-      wantParams && map.bias !== undefined ? { parameter: map.bias, layout: map.channelLayout(ds) } : undefined;
-    if (this.#activation) this.#activation.backward(this.#lastS!, dy, ds, wantParams, bias);
+    const [dx, rest] = input ? [taken[0], taken.slice(1)] : [undefined, taken];
+    const [ds, work] = this.#activation && !mayOverwrite ? rest : [dy, ...rest];
+    const bias = params && map.bias !== undefined ? { parameter: map.bias, layout: map.channelLayout(ds) } : undefined;
+    if (this.#activation) this.#activation.backward(this.#lastS!, dy, ds, params, bias);
     else if (bias) addBiasGradient(bias, ds);
-    if (wantParams) map.addWeightGradient(x, ds, work);
+    if (params) map.addWeightGradient(x, ds, work);
     if (dx !== undefined) map.inputGradient(ds, dx, work);
+    return dx;
   }
 
   override dispose(): void {

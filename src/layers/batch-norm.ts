@@ -158,21 +158,26 @@ abstract class BatchNorm extends CoreLayer {
     this.#normalize(y, y);
   }
 
-  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
-    return wantInput ? [[this.#dx, x.shape]] : [];
+  protected override backwardBuffers(
+    x: Tensor,
+    _dyShape: readonly number[],
+    wantInput: boolean,
+    mayOverwrite: boolean,
+  ): Request[] {
+    return wantInput && !mayOverwrite ? [[this.#dx, x.shape]] : [];
   }
 
   protected override computeBackward(
     x: Tensor,
     dy: Tensor,
-    [dx]: readonly Tensor[],
-    _wantInput: boolean,
-    wantParams: boolean,
-  ): void {
+    [own]: readonly Tensor[],
+    { input, params, mayOverwrite }: { input: boolean; params: boolean; mayOverwrite: boolean },
+  ): Tensor | undefined {
+    const dx = input && mayOverwrite ? dy : own;
     const [rows, inner] = this.#layout(x.shape);
     const { weight, bias } = this;
-    const addsWeight = wantParams && weight.grad.accumulates();
-    const addsBias = wantParams && bias.grad.accumulates();
+    const addsWeight = params && weight.grad.accumulates();
+    const addsBias = params && bias.grad.accumulates();
     this.engine.ops.batchNormBackward(
       rows,
       this.numFeatures,
@@ -182,11 +187,12 @@ abstract class BatchNorm extends CoreLayer {
       weight.value.read(),
       this.#lastStatistics!.storage.offset,
       dx?.storage.offset ?? 0,
-      wantParams ? weight.grad.storage.offset : 0,
+      params ? weight.grad.storage.offset : 0,
       addsWeight,
-      wantParams ? bias.grad.storage.offset : 0,
+      params ? bias.grad.storage.offset : 0,
       addsBias,
     );
+    return dx;
   }
 
   override dispose(): void {
@@ -202,7 +208,7 @@ abstract class BatchNorm extends CoreLayer {
 /** Batch normalisation of x [N, C] or [N, C, L]; a single sample [C] in eval mode. */
 export class BatchNorm1d extends BatchNorm {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isFusable = true;
+  static readonly isOurs = true;
 
   protected readonly shapes = `[N, ${this.numFeatures}] or [N, ${this.numFeatures}, L]`;
 
@@ -222,7 +228,7 @@ export class BatchNorm1d extends BatchNorm {
 /** Batch normalisation of x [N, C, H, W]. */
 export class BatchNorm2d extends BatchNorm {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isFusable = true;
+  static readonly isOurs = true;
 
   protected readonly shapes = `[N, ${this.numFeatures}, H, W]`;
 

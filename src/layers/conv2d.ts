@@ -29,7 +29,7 @@ const USUAL_STRIDE = [1, 1];
  */
 export class Conv2d extends AffineLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isFusable = true;
+  static readonly isOurs = true;
 
   readonly weight: Parameter;
   readonly bias: Parameter | undefined;

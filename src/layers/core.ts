@@ -46,17 +46,21 @@ export abstract class CoreLayer extends Layer {
   /** y = f(x) into the buffers' tensors. What the messages back need beside x is kept in training mode only. */
   protected abstract computeForward(x: Tensor, taken: readonly Tensor[]): void;
 
-  /** The buffers of the messages back; where dL/dx is wanted, its is the first. */
-  protected abstract backwardBuffers(x: Tensor, dyShape: readonly number[], wantInput: boolean): Request[];
+  /** The buffers of the messages back. With `mayOverwrite` dy's own memory may serve as one. */
+  protected abstract backwardBuffers(
+    x: Tensor,
+    dyShape: readonly number[],
+    wantInput: boolean,
+    mayOverwrite: boolean,
+  ): Request[];
 
-  /** The messages that are asked for. */
+  /** The messages that are asked for. Returns dL/dx where that is. */
   protected abstract computeBackward(
     x: Tensor,
     dy: Tensor,
     taken: readonly Tensor[],
-    wantInput: boolean,
-    wantParams: boolean,
-  ): void;
+    wants: { readonly input: boolean; readonly params: boolean; readonly mayOverwrite: boolean },
+  ): Tensor | undefined;
 
   override forward(value: Input): Tensor {
     this.assertUsable();
@@ -72,27 +76,30 @@ export abstract class CoreLayer extends Layer {
   }
 
   override backward(dy: Input): Tensor {
-    return this.#send("backward", dy, true, true)!;
+    return this.send("backward", dy)!;
   }
 
   override backwardInput(dy: Input): Tensor {
-    return this.#send("backwardInput", dy, true, false)!;
+    return this.send("backwardInput", dy)!;
   }
 
   override backwardParams(dy: Input): void {
-    this.#send("backwardParams", dy, false, true);
+    this.send("backwardParams", dy);
   }
 
-  #send(message: Message, value: Input, wantInput: boolean, wantParams: boolean): Tensor | undefined {
+  /** A message back. A net says `mayOverwrite` of a dy that a layer of ours handed it and nobody else needs. @internal */
+  send(message: Message, value: Input, mayOverwrite = false): Tensor | undefined {
+    const input = message !== "backwardParams";
+    const params = message !== "backwardInput";
     this.assertUsable();
     const { x, outputShape } = this.#recall(message);
     const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, `${this.describe()}: ${message}`);
-    const requests = this.backwardBuffers(x, outputShape, wantInput);
+    const requests = this.backwardBuffers(x, outputShape, input, mayOverwrite);
     const { tensor: dy, taken } = copyInput(given, this.#dyCopy, requests, (t) => this.owns(t));
-    this.computeBackward(x, dy, taken, wantInput, wantParams);
-    if (!wantInput) return undefined;
-    const dx = taken[0];
-    dx.storage.version++;
+    const dx = this.computeBackward(x, dy, taken, { input, params, mayOverwrite });
+    if (mayOverwrite) dy.storage.version++;
+    if (!input) return undefined;
+    dx!.storage.version++;
     return dx;
   }
 
@@ -131,7 +138,7 @@ export abstract class CoreLayer extends Layer {
    * the layer cannot, or is in training mode; then nothing was done. @internal
    */
   forwardInPlace(y: Tensor): boolean {
-    if (this.training || this.computeInPlace === undefined || !this.isFusable) return false;
+    if (this.training || this.computeInPlace === undefined) return false;
     this.assertUsable();
     this.shapeAfter(y.shape);
     this.forget();
@@ -141,8 +148,8 @@ export abstract class CoreLayer extends Layer {
   }
 
   /** Whether a net may run the layer its own way: not where a subclass may compute something else. @internal */
-  get isFusable(): boolean {
-    return Object.hasOwn(this.constructor, "isFusable");
+  get isOurs(): boolean {
+    return Object.hasOwn(this.constructor, "isOurs");
   }
 
   /** Forgets the last forward. @internal */

@@ -16,6 +16,9 @@ const RANDOM_VALUES = 2 ** 24;
  * every kernel set. Throws ArgumentError for a p outside 0..1.
  */
 export class Dropout extends CoreLayer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isOurs = true;
+
   readonly p: number;
   readonly #y = this.buffer();
   readonly #dx = this.buffer();
@@ -46,12 +49,24 @@ export class Dropout extends CoreLayer {
     }
   }
 
-  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
-    return wantInput ? [[this.#dx, x.shape]] : [];
+  protected override backwardBuffers(
+    x: Tensor,
+    _dyShape: readonly number[],
+    wantInput: boolean,
+    mayOverwrite: boolean,
+  ): Request[] {
+    return wantInput && !mayOverwrite ? [[this.#dx, x.shape]] : [];
   }
 
-  protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): void {
+  protected override computeBackward(
+    _x: Tensor,
+    dy: Tensor,
+    [own]: readonly Tensor[],
+    { input, mayOverwrite }: { input: boolean; mayOverwrite: boolean },
+  ): Tensor | undefined {
+    const dx = input && mayOverwrite ? dy : own;
     if (dx !== undefined) this.#mask(dy, dx);
+    return dx;
   }
 
   #mask(from: Tensor, to: Tensor): void {

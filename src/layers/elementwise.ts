@@ -38,7 +38,13 @@ export abstract class ActivationLayer extends CoreLayer {
     this.activation.forward(y, y);
   }
 
-  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
+  protected override backwardBuffers(
+    x: Tensor,
+    _dyShape: readonly number[],
+    wantInput: boolean,
+    mayOverwrite: boolean,
+  ): Request[] {
+    if (mayOverwrite) return [];
     if (wantInput) return [[this.#dx, x.shape]];
     return this.parameters().length > 0 ? [[this.#unused, x.shape]] : [];
   }
@@ -46,12 +52,14 @@ export abstract class ActivationLayer extends CoreLayer {
   protected override computeBackward(
     x: Tensor,
     dy: Tensor,
-    [dx]: readonly Tensor[],
-    _wantInput: boolean,
-    wantParams: boolean,
-  ): void {
+    [own]: readonly Tensor[],
+    { input, params, mayOverwrite }: { input: boolean; params: boolean; mayOverwrite: boolean },
+  ): Tensor | undefined {
+    const dx = mayOverwrite ? dy : own;
     // nothing to train and no dL/dx wanted: no pass at all
-    if (dx !== undefined) this.activation.backward(x, dy, dx, wantParams, undefined);
+    const isPass = input || this.parameters().length > 0;
+    if (isPass) this.activation.backward(x, dy, dx, params, undefined);
+    return dx;
   }
 
   override dispose(): void {

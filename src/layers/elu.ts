@@ -29,7 +29,7 @@ export class EluActivation extends FixedActivation {
  */
 export class ELU extends ActivationLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isFusable = true;
+  static readonly isOurs = true;
 
   constructor(options?: ELUOptions) {
     const settings = checkOptions(options, "ELU");

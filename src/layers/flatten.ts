@@ -8,6 +8,9 @@ import type { LayerOptions } from "./layer.js";
  * Every sample's values in one row (torch.nn.Flatten): x [N, ...] gives y [N, size of a sample]; one flat sample [n] stays as it is.
  */
 export class Flatten extends CoreLayer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isOurs = true;
+
   readonly #y = this.buffer();
   readonly #dx = this.buffer();
 
@@ -34,8 +37,9 @@ export class Flatten extends CoreLayer {
     return wantInput ? [[this.#dx, x.shape]] : [];
   }
 
-  protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): void {
+  protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): Tensor | undefined {
     dx?.data.set(dy.data);
+    return dx;
   }
 
   override get type(): string {

@@ -51,7 +51,7 @@ class LeakyActivation extends FixedActivation {
  */
 export class LeakyReLU extends ActivationLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isFusable = true;
+  static readonly isOurs = true;
 
   constructor(options?: LeakyReLUOptions) {
     const settings = checkOptions(options, "LeakyReLU");

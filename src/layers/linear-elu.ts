@@ -19,6 +19,9 @@ export interface LinearELUOptions extends LayerOptions {
  * for sizes that are not integers >= 1 and an alpha that is not finite.
  */
 export class LinearELU extends DenseLayer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isOurs = true;
+
   constructor(inFeatures: number, outFeatures: number, options?: LinearELUOptions) {
     const settings = checkOptions(options, "LinearELU");
     const { bias: hasBias = true, alpha: givenAlpha = 1 } = settings;

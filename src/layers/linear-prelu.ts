@@ -22,6 +22,9 @@ export interface LinearPReLUOptions extends LayerOptions, SlopeOptions {
  * that is neither 1 nor outFeatures.
  */
 export class LinearPReLU extends DenseLayer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isOurs = true;
+
   readonly #activation: SlopeActivation;
 
   constructor(inFeatures: number, outFeatures: number, options?: LinearPReLUOptions) {

@@ -16,7 +16,7 @@ export interface LinearOptions extends LayerOptions {
  */
 export class Linear extends DenseLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isFusable = true;
+  static readonly isOurs = true;
 
   readonly weight: Parameter;
   readonly bias: Parameter | undefined;

@@ -30,6 +30,9 @@ export interface MaxPool2dOptions extends LayerOptions {
  * ShapeError where the planes with their padding are smaller than the kernel.
  */
 export class MaxPool2d extends CoreLayer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isOurs = true;
+
   readonly #window: Window;
   readonly #y = this.buffer();
   readonly #indices = this.buffer();
@@ -73,11 +76,12 @@ export class MaxPool2d extends CoreLayer {
     return wantInput ? [[this.#dx, x.shape]] : [];
   }
 
-  protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): void {
-    if (dx === undefined) return;
+  protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): Tensor | undefined {
+    if (dx === undefined) return undefined;
     const indices = this.#lastIndices!.storage.offset;
     const window = this.#windowOf(dx);
     this.engine.ops.maxPool2dBackward(imagesIn(dx.shape), window, dy.storage.offset, indices, dx.storage.offset);
+    return dx;
   }
 
   #windowOf({ shape }: Tensor): number {

@@ -17,7 +17,7 @@ export interface PReLUOptions extends LayerOptions, SlopeOptions {
  */
 export class PReLU extends ActivationLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isFusable = true;
+  static readonly isOurs = true;
 
   declare readonly activation: SlopeActivation;
 

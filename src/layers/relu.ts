@@ -19,7 +19,7 @@ class ReluActivation extends FixedActivation {
  */
 export class ReLU extends ActivationLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isFusable = true;
+  static readonly isOurs = true;
 
   constructor(options?: LayerOptions) {
     super(new ReluActivation(), checkOptions(options, "ReLU"));

@@ -18,6 +18,7 @@ interface Stage {
 
 /** A Linear or Conv2d layer and the activation behind it, as one layer over their parameters. They stay the owners. */
 class FusedAffine extends AffineLayer implements Stage {
+  static readonly isOurs = true;
   readonly layer = this;
 
   constructor(
@@ -154,8 +155,8 @@ export class Sequential extends Layer {
     for (const stage of this.#stages) {
       stage.prepare();
       inputs.push(x);
-      const isCore = stage.layer instanceof CoreLayer;
-      if (isCore && isOurs && (stage.layer as CoreLayer).forwardInPlace(x)) continue;
+      const isCore = isOneOfOurs(stage.layer);
+      if (isCore && isOurs && stage.layer.forwardInPlace(x)) continue;
       isOurs = isCore;
       const y = stage.layer.forward(x);
       if (!(y instanceof Tensor)) {
@@ -186,15 +187,19 @@ export class Sequential extends Layer {
     const what = `${this.layers[this.layers.length - 1].describe()}: ${message}`;
     const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, what);
     let { tensor: gradient } = copyInput(given, this.#dyCopy, [], (tensor) => this.#dyCopy.holds(tensor.storage));
+    // what a layer of ours handed back is nobody else's, and the layer before may overwrite it
+    let isOurs = false;
     for (let i = inputs.length - 1; i > 0; i--) {
       const { layer } = this.#stages[i];
-      gradient = message === "backwardInput" ? layer.backwardInput(gradient) : layer.backward(gradient);
+      const inside = message === "backwardInput" ? message : "backward";
+      const isCore = isOneOfOurs(layer);
+      gradient = isCore ? layer.send(inside, gradient, isOurs)! : layer[inside](gradient);
+      isOurs = isCore;
     }
     const first = this.#stages[0].layer;
-    if (message === "backward") return first.backward(gradient);
-    if (message === "backwardInput") return first.backwardInput(gradient);
-    first.backwardParams(gradient);
-    return undefined;
+    if (isOneOfOurs(first)) return first.send(message, gradient, isOurs);
+    const result = first[message](gradient);
+    return message === "backwardParams" ? undefined : (result as Tensor);
   }
 
   #recall(message: Message): { inputs: readonly Tensor[]; outputShape: readonly number[] } {
@@ -226,6 +231,9 @@ export class Sequential extends Layer {
     super.dispose();
   }
 }
+
+/** A layer whose calls a net may make its own way: not where a subclass may do something else. */
+const isOneOfOurs = (layer: Layer): layer is CoreLayer => layer instanceof CoreLayer && layer.isOurs;
 
 function namedLayers(given: readonly (Layer | Readonly<Record<string, Layer>>)[]): [string, Layer][] {
   const [first] = given;
@@ -275,8 +283,8 @@ function fuse(layers: readonly Layer[]): Stage[] {
   for (let i = 0; i < layers.length; i++) {
     const layer = layers[i];
     const next = layers[i + 1];
-    const isFront = layer instanceof AffineLayer && layer.isFusable;
-    if (isFront && next instanceof ActivationLayer && next.isFusable) {
+    const isFront = layer instanceof AffineLayer && layer.isPlain && layer.isOurs;
+    if (isFront && next instanceof ActivationLayer && next.isOurs) {
       stages.push(new FusedAffine(layer, next));
       i++;
     } else {

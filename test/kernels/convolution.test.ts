@@ -192,6 +192,83 @@ describe(`convolution of ${sets.map(({ name }) => name).join(" and ")}`, () => {
     for (const count of Object.values(counts)) expect(count).toBeGreaterThan(5000);
   });
 
+  // From 16 channels on, by Winograd's way where there is one: tiles of 2x2 in groups of four, and of eight.
+  describe("kernels of 3x3 by stride 1 between many channels", () => {
+    const square = (height: number, width: number, padding: number): Plane => ({
+      vertical: axis(height, 3, 1, padding),
+      horizontal: axis(width, 3, 1, padding),
+    });
+
+    test("every remainder of height, width and channels, paddings of 0 to 3", () => {
+      const random = new Random(20);
+      const sides = range(3, 20);
+      const others = random.shuffled(sides);
+      const shapes = sides.flatMap((height, i) =>
+        [random.integer(0, 3), 1].map(
+          (padding): Shape => ({
+            images: random.integer(1, 3),
+            channels: random.integer(16, 25),
+            outChannels: random.integer(16, 25),
+            plane: square(height, others[i], padding),
+          }),
+        ),
+      );
+      checkShapes(shapes, "both", 21);
+    });
+
+    test("past a block of channels and of tiles", () => {
+      const shapes: Shape[] = [
+        { images: 2, channels: 520, outChannels: 17, plane: square(8, 8, 1) },
+        { images: 2, channels: 17, outChannels: 520, plane: square(8, 7, 1) },
+        { images: 1, channels: 16, outChannels: 19, plane: square(66, 65, 1) },
+        { images: 1, channels: 16, outChannels: 16, plane: square(3, 530, 1) },
+      ];
+      checkShapes(shapes, "one", 22);
+    });
+
+    test("what is not finite, or too large to be added up, reaches its own sums only", () => {
+      const random = new Random(23);
+      const problems = new Problems();
+      const shape = { images: 4, channels: 18, outChannels: 17, plane: square(10, 9, 1) };
+      for (const special of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 3e38, 1e16]) {
+        const { x, dy, ...rest } = randomOperands(random, shape, false);
+        // in the second image of x and in the third of dy: the other images are as they would be without
+        x[Math.floor(1.4 * (x.length / 4))] = special;
+        dy[Math.floor(2.7 * (dy.length / 4))] = special;
+        const operands: Operands = { ...rest, x, dy };
+        bench.check(operands, referenceMessages(operands), random, problems);
+      }
+      expect(problems.list).toEqual([]);
+    });
+
+    test("weights near the end of float32 do not run over", () => {
+      const random = new Random(24);
+      const problems = new Problems();
+      const shape = { images: 2, channels: 16, outChannels: 16, plane: square(8, 8, 1) };
+      const operands = randomOperands(random, shape, false);
+      operands.weight.forEach((_, i, weight) => {
+        weight[i] *= 1e36;
+      });
+      bench.check(operands, referenceMessages(operands), random, problems);
+      expect(problems.list).toEqual([]);
+    });
+
+    test("the same bits wherever the operands and the scratch lie", () => {
+      const random = new Random(25);
+      const problems = new Problems();
+      for (const [height, width] of [
+        [8, 8],
+        [9, 7],
+        [14, 14],
+        [5, 21],
+      ]) {
+        const shape = { images: 2, channels: 17, outChannels: 20, plane: square(height, width, 1) };
+        bench.checkPlacement(randomOperands(random, shape, false), random, problems);
+      }
+      expect(problems.list).toEqual([]);
+    });
+  });
+
   // A run that is killed and resumed ends with the same bits, although its tensors lie elsewhere then.
   test("the same bits wherever the operands and the scratch lie", () => {
     const random = new Random(15);

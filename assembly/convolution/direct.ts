@@ -1,0 +1,300 @@
+// The direct way, for every kernel, stride and padding: through the tiles of the product, one image at a time, with no matrix of patches but
+// for a panel or a block of them.
+//
+//   forward  y[o, p]  = W[o, k] · patches[k, p] + bias      W's rows where they lie; patches packed just in time, 8 outputs by a block of k
+//   input    dx[c, p] = W'[c, k] · patches of dy[k, p]      W' = the kernel's taps of one phase, flipped; once for each phase of the stride
+//   weight   dW[o, k] = Σ over images of dy[o, p] · patches[k, p]
+//            as dWᵀ: rows of gathered patches are the splats, dy is transposed into panels of 8 channels; dWᵀ's panels add up over
+//            the images in the scratch and are transposed into dW at the end
+//
+// k counts (channel, kernel row, kernel column), p the outputs of a plane in row-major order.
+
+import { edgeColumn } from "../gemm/edge";
+import { evenBlock } from "../gemm/gemm";
+import { packRows8, unpackRows } from "../gemm/pack";
+import { DEPTH, HEIGHT, TILE_COLUMNS } from "../gemm/sizes";
+import { columnOfRows } from "../gemm/tile";
+import { panel } from "../gemm/work";
+import {
+  channels,
+  height,
+  kernelHeight,
+  kernelWidth,
+  outChannels,
+  outHeight,
+  outWidth,
+  paddingHeight,
+  paddingWidth,
+  strideHeight,
+  strideWidth,
+  width,
+} from "../window";
+import {
+  copyHeight,
+  copyWidth,
+  depth,
+  dyHeight,
+  dyWidth,
+  firstColumn,
+  firstRow,
+  patchBlock,
+  patchRow,
+  phasesHeight,
+  phasesWidth,
+} from "./geometry";
+import { gatherRows, packPatches, splitImage } from "./patches";
+
+/** What all images share: the taps, and the bias as tiles add it. */
+export function prepareForward(taps: usize, bias: usize, biasRows: usize): void {
+  tapsOfImage(taps);
+  if (bias) spreadBias(bias, biasRows);
+}
+
+/** y of one image; `biasRows` 0: no bias. */
+export function forwardImage(x: usize, weight: usize, taps: usize, biasRows: usize, copy: usize, y: usize): void {
+  splitInput(x, copy);
+  correlate(outChannels, depth, weight, copy, copyWidth, outHeight, outWidth, taps, y, biasRows);
+}
+
+/** The copy of an image that its patches are read from. */
+function splitInput(x: usize, copy: usize): void {
+  splitImage(
+    channels,
+    height,
+    width,
+    x,
+    strideHeight,
+    strideWidth,
+    phasesHeight,
+    phasesWidth,
+    -paddingHeight,
+    -paddingWidth,
+    copyHeight,
+    copyWidth,
+    copy,
+  );
+}
+
+/** Where each tap (c, u, v) of an output's patch lies in the copy, in bytes from that of the output's own position. */
+export function tapsOfImage(taps: usize): void {
+  for (let c = 0; c < channels; c++) {
+    for (let u = 0; u < kernelHeight; u++) {
+      for (let v = 0; v < kernelWidth; v++) {
+        const plane = (c * phasesHeight + (u % strideHeight)) * phasesWidth + (v % strideWidth);
+        store<u32>(taps, ((plane * copyHeight + u / strideHeight) * copyWidth + v / strideWidth) << 2);
+        taps += 4;
+      }
+    }
+  }
+}
+
+/** Each output channel's bias eight times: an addend as a tile has it. */
+function spreadBias(bias: usize, rows: usize): void {
+  for (let o = 0; o < outChannels; o++) {
+    const value = v128.load32_splat(bias);
+    v128.store(rows, value, 16);
+    v128.store(rows, value);
+    bias += 4;
+    rows += 32;
+  }
+}
+
+/**
+ * c[m, height · width] = A[m, k] · patches[k, height · width] (+ biasRows[m, 8]) of one image: blocks of k, of m, then panels of 8
+ * outputs with a column of tiles each, as in the product.
+ */
+function correlate(
+  m: i32,
+  k: i32,
+  a: usize,
+  source: usize,
+  pitch: i32,
+  height: i32,
+  width: i32,
+  taps: usize,
+  c: usize,
+  biasRows: usize,
+): void {
+  const outputs = height * width;
+  // where rows follow each other without a gap they are one
+  const row = width == pitch ? outputs : width;
+  const plane = (<usize>outputs) << 2;
+  const aRow = (<usize>k) << 2;
+  const step = evenBlock(k, DEPTH);
+  for (let k0 = 0; k0 < k; k0 += step) {
+    const kc = min(step, k - k0);
+    const kx = (<usize>k0) << 2;
+    for (let i0 = 0; i0 < m; i0 += HEIGHT) {
+      const mc = min(HEIGHT, m - i0);
+      const aBlock = a + <usize>i0 * aRow + kx;
+      for (let p = 0; p < outputs; p += TILE_COLUMNS) {
+        const columns = min(TILE_COLUMNS, outputs - p);
+        packPatches(columns, kc, source, p, row, pitch, taps + kx);
+        const pc = c + <usize>i0 * plane + ((<usize>p) << 2);
+        const addend = k0 > 0 ? pc : biasRows ? biasRows + ((<usize>i0) << 5) : 0;
+        const addendRow = k0 > 0 ? plane : 32;
+        if (columns == TILE_COLUMNS) columnOfRows(mc, kc, aBlock, aRow, panel, 32, pc, plane, addend, addendRow);
+        else edgeColumn(false, mc, columns, kc, aBlock, aRow, aRow << 2, pc, plane, addend, addendRow);
+      }
+    }
+  }
+}
+
+/** dx of one image; `flipped` are the weights as flipWeights leaves them. */
+export function inputOfImage(dy: usize, flipped: usize, taps: usize, copy: usize, phase: usize, dx: usize): void {
+  splitImage(outChannels, outHeight, outWidth, dy, 1, 1, 1, 1, firstRow, firstColumn, dyHeight, dyWidth, copy);
+  for (let i = 0; i < min(height, strideHeight); i++) {
+    for (let j = 0; j < min(width, strideWidth); j++) {
+      const r = (i + paddingHeight) % strideHeight;
+      const s = (j + paddingWidth) % strideWidth;
+      sendPhase(r, s, copy, flipped, taps, phase, dx);
+      flipped += (<usize>(outChannels * channels * tapRows(r) * tapColumns(s))) << 2;
+    }
+  }
+}
+
+/** How many of the kernel's rows, and columns, belong to a phase. */
+@inline
+function tapRows(r: i32): i32 {
+  return r < kernelHeight ? (kernelHeight - 1 - r) / strideHeight + 1 : 0;
+}
+
+
+@inline
+function tapColumns(s: i32): i32 {
+  return s < kernelWidth ? (kernelWidth - 1 - s) / strideWidth + 1 : 0;
+}
+
+/** For each phase that x has W'[c][o, j, i] = W[o][c][r + j · strideHeight][s + i · strideWidth]. */
+export function flipWeights(weight: usize, target: usize): void {
+  for (let i = 0; i < min(height, strideHeight); i++) {
+    for (let j = 0; j < min(width, strideWidth); j++) {
+      const r = (i + paddingHeight) % strideHeight;
+      const s = (j + paddingWidth) % strideWidth;
+      const rows = tapRows(r);
+      const columns = tapColumns(s);
+      const row = (<usize>(outChannels * rows * columns)) << 2;
+      for (let o = 0; o < outChannels; o++) {
+        for (let c = 0; c < channels; c++) {
+          const from = weight + ((<usize>((o * channels + c) * kernelHeight * kernelWidth)) << 2);
+          let to = target + <usize>c * row + ((<usize>(o * rows * columns)) << 2);
+          for (let u = r; u < kernelHeight; u += strideHeight) {
+            for (let v = s; v < kernelWidth; v += strideWidth) {
+              store<f32>(to, load<f32>(from + ((<usize>(u * kernelWidth + v)) << 2)));
+              to += 4;
+            }
+          }
+        }
+      }
+      target += <usize>channels * row;
+    }
+  }
+}
+
+/** The elements of dx whose padded coordinates have the phases r and s: a convolution of dy with the taps of these phases. */
+function sendPhase(r: i32, s: i32, copy: usize, weights: usize, taps: usize, phase: usize, dx: usize): void {
+  const firstY = r >= paddingHeight ? 0 : (paddingHeight - r + strideHeight - 1) / strideHeight;
+  const firstX = s >= paddingWidth ? 0 : (paddingWidth - s + strideWidth - 1) / strideWidth;
+  const rows = gridSize(r, paddingHeight + height, strideHeight) - firstY;
+  const columns = gridSize(s, paddingWidth + width, strideWidth) - firstX;
+  if (rows <= 0 || columns <= 0) return;
+  const isWhole = strideHeight * strideWidth == 1;
+  const target = isWhole ? dx : phase;
+  const k = outChannels * tapRows(r) * tapColumns(s);
+  if (k > 0) {
+    tapsOfGradient(r, s, taps);
+    const source = copy + ((<usize>((firstY - firstRow) * dyWidth + firstX - firstColumn)) << 2);
+    correlate(channels, k, weights, source, dyWidth, rows, columns, taps, target, 0);
+  } else {
+    memory.fill(target, 0, (<usize>(channels * rows * columns)) << 2);
+  }
+  if (isWhole) return;
+  const y = firstY * strideHeight + r - paddingHeight;
+  const x = firstX * strideWidth + s - paddingWidth;
+  spreadPhase(rows, columns, phase, dx + ((<usize>(y * width + x)) << 2));
+}
+
+/** How many numbers q there are with q · stride + r < end. */
+@inline
+function gridSize(r: i32, end: i32, stride: i32): i32 {
+  return r < end ? (end - 1 - r) / stride + 1 : 0;
+}
+
+/** Where each tap (o, j, i) lies in dy's copy: j rows up and i columns to the left. */
+function tapsOfGradient(r: i32, s: i32, taps: usize): void {
+  const rows = tapRows(r);
+  const columns = tapColumns(s);
+  for (let o = 0; o < outChannels; o++) {
+    for (let j = 0; j < rows; j++) {
+      for (let i = 0; i < columns; i++) {
+        store<i32>(taps, ((o * dyHeight - j) * dyWidth - i) << 2);
+        taps += 4;
+      }
+    }
+  }
+}
+
+/** Puts a phase's planes [channels, rows, columns] in their places, a stride apart. */
+function spreadPhase(rows: i32, columns: i32, phase: usize, dx: usize): void {
+  const step = (<usize>strideWidth) << 2;
+  for (let c = 0; c < channels; c++) {
+    for (let y = 0; y < rows; y++) {
+      let to = dx + ((<usize>((c * height + y * strideHeight) * width)) << 2);
+      for (let x = 0; x < columns; x++) {
+        store<f32>(to, load<f32>(phase));
+        phase += 4;
+        to += step;
+      }
+    }
+  }
+}
+
+/** dWᵀ (+)= what one image says. */
+export function addImage(
+  x: usize,
+  dy: usize,
+  taps: usize,
+  copy: usize,
+  patches: usize,
+  gradient: usize,
+  accumulate: bool,
+): void {
+  const outputs = outHeight * outWidth;
+  splitInput(x, copy);
+  for (let p = 0; p < outputs; p += patchBlock) {
+    addPatches(min(patchBlock, outputs - p), p, copy, taps, dy, patches, gradient, accumulate || p > 0);
+  }
+}
+
+/** dW (+)= (dWᵀ)ᵀ */
+export function unpackGradient(gradient: usize, dweight: usize, accumulate: bool): void {
+  const row = (<usize>depth) << 2;
+  for (let o = 0; o < outChannels; o += TILE_COLUMNS) {
+    const count = min(TILE_COLUMNS, outChannels - o);
+    unpackRows(count, depth, gradient + <usize>o * row, dweight + <usize>o * row, row, 0, accumulate);
+  }
+}
+
+/** dWᵀ (+)= patches[k, count] · dy[o, count]ᵀ over `count` outputs from the p-th on. */
+function addPatches(
+  count: i32,
+  p: i32,
+  copy: usize,
+  taps: usize,
+  dy: usize,
+  patches: usize,
+  gradient: usize,
+  accumulate: bool,
+): void {
+  const outputs = outHeight * outWidth;
+  const row = outWidth == copyWidth ? outputs : outWidth;
+  const plane = (<usize>outputs) << 2;
+  gatherRows(count, depth, copy, p, row, copyWidth, taps, patches, patchRow);
+  dy += (<usize>p) << 2;
+  for (let o = 0; o < outChannels; o += TILE_COLUMNS) {
+    packRows8(min(TILE_COLUMNS, outChannels - o), count, dy, plane, panel);
+    columnOfRows(depth, count, patches, patchRow, panel, 32, gradient, 32, accumulate ? gradient : 0, 32);
+    dy += plane << 3;
+    gradient += (<usize>depth) << 5;
+  }
+}

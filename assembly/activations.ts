@@ -6,9 +6,7 @@
 
 import { exp, expm1OfNegative } from "./exponential";
 import { loadUpTo4, select, storeUpTo4, sum } from "./lanes";
-
-/** Slope sums of a run are kept in two float32 vectors for at most this many bytes, then added in double. */
-const SUM_BLOCK: usize = 256 << 2;
+import { SUM_BLOCK } from "./reductions";
 
 export function prelu(rows: i32, channels: i32, inner: i32, x: usize, slope: usize, y: usize): void {
   if (inner == 1) {

@@ -1,6 +1,6 @@
 // Batch normalisation of x[rows, channels, inner]; count = rows · inner values a channel.
 //
-//   forward  mean = Σ x / count, variance = Σ (x - mean)² / count, two passes;  y = (x - mean) · scale + shift
+//   forward  mean = Σ x / count, variance = Σ (x - mean)² / count, two passes, the second of which refines the mean;  y = (x - mean) · scale + shift
 //   back     dx = c0 · dy + c1 + c2 · (x - mean) with c0 = weight · inverse, c1 = -c0 · Σ dy / count,
 //            c2 = -c0 · inverse² · Σ dy (x - mean) / count
 //
@@ -10,9 +10,7 @@
 // The mean is kept as a float32 for the differences; what it lost by that is in double in the variance and in the shift.
 
 import { loadUpTo4, multiplyAdd, storeUpTo4, sum } from "./lanes";
-
-/** Bytes of a run that float32 lanes add up before the sum is carried in double. */
-const SUM_BLOCK: usize = 512 << 2;
+import { SUM_BLOCK } from "./reductions";
 
 // What the passes over one channel, or four, read: a lane for each channel.
 const MEAN: usize = memory.data(16, 16);
@@ -45,20 +43,19 @@ export function batchNorm(
   for (let c = 0; c < channels; c += group) {
     const lanes = min(group, channels - c);
     const start = <usize>c * run;
-    if (inner == 1) columnSums(rows, row, lanes, x + start);
+    if (inner == 1) columnTotals(rows, row, lanes, x + start);
     else store<f64>(SUMS, planesSum(rows, row, run, x + start));
     for (let lane: usize = 0; lane < <usize>lanes; lane++) {
-      const mean = load<f64>(SUMS + (lane << 3)) / count;
-      store<f64>(SUMS + (lane << 3), mean);
-      store<f32>(MEAN + (lane << 2), <f32>mean);
+      store<f32>(MEAN + (lane << 2), <f32>(load<f64>(SUMS + (lane << 3)) / count));
     }
     if (inner == 1) columnSquares(rows, row, lanes, x + start);
-    else store<f64>(SUMS, planesSquares(rows, row, run, x + start, count * eps), SECOND);
+    else planesSquares(rows, row, run, x + start, count * eps);
     for (let lane: usize = 0; lane < <usize>lanes; lane++) {
       const at = (<usize>c + lane) << 2;
-      const mean = load<f64>(SUMS + (lane << 3));
-      const lost = mean - <f64>load<f32>(MEAN + (lane << 2));
-      // the squares are around the rounded mean
+      // both sums are around the rounded mean
+      const rounded = load<f32>(MEAN + (lane << 2));
+      const lost = isFinite(rounded) ? load<f64>(SUMS + (lane << 3)) / count : 0;
+      const mean = <f64>rounded + lost;
       const squares = load<f64>(SUMS + (lane << 3), SECOND) - count * lost * lost;
       const inverse = 1 / Math.sqrt(squares / count + eps);
       keepRunning(runningMean + at, momentum, mean);
@@ -170,7 +167,7 @@ function planesSum(rows: i32, row: usize, run: usize, x: usize): f64 {
   let total: f64 = 0;
   for (let r = 0; r < rows; r++) {
     const plane = x + <usize>r * row;
-    for (let j: usize = 0; j < run; j += SUM_BLOCK) total += blockSum(min(SUM_BLOCK, run - j), plane + j, pivot);
+    for (let j: usize = 0; j < run; j += SUM_BLOCK) total += pivotedSum(min(SUM_BLOCK, run - j), plane + j, pivot);
   }
   if (!isFinite(total)) return sumInDouble(rows, row, run, x);
   return total + <f64>pivot * <f64>rows * <f64>(run >> 2);
@@ -183,7 +180,7 @@ function sumInDouble(rows: i32, row: usize, run: usize, x: usize): f64 {
   return total;
 }
 
-function blockSum(bytes: usize, x: usize, pivot: f32): f64 {
+function pivotedSum(bytes: usize, x: usize, pivot: f32): f64 {
   const from = f32x4.splat(pivot);
   const end = x + bytes;
   let s0 = f32x4.splat(0);
@@ -201,56 +198,62 @@ function blockSum(bytes: usize, x: usize, pivot: f32): f64 {
   return total;
 }
 
-/** Σ (x - MEAN)² over a channel's planes; `least` will be added to it. */
-function planesSquares(rows: i32, row: usize, run: usize, x: usize, least: f64): f64 {
-  let total: f64 = 0;
+/** Σ (x - MEAN) and Σ (x - MEAN)² over a channel's planes, into SUMS; `least` will be added to the squares. */
+function planesSquares(rows: i32, row: usize, run: usize, x: usize, least: f64): void {
+  store<f64>(SUMS, 0);
+  store<f64>(SUMS, 0, SECOND);
   for (let r = 0; r < rows; r++) {
     const plane = x + <usize>r * row;
-    for (let j: usize = 0; j < run; j += SUM_BLOCK) total += blockSquares(min(SUM_BLOCK, run - j), plane + j);
+    for (let j: usize = 0; j < run; j += SUM_BLOCK) addSquares(min(SUM_BLOCK, run - j), plane + j);
   }
+  const squares = load<f64>(SUMS, SECOND);
   // squares leave the range of float32 long before the numbers do
-  return total <= LARGE && total + least >= SMALL ? total : squaresInDouble(rows, row, run, x);
+  if (!(squares <= LARGE && squares + least >= SMALL)) squaresInDouble(rows, row, run, x);
 }
 
 const LARGE: f64 = 1e37;
 const SMALL: f64 = 1e-28;
 
-function squaresInDouble(rows: i32, row: usize, run: usize, x: usize): f64 {
+function squaresInDouble(rows: i32, row: usize, run: usize, x: usize): void {
   const mean = <f64>load<f32>(MEAN);
   let total: f64 = 0;
+  let squares: f64 = 0;
   for (; rows > 0; rows--, x += row) {
     for (let j: usize = 0; j < run; j += 4) {
       const d = <f64>load<f32>(x + j) - mean;
-      total += d * d;
+      total += d;
+      squares += d * d;
     }
   }
-  return total;
+  store<f64>(SUMS, total);
+  store<f64>(SUMS, squares, SECOND);
 }
 
-function blockSquares(bytes: usize, x: usize): f64 {
+function addSquares(bytes: usize, x: usize): void {
   const mean = v128.load32_splat(MEAN);
   const end = x + bytes;
   let s0 = f32x4.splat(0);
   let s1 = s0;
-  let s2 = s0;
-  let s3 = s0;
-  for (; x + 64 <= end; x += 64) {
+  let t0 = s0;
+  let t1 = s0;
+  for (; x + 32 <= end; x += 32) {
     const d0 = f32x4.sub(v128.load(x), mean);
     const d1 = f32x4.sub(v128.load(x, 16), mean);
-    const d2 = f32x4.sub(v128.load(x, 32), mean);
-    const d3 = f32x4.sub(v128.load(x, 48), mean);
+    t0 = f32x4.add(t0, d0);
+    t1 = f32x4.add(t1, d1);
     s0 = multiplyAdd(d0, d0, s0);
     s1 = multiplyAdd(d1, d1, s1);
-    s2 = multiplyAdd(d2, d2, s2);
-    s3 = multiplyAdd(d3, d3, s3);
   }
-  let total = <f64>sum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
+  let total = <f64>sum(f32x4.add(t0, t1));
+  let squares = <f64>sum(f32x4.add(s0, s1));
   const single = load<f32>(MEAN);
   for (; x < end; x += 4) {
     const d = load<f32>(x) - single;
-    total += <f64>(d * d);
+    total += <f64>d;
+    squares += <f64>(d * d);
   }
-  return total;
+  store<f64>(SUMS, load<f64>(SUMS) + total);
+  store<f64>(SUMS, load<f64>(SUMS, SECOND) + squares, SECOND);
 }
 
 /** Two floats of a row as doubles. */
@@ -260,7 +263,7 @@ function pair(address: usize): v128 {
 }
 
 /** Σ x of four columns, or of the last 1 to 3, into SUMS. */
-function columnSums(rows: i32, row: usize, lanes: i32, x: usize): void {
+function columnTotals(rows: i32, row: usize, lanes: i32, x: usize): void {
   if (lanes == 4) {
     let low = f64x2.splat(0);
     let high = low;
@@ -280,31 +283,40 @@ function columnSums(rows: i32, row: usize, lanes: i32, x: usize): void {
   }
 }
 
-/** Σ (x - MEAN)² of the same columns, beside. */
+/** Σ (x - MEAN) and Σ (x - MEAN)² of the same columns. */
 function columnSquares(rows: i32, row: usize, lanes: i32, x: usize): void {
   if (lanes == 4) {
     const lowMean = pair(MEAN);
     const highMean = pair(MEAN + 8);
-    let low = f64x2.splat(0);
-    let high = low;
+    let t0 = f64x2.splat(0);
+    let t1 = t0;
+    let s0 = t0;
+    let s1 = t0;
     for (; rows > 0; rows--, x += row) {
       const d0 = f64x2.sub(pair(x), lowMean);
       const d1 = f64x2.sub(pair(x + 8), highMean);
-      low = f64x2.add(low, f64x2.mul(d0, d0));
-      high = f64x2.add(high, f64x2.mul(d1, d1));
+      t0 = f64x2.add(t0, d0);
+      t1 = f64x2.add(t1, d1);
+      s0 = f64x2.add(s0, f64x2.mul(d0, d0));
+      s1 = f64x2.add(s1, f64x2.mul(d1, d1));
     }
-    v128.store(SUMS, high, SECOND + 16);
-    v128.store(SUMS, low, SECOND);
+    v128.store(SUMS, t1, 16);
+    v128.store(SUMS, t0);
+    v128.store(SUMS, s1, SECOND + 16);
+    v128.store(SUMS, s0, SECOND);
   } else {
     for (let lane: usize = 0; lane < <usize>lanes; lane++) {
       const mean = <f64>load<f32>(MEAN + (lane << 2));
       let total: f64 = 0;
+      let squares: f64 = 0;
       let at = x + (lane << 2);
       for (let r = 0; r < rows; r++, at += row) {
         const d = <f64>load<f32>(at) - mean;
-        total += d * d;
+        total += d;
+        squares += d * d;
       }
-      store<f64>(SUMS + (lane << 3), total, SECOND);
+      store<f64>(SUMS + (lane << 3), total);
+      store<f64>(SUMS + (lane << 3), squares, SECOND);
     }
   }
 }

@@ -3,7 +3,7 @@
 import { loadUpTo4, multiplyAdd, storeUpTo4, sum } from "./lanes";
 
 /** Bytes of a run that float32 lanes add up before the sum is carried in double. */
-const SUM_BLOCK: usize = 512 << 2;
+export const SUM_BLOCK: usize = 512 << 2;
 
 /** y[c] (+)= Σ over r and i of x[r, c, i]. Runs of one channel are added up in double, channel by channel. */
 export function channelSums(rows: i32, channels: i32, inner: i32, x: usize, y: usize, accumulate: bool): void {

@@ -1,3 +1,5 @@
+import { showShape } from "./checks.js";
+import { ShapeError } from "./errors.js";
 import type { Input, Layer } from "./layers/layer.js";
 import { Probe } from "./probe.js";
 import { newTensor, type Tensor } from "./tensor.js";
@@ -10,17 +12,22 @@ export interface Jacobian {
 }
 
 /**
- * The derivatives of all outputs of each sample with respect to its inputs and to all parameters, x [N, ...] (or one sample, [n] or an image
- * [C, H, W]: then there is no axis N), in training mode: one backward message for each sample and output. Dense: `LinearPReLU(784, 256)` needs 205 MB a
- * sample. Parameters, gradients, running statistics, generator and mode stay as they were; the remembered forward ends.
+ * The derivatives of all outputs of each sample with respect to its inputs and to all parameters, x [N, ...] (or one
+ * sample, [n] or an image [C, H, W]: then there is no axis N), in training mode: one backward message for each sample
+ * and output. Dense: `LinearPReLU(784, 256)` needs 205 MB a sample. Parameters, gradients, running statistics, generator and mode stay as they were; the remembered forward ends.
  *
- * Throws what the layer's forward throws, and MemoryError where the result does not fit.
+ * Throws what the layer's forward throws, MemoryError where the result does not fit, and ShapeError for a layer that mixes samples up.
  */
 export function jacobian(layer: Layer, x: Input): Jacobian {
   return Probe.run(layer, x, "jacobian", (probe) => {
     const { engine, parameters } = probe;
     const y = probe.forward();
-    const isBatch = !layer.isSample(probe.x.shape);
+    const isBatch = !(layer.isSample(probe.x.shape) ?? probe.x.shape.length < 2);
+    if (isBatch && y.shape[0] !== probe.x.shape[0]) {
+      throw new ShapeError(
+        `jacobian: got an output ${showShape(y.shape)} for ${showShape(probe.x.shape)}, expected as many samples`,
+      );
+    }
     const batch = isBatch ? [y.shape[0]] : [];
     const samples = isBatch ? y.shape[0] : 1;
     const outputShape = isBatch ? y.shape.slice(1) : y.shape;

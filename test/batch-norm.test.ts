@@ -188,6 +188,24 @@ describe("BatchNorm", () => {
       expectNear(norm.backward(dy).data, want.dx, "dx", 1e-3);
     });
 
+    it("finds the mean beside an outlier, wherever it stands", () => {
+      for (const [at, outlier] of [
+        [0, 1e6],
+        [0, 1e8],
+        [777, -1e7],
+      ]) {
+        const values = new Float32Array(64 * 1024).fill(0.3);
+        values[at] = outlier;
+        const layer = new lg.BatchNorm2d(1, { momentum: 1, engine: engine() });
+        layer.forward(engine().tensor(values, [64, 1, 32, 32]));
+        const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+        const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+        const state = layer.stateDict();
+        expect(state.running_mean.data[0] / mean).toBeCloseTo(1, 5);
+        expect(state.running_var.data[0] / (squares / (values.length - 1))).toBeCloseTo(1, 6);
+      }
+    });
+
     it("a constant channel becomes its bias, with gradients that are finite", () => {
       const norm = make([6, 2]);
       const x = engine().zeros([6, 2]).fill_(0.1);

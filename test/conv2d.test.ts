@@ -97,6 +97,23 @@ function byDefinition(
 
 describe("Conv2d", () => {
   describeEngines((engine) => {
+    it("a weight that is no number reaches the inputs that it was multiplied with, and no others", () => {
+      for (const special of [Number.NaN, Number.POSITIVE_INFINITY]) {
+        for (const channels of [1, 16]) {
+          const layer = new lg.Conv2d(channels, channels, 3, { padding: 1, bias: false, engine: engine() });
+          layer.weight.value.fill_(0);
+          // the last tap of the first kernel
+          layer.weight.value.data[8] = special;
+          layer.forward(engine().zeros([1, channels, 5, 5]));
+          const dx = layer.backward(engine().zeros([1, channels, 5, 5]).fill_(1));
+          const reached = [...dx.data].map((value) => !Number.isFinite(value));
+          const expected = reached.map((_, i) => i < 25 && i % 5 > 0 && i >= 5);
+          expect(reached).toEqual(expected);
+          layer.dispose();
+        }
+      }
+    });
+
     const make = ({ channels, kernel, options }: Case) =>
       new lg.Conv2d(...channels, kernel, { ...options, engine: engine() });
 

@@ -627,6 +627,76 @@ describe("Sequential", () => {
       });
     });
 
+    describe("work in the place of what is there", () => {
+      it("is done on tensors of the net alone: a layer of the user's keeps what it gives and gets", () => {
+        const kept: lg.Tensor[] = [];
+        class Skip extends lg.ReLU {
+          override forward(x: lg.Input): lg.Tensor {
+            return x as lg.Tensor;
+          }
+        }
+        class Through extends lg.Layer {
+          override forward(x: lg.Input): lg.Tensor {
+            return x as lg.Tensor;
+          }
+          override backwardInput(dy: lg.Input): lg.Tensor {
+            kept.push(dy as lg.Tensor);
+            return dy as lg.Tensor;
+          }
+        }
+        class Tap extends lg.Linear {
+          last: lg.Tensor | undefined;
+          override forward(x: lg.Input): lg.Tensor {
+            this.last = super.forward(x);
+            return this.last;
+          }
+        }
+        const x = engine().tensor([[-1, 2, -3]]);
+        const through = new lg.Sequential(new Skip({ engine: engine() }), relu(), prelu()).eval();
+        through.forward(x);
+        expect(x.toArray()).toEqual([[-1, 2, -3]]);
+        const tap = new Tap(3, 3, { engine: engine() });
+        const net = new lg.Sequential(tap, relu(), prelu()).eval();
+        net.forward(x);
+        const alone = linear(3, 3);
+        copyParameters(tap, alone);
+        expect(bits(tap.last!.data)).toEqual(bits(alone.forward(x).data));
+
+        const between = new lg.Sequential(linear(3, 3), new Through(), prelu(3), linear(3, 3));
+        between.forward(x);
+        const dy = engine().tensor([[1, 2, 3]]);
+        between.backward(dy);
+        expect(dy.toArray()).toEqual([[1, 2, 3]]);
+        // a gradient that went through the user's hands is not overwritten either
+        const [gradient] = kept;
+        const before = bits(gradient.data);
+        between.backward(dy);
+        expect(bits(gradient.data)).toEqual(before);
+      });
+
+      it("leaves what the net returns the same object in either mode", () => {
+        const net = new lg.Sequential(linear(3, 4), new lg.BatchNorm1d(4, { engine: engine() }), relu());
+        const x = randomTensor(engine(), [5, 3]);
+        const y = net.forward(x);
+        expect(net.eval().forward(x)).toBe(y);
+        const dx = net.train() && net.forward(x) && net.backward(y.clone());
+        expect(net.backward(y.clone())).toBe(dx);
+      });
+
+      it("where memory runs out in the middle, no running statistic has moved", async () => {
+        const own = lg.createEngine({ kernels: engine().kernels, maximumMemory: 4 * 2 ** 20 });
+        const net = new lg.Sequential(
+          new lg.BatchNorm2d(1, { engine: own }),
+          new lg.Conv2d(1, 64, 3, { padding: 1, engine: own }),
+        );
+        const x = randomTensor(own, [4, 1, 64, 64]);
+        const before = stateBits(net);
+        expectRefusal(await refusal(() => net.forward(x)), lg.MemoryError, /out of linear memory/);
+        expect(stateBits(net)).toEqual(before);
+        own.dispose();
+      });
+    });
+
     it("slopes() is a copy of the slopes in effect", () => {
       for (const layer of [prelu(3), new lg.LinearPReLU(2, 3, { engine: engine() })]) {
         const slope = [...parametersByName(layer).values()].at(-1)!.value;

@@ -782,7 +782,7 @@ describe("training", () => {
           const wholeNet = makeCnn(own);
           const untouched = stateBits(wholeNet);
           const error = await refusal(() => lg.fit(wholeNet, { ...options, train: { x, y: labels } }));
-          expectRefusal(error, lg.ShapeError, /Conv2d\(1, 4, 3, padding 1\): forward got \[\d+, 36\]/);
+          expectRefusal(error, lg.ShapeError, /^fit: train: x is a flat array .*: expected sampleShape$/);
           expect(stateBits(wholeNet)).toEqual(untouched);
           wholeNet.dispose();
         }
@@ -804,10 +804,31 @@ describe("training", () => {
         const error = await refusal(() =>
           lg.fit(net, { ...options, optimizer: new lg.SGD(net.parameters(), { lr: 0.1 }) }),
         );
-        expectRefusal(error, lg.ShapeError, /^BatchNorm1d\(5\): forward got \[1, 5\], expected at least two values/);
+        expectRefusal(
+          error,
+          lg.ShapeError,
+          /^fit: the last batch has 1 of 22 samples: BatchNorm1d\(5\): forward got \[1, 5\], expected at least two/,
+        );
         // before anything is trained
         expect(valueBits(net)).toEqual(valueBits(makeNormed()));
         expect(net.layers.map(({ training }) => training)).toEqual([false, true, true]);
+      });
+
+      it("a label or a target that does not fit is refused before a running statistic moves", async () => {
+        const net = makeNormed();
+        const before = stateBits(net);
+        const options = { epochs: 1, batchSize: 11, optimizer: noOptimizer };
+        const wrongLabel = lg.fit(net, { ...options, train: { x: X, y: Y.map(() => CLASSES) } });
+        expectRefusal(await refusal(() => wrongLabel), lg.ArgumentError, /^fit: train: y: /);
+        const wrongTargets = lg.fit(net, {
+          ...options,
+          train: { x: X, y: new Float32Array(2 * Y.length) },
+          loss: lg.mseLoss,
+        });
+        expectRefusal(await refusal(() => wrongTargets), lg.ShapeError, /^fit: train: y: got targets of \[2\]/);
+        const wrongTest = lg.fit(net, { ...options, train: { x: X, y: Y }, test: { x: X, y: Y.map(() => -1) } });
+        expectRefusal(await refusal(() => wrongTest), lg.ArgumentError, /^fit: test: y: /);
+        expect(stateBits(net)).toEqual(before);
       });
 
       it("a test of one sample is fine for BatchNorm1d, since it is in eval mode", async () => {

@@ -12,6 +12,7 @@ import {
   forwardImage,
   inputOfImage,
   prepareForward,
+  spreadImage,
   tapsOfImage,
   unpackGradient,
 } from "./direct";
@@ -19,7 +20,7 @@ import {
   biasBytes,
   copyBytes,
   depth,
-  describe,
+  readGeometry,
   dyCopyBytes,
   gradientBytes,
   patchBytes,
@@ -29,8 +30,9 @@ import {
 } from "./geometry";
 import {
   addWinogradImage,
-  isTame,
   isWinograd,
+  staysBelow,
+  TAME,
   transformGradient,
   transformWeights,
   winogradGradientBytes,
@@ -41,18 +43,18 @@ import {
 } from "./winograd";
 
 export function conv2d(images: i32, window: usize, x: usize, weight: usize, bias: usize, y: usize, work: usize): void {
-  describe(window);
+  readGeometry(window);
   if (images == 0) return;
   const taps = work;
   const biasRows = taps + <usize>tapBytes();
   const u = biasRows + <usize>biasBytes();
-  const isFast = isWinograd() && isTame(outChannels * depth, weight);
+  const isFast = isWinograd() && staysBelow(TAME, outChannels * depth, weight);
   const image = u + (isFast ? <usize>winogradWeightBytes() : 0);
   const size = channels * height * width;
   prepareForward(taps, bias, biasRows);
   if (isFast) transformWeights(outChannels, channels, false, weight, u);
   for (; images > 0; images--) {
-    if (isFast && isTame(size, x)) {
+    if (isFast && staysBelow(TAME, size, x)) {
       winogradImage(
         channels,
         outChannels,
@@ -84,19 +86,20 @@ export function conv2dBackwardInput(
   dx: usize,
   work: usize,
 ): void {
-  describe(window);
+  readGeometry(window);
   if (images == 0) return;
   const taps = work;
   const flipped = taps + <usize>tapBytes();
   const u = flipped + <usize>weightBytes();
-  const isFast = isWinograd() && isTame(outChannels * depth, weight);
+  const isFast = isWinograd() && staysBelow(TAME, outChannels * depth, weight);
   const image = u + (isFast ? <usize>winogradWeightBytes() : 0);
   const phase = image + <usize>dyCopyBytes();
   const size = outChannels * outHeight * outWidth;
   if (isFast) transformWeights(outChannels, channels, true, weight, u);
-  let isFlipped = false;
+  else flipWeights(weight, flipped);
+  const isFinite = staysBelow(f32.MAX_VALUE, outChannels * depth, weight);
   for (; images > 0; images--) {
-    if (isFast && isTame(size, dy)) {
+    if (isFast && staysBelow(TAME, size, dy)) {
       winogradImage(
         outChannels,
         channels,
@@ -112,9 +115,11 @@ export function conv2dBackwardInput(
         image,
         dx,
       );
+    } else if (!isFinite) {
+      spreadImage(dy, weight, dx);
     } else {
-      if (!isFlipped) flipWeights(weight, flipped);
-      isFlipped = true;
+      // seldom: an image that the other way cannot take
+      if (isFast) flipWeights(weight, flipped);
       inputOfImage(dy, flipped, taps, image, phase, dx);
     }
     dy += (<usize>size) << 2;
@@ -131,7 +136,7 @@ export function conv2dBackwardWeight(
   accumulate: bool,
   work: usize,
 ): void {
-  describe(window);
+  readGeometry(window);
   if (images == 0) {
     if (!accumulate) memory.fill(dweight, 0, (<usize>(outChannels * depth)) << 2);
     return;
@@ -149,7 +154,8 @@ export function conv2dBackwardWeight(
   let fast = 0;
   let direct = 0;
   for (; images > 0; images--) {
-    if (isFast && isTame(size, x) && isTame(outSize, dy)) addWinogradImage(x, dy, image, u, fast++ > 0);
+    if (isFast && staysBelow(TAME, size, x) && staysBelow(TAME, outSize, dy))
+      addWinogradImage(x, dy, image, u, fast++ > 0);
     else addImage(x, dy, taps, image, patches, gradient, direct++ > 0);
     x += (<usize>size) << 2;
     dy += (<usize>outSize) << 2;
@@ -159,7 +165,7 @@ export function conv2dBackwardWeight(
 }
 
 export function conv2dWorkBytes(window: usize): f64 {
-  describe(window);
+  readGeometry(window);
   const isFast = isWinograd();
   const shared = isFast ? winogradWeightBytes() : 0;
   const forward =

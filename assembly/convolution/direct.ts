@@ -153,6 +153,38 @@ export function inputOfImage(dy: usize, flipped: usize, taps: usize, copy: usize
   }
 }
 
+/**
+ * dx of one image by its definition, where a weight is not finite: the zeros around dy's copy would make NaN of it for elements that it
+ * does not reach.
+ */
+export function spreadImage(dy: usize, weight: usize, dx: usize): void {
+  memory.fill(dx, 0, (<usize>(channels * height * width)) << 2);
+  for (let o = 0; o < outChannels; o++) {
+    for (let i = 0; i < outHeight; i++) {
+      for (let j = 0; j < outWidth; j++) {
+        spreadOutput(load<f32>(dy), o, i * strideHeight - paddingHeight, j * strideWidth - paddingWidth, weight, dx);
+        dy += 4;
+      }
+    }
+  }
+}
+
+/** What one output says to the patch that begins at (top, left). */
+function spreadOutput(value: f32, o: i32, top: i32, left: i32, weight: usize, dx: usize): void {
+  let w = weight + ((<usize>(o * depth)) << 2);
+  for (let c = 0; c < channels; c++) {
+    for (let y = top; y < top + kernelHeight; y++) {
+      for (let x = left; x < left + kernelWidth; x++) {
+        if (y >= 0 && y < height && x >= 0 && x < width) {
+          const at = dx + ((<usize>((c * height + y) * width + x)) << 2);
+          store<f32>(at, load<f32>(at) + value * load<f32>(w));
+        }
+        w += 4;
+      }
+    }
+  }
+}
+
 /** How many of the kernel's rows, and columns, belong to a phase. */
 @inline
 function tapRows(r: i32): i32 {

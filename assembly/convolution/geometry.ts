@@ -1,4 +1,4 @@
-// What a convolution's sizes lead to, and where its scratch keeps what. One convolution at a time: `describe` comes first.
+// What a convolution's sizes lead to, and where its scratch keeps what. One convolution at a time: `readGeometry` comes first.
 //
 // An image is read from a padded copy that is split by the stride's phases:
 //   copy[c][r][s][y][x] = image[c][y · strideHeight + r - paddingHeight][x · strideWidth + s - paddingWidth], 0 outside
@@ -52,7 +52,7 @@ function ceilDivide(a: i32, b: i32): i32 {
 }
 
 /** Reads the sizes and derives the rest. */
-export function describe(window: usize): void {
+export function readGeometry(window: usize): void {
   readWindow(window);
   depth = channels * kernelHeight * kernelWidth;
   phasesHeight = min(strideHeight, kernelHeight);

@@ -7,7 +7,6 @@ const segments: usize = memory.data(8 * 8, 16);
 
 /**
  * target[c][r][s][y][x] = source[c][y · strideHeight + r + firstRow][x · strideWidth + s + firstColumn], 0 outside the source.
- * Vector stores run past the end of a row into the next one, which is written after it; the last one needs 16 bytes of slack.
  */
 export function splitImage(
   channels: i32,

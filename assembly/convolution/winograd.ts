@@ -43,20 +43,23 @@ export function isWinograd(): bool {
 }
 
 function pays(rows: i32, columns: i32): bool {
-  return 16 * panelTiles(rows, columns) * 100 <= WINOGRAD_PERCENT * 9 * rows * columns;
+  return <i64>1600 * panelTiles(rows, columns) <= <i64>WINOGRAD_PERCENT * 9 * rows * columns;
 }
 
-/** Whether no number of a tensor is a NaN, an infinity or so large that a sum of transformed products could run over. */
-export function isTame(n: i32, x: usize): bool {
+/** Numbers up to here cannot run over in sums of transformed products. */
+export const TAME: f32 = 1e15;
+
+/** Whether every number of a tensor is one and at most `most` in size. */
+export function staysBelow(most: f32, n: i32, x: usize): bool {
   const end = x + ((<usize>n) << 2);
-  const limit = f32x4.splat(1e15);
+  const limit = f32x4.splat(most);
   let inside = i32x4.splat(-1);
   for (; x + 32 <= end; x += 32) {
     inside = v128.and(inside, f32x4.le(f32x4.abs(v128.load(x)), limit));
     inside = v128.and(inside, f32x4.le(f32x4.abs(v128.load(x, 16)), limit));
   }
   let isInside = i32x4.all_true(inside);
-  for (; x < end; x += 4) isInside = isInside && abs(load<f32>(x)) <= <f32>1e15;
+  for (; x < end; x += 4) isInside = isInside && abs(load<f32>(x)) <= most;
   return isInside;
 }
 

@@ -75,7 +75,7 @@ function emptyProduct(m: i32, n: i32, c: usize, cRow: usize, bias: usize): void 
 /** An even share of k, a multiple of 4, at most `limit`: 784 is two blocks of 392, not 512 and 272. */
 @inline
 export function evenBlock(k: i32, limit: i32): i32 {
-  const blocks = (k + limit - 1) / limit;
+  const blocks = max(1, (k + limit - 1) / limit);
   return ((k + blocks - 1) / blocks + 3) & ~3;
 }
 

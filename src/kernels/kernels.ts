@@ -259,7 +259,7 @@ export interface Kernels {
 
   /**
    * Batch normalisation in training (torch.nn.BatchNorm*) over x[rows, channels, inner], count = rows · inner >= 2 values a channel:
-   *   mean and biased variance of each channel, sums in double;  y = (x - mean) / sqrt(variance + eps) · weight[c] + bias[c]
+   *   mean and biased variance of each channel, as from sums in double;  y = (x - mean) / sqrt(variance + eps) · weight[c] + bias[c]
    * `statistics`[2, channels] gets the means, then the 1 / sqrt(variance + eps). runningMean and runningVariance become
    * (1 - momentum) · running + momentum · (mean, variance · count / (count - 1)). y may be x.
    */

@@ -51,8 +51,12 @@ export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
         ops.normalize(3, 8, inner, a, b, b, 1, c, c, a);
         ops.batchNormBackward(3, 8, inner, a, b, b, c, d, d + 4096, false, d + 8192, false);
       }
-      for (const kernel of [2, 3]) {
-        const window = windowOf(kernel, 2, 0);
+      for (const [kernel, stride] of [
+        [2, 2],
+        [3, 2],
+        [3, 3],
+      ]) {
+        const window = windowOf(kernel, stride, 0);
         ops.maxPool2d(1, window, a, b, c);
         ops.maxPool2dBackward(1, window, b, c, d);
       }

@@ -103,6 +103,10 @@ abstract class BatchNorm extends CoreLayer {
     return shape;
   }
 
+  override isSample(shape: readonly number[]): boolean {
+    return shape.length === 1;
+  }
+
   #layout(shape: readonly number[]): readonly [rows: number, inner: number] {
     return [shape.length > 1 ? shape[0] : 1, shape.slice(2).reduce((size, length) => size * length, 1)];
   }

@@ -66,6 +66,19 @@ export class Conv2d extends AffineLayer {
     return this.map.outChannels;
   }
 
+  /** [height, width] */
+  get kernelSize(): readonly [number, number] {
+    return this.map.window.kernel;
+  }
+
+  get stride(): readonly [number, number] {
+    return this.map.window.stride;
+  }
+
+  get padding(): readonly [number, number] {
+    return this.map.window.padding;
+  }
+
   override get type(): string {
     return "Conv2d";
   }

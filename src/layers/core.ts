@@ -1,4 +1,4 @@
-import { Buffer } from "../buffers.js";
+import { Buffer, takeAll } from "../buffers.js";
 import { type Engine, engineFrom } from "../engine.js";
 import { StateError } from "../errors.js";
 import { newTensor, type Tensor } from "../tensor.js";
@@ -73,6 +73,11 @@ export abstract class CoreLayer extends Layer {
     y.storage.version++;
     this.#memory = this.training ? { x, xVersion: x.storage.version, outputShape } : undefined;
     return y;
+  }
+
+  /** Takes the memory of a forward over such inputs. @internal */
+  reserve(inputShape: readonly number[]): void {
+    takeAll(this.forwardBuffers(inputShape, this.shapeAfter(inputShape)));
   }
 
   override backward(dy: Input): Tensor {

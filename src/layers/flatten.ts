@@ -5,7 +5,8 @@ import { CoreLayer, type Request } from "./core.js";
 import type { LayerOptions } from "./layer.js";
 
 /**
- * Every sample's values in one row (torch.nn.Flatten): x [N, ...] gives y [N, size of a sample]; one flat sample [n] stays as it is.
+ * Every sample's values in one row (torch.nn.Flatten): x [N, ...] gives y [N, size of a sample]; one flat sample [n] stays as it is,
+ * and an image [C, H, W] is C samples: behind Conv2d one image is [1, C, H, W].
  */
 export class Flatten extends CoreLayer {
   /** Own to this class, not to those derived from it. @internal */
@@ -16,6 +17,10 @@ export class Flatten extends CoreLayer {
 
   constructor(options?: LayerOptions) {
     super(checkOptions(options, "Flatten"));
+  }
+
+  override isSample(shape: readonly number[]): boolean {
+    return shape.length === 1;
   }
 
   override shapeAfter(shape: readonly number[]): readonly number[] {

@@ -75,9 +75,9 @@ export abstract class Layer {
     return undefined;
   }
 
-  /** Whether an input of this shape is one sample, without an axis N. @internal */
-  isSample(shape: readonly number[]): boolean {
-    return shape.length < 2;
+  /** Whether an input of this shape is one sample, without an axis N; undefined where the layer takes any shape. @internal */
+  isSample(_shape: readonly number[]): boolean | undefined {
+    return undefined;
   }
 
   /** The output's shape for an input's, undefined where only a forward can tell. Throws a ShapeError where it does not fit. @internal */

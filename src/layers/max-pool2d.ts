@@ -1,4 +1,4 @@
-import { checkOptions } from "../checks.js";
+import { checkOptions, show, showShape } from "../checks.js";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
 import { CoreLayer, type Request } from "./core.js";
@@ -45,11 +45,26 @@ export class MaxPool2d extends CoreLayer {
     const { stride = kernel, padding: given = 0 } = settings;
     const padding = checkSize2d(given, 0, "MaxPool2d: padding");
     if (padding.some((size, i) => size > kernel[i] / 2)) {
-      throw new ArgumentError(`MaxPool2d: padding: got [${padding}], expected at most half of the kernel [${kernel}]`);
+      throw new ArgumentError(
+        `MaxPool2d: padding: got ${show(given)}, expected at most half of the kernel ${showShape(kernel)}`,
+      );
     }
     const window = { kernel, stride: checkSize2d(stride, 1, "MaxPool2d: stride"), padding };
     super(settings);
     this.#window = window;
+  }
+
+  /** [height, width] */
+  get kernelSize(): readonly [number, number] {
+    return this.#window.kernel;
+  }
+
+  get stride(): readonly [number, number] {
+    return this.#window.stride;
+  }
+
+  get padding(): readonly [number, number] {
+    return this.#window.padding;
   }
 
   override isSample(shape: readonly number[]): boolean {

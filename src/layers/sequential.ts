@@ -2,7 +2,7 @@ import { Buffer } from "../buffers.js";
 import { show } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
-import { Tensor } from "../tensor.js";
+import { sameShape, Tensor } from "../tensor.js";
 import { AffineLayer } from "./affine.js";
 import { CoreLayer } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
@@ -73,6 +73,8 @@ export class Sequential extends Layer {
   readonly #xCopy: Buffer;
   readonly #dyCopy: Buffer;
   #memory: { readonly inputs: readonly Tensor[]; readonly outputShape: readonly number[] } | undefined;
+  /** What memory was last taken for. */
+  #reserved: { readonly training: boolean; readonly inputShape: readonly number[] } | undefined;
   #disposed = false;
 
   constructor(layers: Readonly<Record<string, Layer>>);
@@ -115,8 +117,13 @@ export class Sequential extends Layer {
     return this.layers[0].flatInputSize();
   }
 
-  override isSample(shape: readonly number[]): boolean {
-    return this.layers[0].isSample(shape);
+  /** As the first layer says that knows. */
+  override isSample(shape: readonly number[]): boolean | undefined {
+    for (const layer of this.layers) {
+      const isSample = layer.isSample(shape);
+      if (isSample !== undefined) return isSample;
+    }
+    return undefined;
   }
 
   override shapeAfter(shape: readonly number[]): readonly number[] | undefined {
@@ -151,12 +158,14 @@ export class Sequential extends Layer {
     const inputs: Tensor[] = [];
     let { tensor: x } = copyInput(given, this.#xCopy, [], (tensor) => this.owns(tensor));
     this.#memory = undefined;
+    this.#reserve(given.shape);
     let isOurs = false;
-    for (const stage of this.#stages) {
+    for (const [i, stage] of this.#stages.entries()) {
       stage.prepare();
       inputs.push(x);
       const isCore = isOneOfOurs(stage.layer);
-      if (isCore && isOurs && stage.layer.forwardInPlace(x)) continue;
+      // not the last one: what the net returns is the same tensor in either mode
+      if (isCore && isOurs && i + 1 < this.#stages.length && stage.layer.forwardInPlace(x)) continue;
       isOurs = isCore;
       const y = stage.layer.forward(x);
       if (!(y instanceof Tensor)) {
@@ -166,6 +175,21 @@ export class Sequential extends Layer {
     }
     if (this.training) this.#memory = { inputs, outputShape: x.shape };
     return x;
+  }
+
+  /** Takes the outputs' memory of all layers before any of them runs: where it runs out, no running statistic has moved. */
+  #reserve(inputShape: readonly number[]): void {
+    const { training } = this;
+    const last = this.#reserved;
+    if (last?.training === training && sameShape(last.inputShape, inputShape)) return;
+    this.#reserved = undefined;
+    let shape: readonly number[] | undefined = inputShape;
+    for (const stage of this.#stages) {
+      stage.prepare();
+      if (shape !== undefined && isOneOfOurs(stage.layer)) stage.layer.reserve(shape);
+      shape = shape && stage.layer.shapeAfter(shape);
+    }
+    this.#reserved = { training, inputShape };
   }
 
   override backward(dy: Input): Tensor {

@@ -50,6 +50,9 @@ export function shapeAfterWindow(
   }
   const plane = shape.slice(-2);
   if (plane.includes(0)) throw new ShapeError(`${what} got ${showShape(shape)}, expected planes that are not empty`);
+  if (Math.max(...plane) > LARGEST) {
+    throw new ShapeError(`${what} got ${showShape(shape)}, expected planes of at most ${LARGEST} in either direction`);
+  }
   const after = plane.map((size, i) => Math.floor((size + 2 * padding[i] - kernel[i]) / stride[i]) + 1);
   if (plane.some((size, i) => size + 2 * padding[i] < kernel[i])) {
     const padded = plane.map((size, i) => size + 2 * padding[i]);

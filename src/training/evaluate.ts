@@ -2,7 +2,7 @@ import { Buffer } from "../buffers.js";
 import { checkOptions, checkSize } from "../checks.js";
 import type { Layer } from "../layers/layer.js";
 import { crossEntropy } from "../losses.js";
-import { type NestedNumbers, nestedShape, Tensor } from "../tensor.js";
+import { nestedShape, Tensor } from "../tensor.js";
 import { checkLoss, checkLossResult, checkNet, inEvalMode, type Loss } from "./modes.js";
 import { Batches, type Dataset, gather, inOrder, netEngine, readSamples, type Samples } from "./samples.js";
 
@@ -81,15 +81,14 @@ export function evaluate(net: Layer, data: Dataset, options?: EvaluateOptions): 
 }
 
 /**
- * The net's outputs for x, one after the other, in eval mode, copied out; the mode is restored. A Tensor [n], a flat number[] or an image
- * [C, H, W] for a net that begins with Conv2d or MaxPool2d is one sample; a Float32Array or Uint8Array (0..255 becomes 0..1) is as many as fit the first Linear layer.
+ * The net's outputs for x, one after the other, in eval mode, copied out; the mode is restored. A Tensor [n] or a flat number[] is
+ * one sample, and so is an image [C, H, W] for a net that begins with Conv2d or MaxPool2d (and flattens nothing behind it: a net with
+ * Flatten takes [1, C, H, W]). A Float32Array or Uint8Array (0..255 becomes 0..1) is as many samples as fit the first Linear layer.
  */
 export function predict(net: Layer, x: Samples): Float32Array {
   checkNet(net, "predict");
-  const isSample =
-    x instanceof Tensor
-      ? net.isSample(x.shape)
-      : Array.isArray(x) && x.length > 0 && net.isSample(nestedShape(x as NestedNumbers));
+  const shape = x instanceof Tensor ? x.shape : Array.isArray(x) && x.length > 0 ? nestedShape(x) : undefined;
+  const isSample = shape !== undefined && (net.isSample(shape) ?? shape.length < 2);
   if (isSample) return inEvalMode(net, () => net.forward(x as Tensor).data.slice());
   const rows = readSamples(net, x, undefined, "predict", "engine.tensor(data, shape)");
   const order = inOrder(rows.count);

@@ -1,5 +1,5 @@
 import { checkBoolean, checkOptions, checkSeed, checkSize, show } from "../checks.js";
-import { ArgumentError, StateError } from "../errors.js";
+import { ArgumentError, ShapeError, StateError } from "../errors.js";
 import type { Layer } from "../layers/layer.js";
 import { crossEntropy } from "../losses.js";
 import { Generator } from "../random.js";
@@ -98,7 +98,7 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
   if (training.has(net)) throw new StateError(`fit: ${net.describe()} is being fitted already`);
   signal?.throwIfAborted();
 
-  checkShapes(net, train, testBatches, batchSize);
+  checkShapes(net, train, testBatches, batchSize, loss);
 
   training.add(net);
   const restoreMode = rememberModes(net);
@@ -119,7 +119,7 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
         const output = net.forward(x);
         if (history.length === 0 && batch === 1) {
           const classes = output.size / size;
-          for (const data of [train, testBatches]) data?.checkLabels(classes, loss);
+          for (const data of [train, testBatches]) data?.checkTargets(classes, loss);
         }
         const result = checkLossResult(loss(output, y), "fit");
         net.backwardParams(result.grad);
@@ -149,18 +149,31 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
   }
 }
 
-/** Whether the net takes every batch there will be: the last one may be too short for batch statistics. */
-function checkShapes(net: Layer, train: Batches, test: Batches | undefined, batchSize: number): void {
+/** Whether the net takes every batch there will be, and its outputs every target, as far as that can be told. */
+function checkShapes(net: Layer, train: Batches, test: Batches | undefined, batchSize: number, loss: Loss): void {
   const restoreMode = rememberModes(net);
   try {
     net.train();
-    train.checkShape(net, Math.min(batchSize, train.count));
+    const outputs = train.checkShape(net, Math.min(batchSize, train.count));
     const rest = train.count % batchSize;
-    if (rest > 0) train.checkShape(net, rest);
+    // too short for batch statistics, it may be
+    if (rest > 0) {
+      namingTheLastBatch(rest, train.count, () => train.checkShape(net, rest));
+    }
     net.eval();
     test?.checkShape(net, Math.min(TEST_BATCH, test.count));
+    if (outputs !== undefined) for (const data of [train, test]) data?.checkTargets(outputs, loss);
   } finally {
     restoreMode();
+  }
+}
+
+function namingTheLastBatch(size: number, count: number, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    throw new ShapeError(`fit: the last batch has ${size} of ${count} samples: ${error.message}`);
   }
 }
 

@@ -55,10 +55,10 @@ export function readSamples(
   remedy: string,
 ): Rows {
   if (!(x instanceof Float32Array || x instanceof Uint8Array)) return readRows(x, netEngine(net, x), `${what}: x`);
-  const shape = checkedSampleShape(sampleShape, what) ?? firstDenseShape(net);
+  const shape = checkedSampleShape(sampleShape, what) ?? flatSampleShape(net);
   if (shape === undefined) {
     throw new ShapeError(
-      `${what}: x is a flat array and the net has no Linear layer that tells its shape: expected ${remedy}`,
+      `${what}: x is a flat array and the net has no Linear layer in front that tells its shape: expected ${remedy}`,
     );
   }
   const size = sizeOf(shape);
@@ -78,7 +78,20 @@ function checkedSampleShape(shape: readonly number[] | undefined, what: string):
   return shape;
 }
 
-/** [n] of the first dense layer in the net. */
+/** [n] of the first dense layer in the net, unless the net takes no such samples: a convolution comes first. */
+function flatSampleShape(net: Layer): readonly number[] | undefined {
+  const shape = firstDenseShape(net);
+  if (shape === undefined) return undefined;
+  try {
+    // two of them, for batch statistics
+    net.shapeAfter([2, ...shape]);
+    return shape;
+  } catch (error) {
+    if (error instanceof ShapeError) return undefined;
+    throw error;
+  }
+}
+
 function firstDenseShape(net: Layer): readonly number[] | undefined {
   const size = net.flatInputSize();
   if (size !== undefined) return [size];
@@ -219,14 +232,24 @@ export class Batches {
     this.#yBuffer = new Buffer(engine);
   }
 
-  /** Throws a ShapeError where the net can tell that it does not take `size` samples at a time. */
-  checkShape(net: Layer, size: number): void {
-    net.shapeAfter([size, ...this.#x.shape]);
+  /**
+   * Throws a ShapeError where the net can tell that it does not take `size` samples at a time; otherwise returns how many outputs it
+   * has for a sample, if it can tell that.
+   */
+  checkShape(net: Layer, size: number): number | undefined {
+    const output = net.shapeAfter([size, ...this.#x.shape]);
+    return output && sizeOf(output.slice(1));
   }
 
-  /** Throws an ArgumentError where a label has no place in an output of `classes`; of a user's loss nobody knows. */
-  checkLabels(classes: number, loss: Loss): void {
-    if (takesLabels(loss)) checkLabels(this.#y as Int32Array, this.count, classes, `${this.#what}: y`);
+  /** Throws an ArgumentError or ShapeError where a target does not fit the outputs of a sample; of a user's loss nobody knows. */
+  checkTargets(outputs: number, loss: Loss): void {
+    if (this.#y instanceof Int32Array) {
+      if (takesLabels(loss)) checkLabels(this.#y, this.count, outputs, `${this.#what}: y`);
+    } else if (takesLabels(loss) === false && sizeOf(this.#y.shape) !== outputs) {
+      throw new ShapeError(
+        `${this.#what}: y: got targets of ${showShape(this.#y.shape)}, expected ${outputs} values for each sample`,
+      );
+    }
   }
 
   /** The samples that `order` names from `start` on, at most `size` of them. */

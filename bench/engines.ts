@@ -28,5 +28,6 @@ function openEngine(kernels: NonNullable<EngineOptions["kernels"]>): Engine {
   if (engine.kernels !== kernels || engine.ops.set !== kernels) {
     throw new Error(`asked for the "${kernels}" kernels, got "${engine.kernels}" that run "${engine.ops.set}"`);
   }
+  engine.warmUp();
   return engine;
 }

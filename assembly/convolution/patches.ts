@@ -56,9 +56,26 @@ function copyShifted(count: i32, length: i32, first: i32, source: usize, target:
 
 /** target[x] = source[x · stride + first] for x < count, 0 outside 0 .. length - 1. */
 function copyEvery(stride: i32, count: i32, length: i32, first: i32, source: usize, target: usize): void {
-  for (let x = 0; x < count; x++, first += stride) {
+  for (; count > 0; count--, first += stride) {
+    if (stride == 2 && first >= 0 && count >= 4 && first + 6 < length) {
+      const vectors = min(count >> 2, (length - first + 1) >> 3);
+      copyEverySecond(vectors, source + ((<usize>first) << 2), target);
+      target += (<usize>vectors) << 4;
+      count -= vectors << 2;
+      first += vectors << 3;
+      if (count == 0) return;
+    }
     store<f32>(target, first >= 0 && first < length ? load<f32>(source + ((<usize>first) << 2)) : 0);
     target += 4;
+  }
+}
+
+/** Four at a time, of seven that are read. */
+function copyEverySecond(vectors: i32, source: usize, target: usize): void {
+  for (; vectors > 0; vectors--) {
+    v128.store(target, v128.shuffle<f32>(v128.load(source), v128.load(source, 12), 0, 2, 5, 7));
+    source += 32;
+    target += 16;
   }
 }
 

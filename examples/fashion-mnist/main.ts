@@ -29,6 +29,7 @@ async function trainAndReport(options: Options, signal: AbortSignal): Promise<vo
   const shape = { model, height, width, classes: data.classes, activation };
   const asSamples = (images: LabelledImages) => ({ x: images.x, y: images.y, sampleShape: sampleShape(shape) });
   using engine = lg.createEngine({ kernels, seed });
+  engine.warmUp();
   const net = buildNetwork(shape, engine);
   if (options.load !== undefined) await loadWeights(net, options.load);
   if (options.save !== undefined) await checkWritable(options.save);

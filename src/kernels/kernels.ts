@@ -249,8 +249,9 @@ export interface Kernels {
 
   /**
    * Maxima of windows (torch.nn.MaxPool2d) of each plane of x[images, channels, height, width]; y is [images, channels, outHeight,
-   * outWidth] as for a convolution. `indices` (optional, int32 in y's shape) gets each maximum's place h · width + w in its plane: the first of equals
-   * in row-major order; a NaN wins, the last of several; in a window of nothing but -Infinity its first cell. Padding is no value.
+   * outWidth] as for a convolution. `indices` (optional, int32 in y's shape) gets each maximum's place h · width + w in its plane: the
+   * first of equals in row-major order; a NaN wins, the last of several; in a window of nothing but -Infinity its first cell. Padding
+   * is no value.
    */
   maxPool2d(images: number, window: number, x: number, y: number, indices: number): void;
 

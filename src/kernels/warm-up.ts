@@ -2,24 +2,29 @@ import type { LinearMemory } from "../memory.js";
 import { type Kernels, setWindow } from "./kernels.js";
 
 /** V8 tiers a kernel up after a few calls; small shapes are enough, since code is compiled by function and not by size. */
-const ROUNDS = 40;
+const ROUNDS = 5;
 /** One shape for each way the product goes: single row, dot products, swapped, blocked without and with packing. */
 const PRODUCT_ROWS = [1, 3, 19, 35, 260];
 const WIDTH = 36;
 const DEPTH = 68;
-/** More than the small convolutions need. */
-const WORK_BYTES = 65_536;
+/** Channels and stride of a convolution for each way: with few channels or a stride directly, from 16 on by Winograd's. */
+const CONVOLUTIONS = [
+  [2, 1],
+  [2, 2],
+  [16, 1],
+];
 
 /** Calls every kernel with every path of it, on zeros in a block of its own. */
 export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
   const rows = Math.max(...PRODUCT_ROWS);
   const floats = rows * DEPTH;
-  const block = memory.allocate(floats * 5 * 4 + WORK_BYTES);
+  const windowOf = (channels: number, kernel: number, stride: number, padding: number): number =>
+    setWindow(memory, [channels, 9, 9, channels, kernel, kernel, stride, stride, padding, padding]);
+  const workBytes = CONVOLUTIONS.map(([channels, stride]) => ops.conv2dWorkBytes(windowOf(channels, 3, stride, 1)));
+  const block = memory.allocate(floats * 5 * 4 + Math.max(...workBytes));
   // labels stay zeros, whatever the others become
   const [a, b, c, d, labels] = [0, 1, 2, 3, 4].map((i) => block + i * floats * 4);
   const work = block + floats * 5 * 4;
-  const windowOf = (kernel: number, stride: number, padding: number): number =>
-    setWindow(memory, [2, 9, 9, 9, kernel, kernel, stride, stride, padding, padding]);
   memory.f32.fill(0, block >>> 2, (block >>> 2) + floats * 5);
   try {
     for (let round = 0; round < ROUNDS; round++) {
@@ -56,12 +61,12 @@ export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
         [3, 2],
         [3, 3],
       ]) {
-        const window = windowOf(kernel, stride, 0);
+        const window = windowOf(2, kernel, stride, 0);
         ops.maxPool2d(1, window, a, b, c);
         ops.maxPool2dBackward(1, window, b, c, d);
       }
-      for (const stride of [1, 2]) {
-        const window = windowOf(3, stride, 1);
+      for (const [channels, stride] of CONVOLUTIONS) {
+        const window = windowOf(channels, 3, stride, 1);
         ops.conv2d(1, window, a, b, d, c, work);
         ops.conv2dBackwardInput(1, window, c, b, a, work);
         ops.conv2dBackwardWeight(1, window, a, c, d, true, work);

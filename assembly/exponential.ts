@@ -6,7 +6,7 @@
 // ln 2 is split in two so that n · high is exact. exp applies 2^n as two factors, which reaches subnormal results and infinity.
 // Constants come from static data: V8 would rebuild a splat of a literal at every use.
 
-import { multiplyAdd, select } from "./lanes";
+import { multiplyAdd, multiplyAddExactly, select } from "./lanes";
 
 const TABLE: usize = memory.data<f32>([
   -104.0, 89.0, 1.4426950216293335, 12582912.0, -0.693145751953125, -0.0000014286068203094173, 0.0013870634138584137,
@@ -79,17 +79,17 @@ export function expm1OfNegative(x: v128): v128 {
   return select(f32x4.eq(x, f32x4.splat(0)), x, result);
 }
 
-/** f³ · P(f), what Cephes' logf adds to f - f² / 2 for log(1 + f), f in sqrt(1/2) - 1 .. sqrt(2) - 1. `square` is f². */
+/** f³ · P(f), what Cephes' logf adds to f - f² / 2 for log(1 + f), f in sqrt(1/2) - 1 .. sqrt(2) - 1. `square` is f². For random draws, too: alike in every build. */
 @inline
 export function logCubic(f: v128, square: v128): v128 {
-  let p = multiplyAdd(v128.load32_splat(LOG_TABLE, 8), f, v128.load32_splat(LOG_TABLE, 12));
-  p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 16));
-  p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 20));
-  p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 24));
-  p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 28));
-  p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 32));
-  p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 36));
-  p = multiplyAdd(p, f, v128.load32_splat(LOG_TABLE, 40));
+  let p = multiplyAddExactly(v128.load32_splat(LOG_TABLE, 8), f, v128.load32_splat(LOG_TABLE, 12));
+  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 16));
+  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 20));
+  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 24));
+  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 28));
+  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 32));
+  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 36));
+  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 40));
   return f32x4.mul(f32x4.mul(p, f), square);
 }
 

@@ -1,5 +1,6 @@
 export { gemm } from "./gemm/gemm";
 export { useWork, workBytes } from "./gemm/work";
+export { isRelaxed } from "./lanes";
 export { addProduct, addScaled, channelSums, fill, scale, sumOfSquares } from "./reductions";
 export { elu, eluBackward, exponential, prelu, preluBackward, relu, reluBackward } from "./activations";
 export { binaryCrossEntropy, softmaxCrossEntropy, squaredError } from "./losses";

@@ -1,9 +1,21 @@
 // The f32x4 vocabulary that the kernels share. Everything here is inlined; a function that takes or returns v128 is never exported.
 
+/** Which build this is. */
+export function isRelaxed(): bool {
+  return ASC_FEATURE_RELAXED_SIMD;
+}
+
 /** c + a · b, two roundings: the same bits on every machine. */
 @inline
-export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
+export function multiplyAddExactly(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(c, f32x4.mul(a, b));
+}
+
+/** c + a · b; in the relaxed-simd build as the machine does it best, with one rounding or two. */
+@inline
+export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return multiplyAddExactly(a, b, c);
 }
 
 /** Lane by lane: `condition` (all ones or all zeros) ? a : b. */

@@ -1,12 +1,12 @@
 // Random numbers by position: element i of a buffer depends on the key and on i alone, so that neither the kernel set nor a split
-// over threads changes a draw.
+// over threads changes a draw. Hence every rounding is spelled out, in the relaxed build too.
 //
 // Threefry-2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): additions, rotations and
 // exclusive ors only. Four counters (4j .. 4j + 3, 0) at a time give two vectors of words: the first is for elements 8j .. 8j + 3,
 // the second for 8j + 4 .. 8j + 7.
 
 import { logCubic } from "./exponential";
-import { loadUpTo4, multiplyAdd, select, storeUpTo4 } from "./lanes";
+import { loadUpTo4, multiplyAddExactly, select, storeUpTo4 } from "./lanes";
 
 const PARITY: i32 = 0x1bd11bda;
 const BLOCK: usize = 32;
@@ -72,7 +72,7 @@ export function uniform(n: i32, x: usize, key0: i32, key1: i32, low: f32, span: 
 @inline
 function uniformLanes(word: v128, low: v128, span: v128): v128 {
   const u = f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_u(word, 8)), f32x4.splat(5.9604644775390625e-8));
-  return multiplyAdd(u, span, low);
+  return multiplyAddExactly(u, span, low);
 }
 
 /** y[i] = x[i] · (0 where the upper 24 bits of the i-th word are below `threshold`, else factor). */
@@ -116,24 +116,24 @@ function normalLanes(word: v128, scale: v128): v128 {
   const w = f32x4.neg(log(f32x4.mul(f32x4.sub(one, v), f32x4.add(one, v))));
 
   const near = f32x4.sub(w, f32x4.splat(2.5));
-  let p = multiplyAdd(f32x4.splat(2.81022636e-8), near, f32x4.splat(3.43273939e-7));
-  p = multiplyAdd(p, near, f32x4.splat(-3.5233877e-6));
-  p = multiplyAdd(p, near, f32x4.splat(-4.39150654e-6));
-  p = multiplyAdd(p, near, f32x4.splat(0.00021858087));
-  p = multiplyAdd(p, near, f32x4.splat(-0.00125372503));
-  p = multiplyAdd(p, near, f32x4.splat(-0.00417768164));
-  p = multiplyAdd(p, near, f32x4.splat(0.246640727));
-  p = multiplyAdd(p, near, f32x4.splat(1.50140941));
+  let p = multiplyAddExactly(f32x4.splat(2.81022636e-8), near, f32x4.splat(3.43273939e-7));
+  p = multiplyAddExactly(p, near, f32x4.splat(-3.5233877e-6));
+  p = multiplyAddExactly(p, near, f32x4.splat(-4.39150654e-6));
+  p = multiplyAddExactly(p, near, f32x4.splat(0.00021858087));
+  p = multiplyAddExactly(p, near, f32x4.splat(-0.00125372503));
+  p = multiplyAddExactly(p, near, f32x4.splat(-0.00417768164));
+  p = multiplyAddExactly(p, near, f32x4.splat(0.246640727));
+  p = multiplyAddExactly(p, near, f32x4.splat(1.50140941));
 
   const far = f32x4.sub(f32x4.sqrt(w), f32x4.splat(3));
-  let q = multiplyAdd(f32x4.splat(-0.000200214257), far, f32x4.splat(0.000100950558));
-  q = multiplyAdd(q, far, f32x4.splat(0.00134934322));
-  q = multiplyAdd(q, far, f32x4.splat(-0.00367342844));
-  q = multiplyAdd(q, far, f32x4.splat(0.00573950773));
-  q = multiplyAdd(q, far, f32x4.splat(-0.0076224613));
-  q = multiplyAdd(q, far, f32x4.splat(0.00943887047));
-  q = multiplyAdd(q, far, f32x4.splat(1.00167406));
-  q = multiplyAdd(q, far, f32x4.splat(2.83297682));
+  let q = multiplyAddExactly(f32x4.splat(-0.000200214257), far, f32x4.splat(0.000100950558));
+  q = multiplyAddExactly(q, far, f32x4.splat(0.00134934322));
+  q = multiplyAddExactly(q, far, f32x4.splat(-0.00367342844));
+  q = multiplyAddExactly(q, far, f32x4.splat(0.00573950773));
+  q = multiplyAddExactly(q, far, f32x4.splat(-0.0076224613));
+  q = multiplyAddExactly(q, far, f32x4.splat(0.00943887047));
+  q = multiplyAddExactly(q, far, f32x4.splat(1.00167406));
+  q = multiplyAddExactly(q, far, f32x4.splat(2.83297682));
 
   return f32x4.mul(f32x4.mul(select(f32x4.lt(w, f32x4.splat(5)), p, q), v), scale);
 }
@@ -149,7 +149,7 @@ function log(x: v128): v128 {
   const f = f32x4.sub(m, one);
   const square = f32x4.mul(f, f);
   let y = logCubic(f, square);
-  y = multiplyAdd(e, f32x4.splat(-0.000212194440054691), y);
-  y = multiplyAdd(square, f32x4.splat(-0.5), y);
-  return multiplyAdd(e, f32x4.splat(0.693359375), f32x4.add(f, y));
+  y = multiplyAddExactly(e, f32x4.splat(-0.000212194440054691), y);
+  y = multiplyAddExactly(square, f32x4.splat(-0.5), y);
+  return multiplyAddExactly(e, f32x4.splat(0.693359375), f32x4.add(f, y));
 }

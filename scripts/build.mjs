@@ -6,7 +6,7 @@ import { build } from "esbuild";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
-const KERNEL_SETS = ["simd"];
+const KERNEL_SETS = ["simd", "relaxed-simd"];
 
 async function compileKernels(set) {
   const { error, stderr } = await asc.main(["--config", "asconfig.json", "--target", set]);

@@ -3,7 +3,7 @@ import { ArgumentError, EngineError } from "./errors.js";
 import { createTwin } from "./kernels/js/index.js";
 import type { KernelSet, Kernels } from "./kernels/kernels.js";
 import { exerciseKernels } from "./kernels/warm-up.js";
-import { bestKernelSet, isAvailable, loadKernels } from "./kernels/wasm.js";
+import { bestKernelSet, isAvailable, kernelsOf, loadKernels } from "./kernels/wasm.js";
 import { LinearMemory } from "./memory.js";
 import { Generator } from "./random.js";
 import { checkShape, type Storage, type Tensor, type TensorData, tensorFrom, zerosTensor } from "./tensor.js";
@@ -17,7 +17,7 @@ export interface EngineOptions {
   maximumMemory?: number;
   /** 256-bit kernels are not there yet: `engine.wide` stays false and `engine.wideReason` says so. */
   wide?: boolean;
-  /** Kernels compiled elsewhere: a WebAssembly.Module of this version's `simd` build. */
+  /** Kernels compiled elsewhere: a WebAssembly.Module of one of this version's builds. */
   module?: WebAssembly.Module;
   /** Seed of the engine's generator (initialisation, shuffling), a safe integer; default 0. */
   seed?: number;
@@ -91,9 +91,10 @@ export class Engine {
         `createEngine: kernels ${show(set)} are not available here; "auto" picks from those that are`,
       );
     }
-    this.kernels = set;
     const linear = new LinearMemory({ maximum: maximumMemory });
-    this.#alive = { linear, ops: set === "js" ? createTwin(linear) : loadKernels(set, linear, module) };
+    const ops = openKernels(set, linear, kernels === "auto", module);
+    this.kernels = ops.set;
+    this.#alive = { linear, ops };
     this.generator = new Generator(seed);
   }
 
@@ -167,6 +168,17 @@ export class Engine {
   keepAlive(view: Float32Array, tensor: Tensor): void {
     this.#viewed.set(view, tensor);
   }
+}
+
+/** The kernels of a set; a module compiled elsewhere is the set where none was asked for by name. */
+function openKernels(
+  set: KernelSet,
+  linear: LinearMemory,
+  isAuto: boolean,
+  module: WebAssembly.Module | undefined,
+): Kernels {
+  if (set === "js") return createTwin(linear);
+  return module === undefined ? loadKernels(set, linear) : kernelsOf(module, isAuto ? undefined : set, linear);
 }
 
 /**

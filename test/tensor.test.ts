@@ -1,6 +1,7 @@
+import { readFileSync } from "node:fs";
 import * as lg from "lanegrad";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { describeEngines } from "./support/engines.js";
+import { describeEngines, hasRelaxedSimd, KERNEL_SETS } from "./support/engines.js";
 import { Random } from "./support/random.js";
 import { bits, expectRefusal, randomTensor, refusal } from "./support/state.js";
 
@@ -458,9 +459,34 @@ describe("Engine", () => {
     });
   });
 
-  it("auto takes what is there", () => {
-    using engine = lg.createEngine();
-    expect(["relaxed-simd", "simd"]).toContain(engine.kernels);
+  describe("the kernel set", () => {
+    it("auto is relaxed-simd where V8 takes it, and simd elsewhere", () => {
+      using engine = lg.createEngine();
+      expect(engine.kernels).toBe(hasRelaxedSimd ? "relaxed-simd" : "simd");
+    });
+
+    it.each(KERNEL_SETS)("%s by name is what runs, and says so itself", (kernels) => {
+      using engine = lg.createEngine({ kernels });
+      expect(engine.kernels).toBe(kernels);
+    });
+
+    it("relaxed-simd by name and missing is an EngineError", async () => {
+      if (hasRelaxedSimd) return;
+      const error = await refusal(() => lg.createEngine({ kernels: "relaxed-simd" }));
+      expectRefusal(error, lg.EngineError, /kernels "relaxed-simd" are not available here/);
+    });
+
+    it("of a module compiled elsewhere is what the module is", async () => {
+      const bytes = readFileSync(new URL("../build/simd.wasm", import.meta.url));
+      const module = new WebAssembly.Module(bytes);
+      using engine = lg.createEngine({ module });
+      expect(engine.kernels).toBe("simd");
+      using named = lg.createEngine({ kernels: "simd", module });
+      expect(named.kernels).toBe("simd");
+      if (!hasRelaxedSimd) return;
+      const error = await refusal(() => lg.createEngine({ kernels: "relaxed-simd", module }));
+      expectRefusal(error, lg.EngineError, /module: got "simd" kernels, expected "relaxed-simd"/);
+    });
   });
 
   describe("where there is no SharedArrayBuffer", () => {

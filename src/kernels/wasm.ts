@@ -2,6 +2,7 @@ import { instantiateSync } from "@assemblyscript/loader";
 import { EngineError, MemoryError } from "../errors.js";
 import type { LinearMemory } from "../memory.js";
 import type { KernelSet, Kernels } from "./kernels.js";
+import relaxedSimdBase64 from "./relaxed-simd.wasm.js";
 import simdBase64 from "./simd.wasm.js";
 
 /**
@@ -10,20 +11,33 @@ import simdBase64 from "./simd.wasm.js";
  */
 type WasmKernelSet = Exclude<KernelSet, "js">;
 
-const MODULES: Partial<Record<WasmKernelSet, string>> = { simd: simdBase64 };
+const MODULES: Record<WasmKernelSet, string> = { "relaxed-simd": relaxedSimdBase64, simd: simdBase64 };
 
-/** (func (result v128) i32.const 0, i8x16.splat): validates where there are 128-bit lanes. Never ask the version. */
-const SIMD_PROBE = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
-]);
+/** A module with one function () -> v128 of this code. */
+const probe = (...code: number[]): Uint8Array<ArrayBuffer> => {
+  const body = [0, ...code, 11];
+  const section = [1, body.length, ...body];
+  return new Uint8Array([
+    ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0],
+    ...[10, section.length, ...section],
+  ]);
+};
+const SPLAT_OF_0 = [65, 0, 253, 15];
+
+/** Tiny modules that validate where the builds do. Never ask the version. */
+const PROBES: Record<WasmKernelSet, () => Uint8Array<ArrayBuffer>> = {
+  "relaxed-simd": () => probe(...SPLAT_OF_0, ...SPLAT_OF_0, ...SPLAT_OF_0, 253, 0x85, 2), // f32x4.relaxed_madd
+  simd: () => probe(...SPLAT_OF_0),
+};
 
 /** The fastest set of kernels that this runtime validates. */
 export function bestKernelSet(): KernelSet {
+  if (isAvailable("relaxed-simd")) return "relaxed-simd";
   return isAvailable("simd") ? "simd" : "js";
 }
 
 export function isAvailable(set: WasmKernelSet): boolean {
-  return MODULES[set] !== undefined && WebAssembly.validate(SIMD_PROBE);
+  return WebAssembly.validate(PROBES[set]());
 }
 
 const compiled = new Map<string, WebAssembly.Module>();
@@ -32,9 +46,7 @@ function compile(set: WasmKernelSet, isShared: boolean): WebAssembly.Module {
   const key = `${set} ${isShared}`;
   let module = compiled.get(key);
   if (module === undefined) {
-    const base64 = MODULES[set];
-    if (base64 === undefined) throw new EngineError(`kernels "${set}" are not part of this build`);
-    const bytes = decodeBase64(base64);
+    const bytes = decodeBase64(MODULES[set]);
     if (!isShared) askForUnsharedMemory(bytes);
     module = new WebAssembly.Module(bytes);
     compiled.set(key, module);
@@ -60,15 +72,26 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
 
 /** What the module exports beside the kernels themselves. */
 interface Setup {
+  isRelaxed(): number;
   workBytes(): number;
   useWork(address: number): void;
 }
 
-/**
- * Kernels over `memory`, with a work area allocated in it. `module` are kernels compiled elsewhere.
- * Throws EngineError where the module does not fit this version or this runtime.
- */
-export function loadKernels(set: WasmKernelSet, memory: LinearMemory, module = compile(set, memory.isShared)): Kernels {
+/** Kernels over `memory`, with a work area allocated in it. Throws EngineError where they do not instantiate. */
+export function loadKernels(set: WasmKernelSet, memory: LinearMemory): Kernels {
+  return instantiate(compile(set, memory.isShared), memory);
+}
+
+/** Kernels that were compiled elsewhere: of the set asked for, or of any. Throws EngineError where they do not fit. */
+export function kernelsOf(module: WebAssembly.Module, set: WasmKernelSet | undefined, memory: LinearMemory): Kernels {
+  const kernels = instantiate(module, memory);
+  if (set !== undefined && kernels.set !== set) {
+    throw new EngineError(`createEngine: module: got "${kernels.set}" kernels, expected "${set}"`);
+  }
+  return kernels;
+}
+
+function instantiate(module: WebAssembly.Module, memory: LinearMemory): Kernels {
   let exports: Omit<Kernels, "set"> & Setup;
   try {
     // the loader's own `exports` wrap every function once more
@@ -78,7 +101,7 @@ export function loadKernels(set: WasmKernelSet, memory: LinearMemory, module = c
   } catch (cause) {
     if (cause instanceof MemoryError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EngineError(`createEngine: kernels "${set}" do not instantiate here: ${reason}`, { cause });
+    throw new EngineError(`createEngine: the kernels do not instantiate here: ${reason}`, { cause });
   }
-  return { set, ...exports };
+  return { set: exports.isRelaxed() ? "relaxed-simd" : "simd", ...exports };
 }

@@ -230,7 +230,7 @@ describe(`convolution of ${sets.map(({ name }) => name).join(" and ")}`, () => {
       const random = new Random(23);
       const problems = new Problems();
       const shape = { images: 4, channels: 18, outChannels: 17, plane: square(10, 9, 1) };
-      for (const special of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 3e38, 1e16]) {
+      for (const special of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e38, 1e16]) {
         const { x, dy, ...rest } = randomOperands(random, shape, false);
         // in the second image of x and in the third of dy: the other images are as they would be without
         x[Math.floor(1.4 * (x.length / 4))] = special;

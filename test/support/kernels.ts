@@ -4,6 +4,7 @@ import type { Kernels } from "../../src/kernels/kernels.js";
 import { loadKernels } from "../../src/kernels/wasm.js";
 import { LinearMemory } from "../../src/memory.js";
 import { Arena } from "./arena.js";
+import { hasRelaxedSimd } from "./engines.js";
 
 export { threefry } from "../../src/random.js";
 
@@ -20,6 +21,7 @@ const MEMORY = 256 * 2 ** 20;
 export function kernelSets(): KernelsUnderTest[] {
   const heap = new LinearMemory({ maximum: MEMORY });
   const sets: Record<string, Kernels> = { js: createTwin(heap), simd: loadKernels("simd", heap) };
+  if (hasRelaxedSimd) sets["relaxed-simd"] = loadKernels("relaxed-simd", heap);
   return Object.entries(sets).map(([name, kernels]) => {
     if (kernels.set !== name) throw new Error(`asked for the "${name}" kernels, got "${kernels.set}"`);
     return { name: kernels.set, kernels, heap };

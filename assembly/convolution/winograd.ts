@@ -12,7 +12,7 @@
 import { evenBlock } from "../gemm/gemm";
 import { packRows8 } from "../gemm/pack";
 import { DEPTH, TILE_COLUMNS, WINOGRAD_BLOCK, WINOGRAD_FROM_CHANNELS, WINOGRAD_PERCENT } from "../gemm/sizes";
-import { columnOfRows } from "../gemm/tile";
+import { columnOfPanels, columnOfRows } from "../gemm/tile";
 import { panel } from "../gemm/work";
 import { storeUpTo4 } from "../lanes";
 import {
@@ -112,7 +112,7 @@ function pointsBytes(rows: i32, columns: i32): u64 {
 }
 
 export function winogradWeightBytes(): u64 {
-  return pointsBytes(outChannels, channels);
+  return pointsBytes((outChannels + 3) & ~3, (channels + 3) & ~3);
 }
 
 export function winogradGradientBytes(): u64 {
@@ -179,17 +179,26 @@ export function addWinogradImage(x: usize, dy: usize, scratch: usize, gradient: 
 }
 
 /**
- * U[point][m][k] = G g Gᵀ of weight[outChannels, channels, 3, 3]: m counts output channels and k input channels, or, `turned`, the
- * other way round with each kernel turned by 180 degrees.
+ * U[point][m / 4][k][4] = G g Gᵀ of weight[outChannels, channels, 3, 3]: m counts output channels and k input channels, or, `turned`,
+ * the other way round with each kernel turned by 180 degrees. Panels of four are what the tile reads fastest, and cost nothing here.
  */
 export function transformWeights(outChannels: i32, channels: i32, turned: bool, weight: usize, u: usize): void {
-  const point = pointBytes(outChannels, channels);
+  const k = turned ? outChannels : channels;
+  const point = weightPoint(turned ? channels : outChannels, k);
   for (let o = 0; o < outChannels; o++) {
     for (let c = 0; c < channels; c++) {
-      transformKernel(turned, weight, point, u + ((<usize>(turned ? c * outChannels + o : o * channels + c)) << 2));
+      const row = turned ? c : o;
+      const column = turned ? o : c;
+      transformKernel(turned, weight, point, u + ((<usize>((row >> 2) * k + column)) << 4) + ((<usize>(row & 3)) << 2));
       weight += 36;
     }
   }
+}
+
+
+@inline
+function weightPoint(m: i32, k: i32): usize {
+  return pointBytes((m + 3) & ~3, k);
 }
 
 /** A row of G g, or a column of (G g) Gᵀ: (a, (a + b + c) / 2, (a - b + c) / 2, c). */
@@ -347,21 +356,21 @@ function storeGradientRow(a: v128, b: v128, point: usize, to: usize): void {
   v128.store(to + 3 * point, f32x4.neg(b));
 }
 
-/** M[point][panel][m][8] = U[point][m][k] · V[point][panel][k][8] */
+/** M[point][panel][m][8] = U[point][m / 4][k][4] · V[point][panel][k][8] */
 function multiplyPoints(m: i32, k: i32, tiles: i32, u: usize, v: usize, out: usize): void {
-  const uPoint = pointBytes(m, k);
+  const uPoint = weightPoint(m, k);
   const vPoint = pointBytes(k, tiles);
   const outPoint = pointBytes(m, tiles);
-  const uRow = (<usize>k) << 2;
+  const uPanel = (<usize>k) << 4;
   const step = evenBlock(k, DEPTH);
   for (let i: usize = 0; i < POINTS; i++) {
     for (let k0 = 0; k0 < k; k0 += step) {
       const kc = min(step, k - k0);
-      const a = u + ((<usize>k0) << 2);
+      const a = u + ((<usize>k0) << 4);
       let pv = v + ((<usize>k0) << 5);
       let to = out;
       for (let tile = 0; tile < tiles; tile += TILE_COLUMNS) {
-        columnOfRows(m, kc, a, uRow, pv, 32, to, 32, k0 > 0 ? to : 0, 32);
+        columnOfPanels(m, kc, a, 16, uPanel, pv, 32, to, 32, k0 > 0 ? to : 0, 32);
         pv += (<usize>k) << 5;
         to += (<usize>m) << 5;
       }

@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: the training step and every kernel, WebAssembly beside the pure-JS twin (and, for the step, beside a pure-JS
- * program that is not ours), in interleaved rounds of one process, and beside what the processor could do at best.
+ * program that is not ours), in interleaved rounds of one process, and beside what the processor could do at best. Other libraries
+ * ("peers") are a run of their own: an ArrayBuffer that one of them detaches makes all pure-JS code of the process slower.
  */
 import { writeFileSync } from "node:fs";
 import { setImmediate as turnOfTheEventLoop } from "node:timers/promises";
@@ -10,8 +11,10 @@ import { kernelRows } from "./kernels.js";
 import { measureClock, measureLimit } from "./limit.js";
 import { measure, Probe } from "./measure.js";
 import { InputError, parseOptions, select, USAGE } from "./options.js";
+import { comparePeers } from "./peers/compare.js";
+import { peerRows } from "./peers/rows.js";
 import { describeMachine, footing, heading } from "./report.js";
-import { Scope } from "./row.js";
+import { type Row, Scope } from "./row.js";
 import { stepRows } from "./step.js";
 import { type Result, resultOf, Table } from "./table.js";
 
@@ -20,10 +23,27 @@ const EXIT_BAD_INPUT = 2;
 async function main(args: string[]): Promise<void> {
   const options = parseOptions(args);
   if (options.help) return print(USAGE);
-  const rows = select([...stepRows, ...kernelRows, ...imageRows], options.words);
+  const run = options.peers ? peersRun(options.words) : ourRun(options.words);
   // now, and not after minutes of measuring, is the time to find that the file cannot be written
   if (options.json !== undefined) write(options.json, "");
+  const measured = await run();
+  if (options.json !== undefined) write(options.json, `${JSON.stringify(measured, null, 2)}\n`);
+}
 
+/** Prints as it measures; what was measured, for --json. */
+type Run = () => Promise<object>;
+
+function peersRun(words: string[]): Run {
+  const rows = select(peerRows, words);
+  return () => comparePeers(rows, print);
+}
+
+function ourRun(words: string[]): Run {
+  const rows = select([...stepRows, ...kernelRows, ...imageRows], words);
+  return () => compareWithTwin(rows);
+}
+
+async function compareWithTwin(rows: readonly Row[]): Promise<object> {
   using engines = openEngines();
   const limit = measureLimit();
   using probe = new Probe(engines.wasm);
@@ -44,9 +64,7 @@ async function main(args: string[]): Promise<void> {
 
   const bestProbe = probe.best;
   print(`\n${footing(results, bestProbe)}`);
-  if (options.json !== undefined) {
-    write(options.json, `${JSON.stringify({ ...machine, limit, bestProbe, results }, null, 2)}\n`);
-  }
+  return { ...machine, limit, bestProbe, results };
 }
 
 function print(text: string): void {

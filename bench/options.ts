@@ -4,6 +4,8 @@ import { parseArgs } from "node:util";
 export class InputError extends Error {}
 
 export interface Options {
+  /** Whether other libraries are measured, and not our kernels. */
+  peers: boolean;
   /** Rows are measured whose names contain all of these words. */
   words: string[];
   /** Where the measurements go as JSON, beside the table. */
@@ -12,8 +14,9 @@ export interface Options {
 }
 
 export const USAGE = `Measures the training step and every kernel: WebAssembly beside the pure-JS twin and beside the processor's limit.
+With "peers": the training step and the forward pass, beside other libraries that are installed into a temporary folder.
 
-Usage: npm run bench -- [options] [FILTER ...]
+Usage: npm run bench -- [options] [peers] [FILTER ...]
 
   FILTER         part of a row's name, in any case; of several words all must match:
                  "step", "sgd", "forward 784", "prelu 'batch 32'"
@@ -29,7 +32,9 @@ export function parseOptions(args: string[]): Options {
       allowPositionals: true,
       options: { json: { type: "string" }, help: { type: "boolean", default: false } },
     });
-    return { ...values, words: positionals.map((word) => word.toLowerCase()) };
+    const words = positionals.map((word) => word.toLowerCase());
+    const peers = words[0] === "peers";
+    return { ...values, peers, words: peers ? words.slice(1) : words };
   } catch (error) {
     // parseArgs follows its first sentence with advice of several lines
     const [firstSentence] = (error as Error).message.split(/\.\s/);

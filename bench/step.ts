@@ -8,31 +8,24 @@ import {
   IMAGE,
   IMAGE_BATCH,
   IMAGE_HIDDEN,
-  INPUTS,
   imageStepFlop,
   stepFlop,
 } from "./network.js";
 import { numbersFrom, uniform } from "./numbers.js";
-import { createOpponentStep, type OpponentData, type OptimizerName } from "./opponent/step.js";
+import { createOpponentStep, type OpponentData } from "./opponent/step.js";
 import type { Row, Scope } from "./row.js";
-
-/** One training step; returns the loss before it. */
-type Step = () => number;
-
-/** The same images, labels and parameters for every contender; weights are [out, in]. */
-interface Problem {
-  batch: number;
-  x: Float32Array;
-  labels: Int32Array;
-  weights: Float32Array[];
-  biases: Float32Array[];
-}
+import {
+  createProblem,
+  createTraining,
+  INITIAL_SLOPE,
+  type Problem,
+  type Step,
+  type Training,
+  trainingOf,
+} from "./training.js";
 
 /** The step is what the README quotes: it gets more rounds than a kernel. */
 const MEASURING_MS = 5000;
-const INITIAL_SLOPE = 0.25;
-/** The opponent's. */
-const LEARNING_RATES = { sgd: 0.01, adam: 0.001 };
 const CHECK_STEPS = 3;
 const CHECK_TOLERANCE = 1e-4;
 
@@ -70,59 +63,6 @@ const imageRow: Row = {
 };
 
 export const stepRows: Row[] = [...denseRows, imageRow];
-
-function createProblem(batch: number): Problem {
-  const next = numbersFrom(77);
-  return {
-    batch,
-    x: uniform(batch * INPUTS, 0, 1, 6),
-    labels: Int32Array.from({ length: batch }, () => Math.floor(next() * CLASSES)),
-    weights: DENSE.map(([inputs, outputs], i) => uniform(outputs * inputs, ...initialRange(inputs), 10 * i + 21)),
-    biases: DENSE.map(([inputs, outputs], i) => uniform(outputs, ...initialRange(inputs), 10 * i + 22)),
-  };
-}
-
-/** PyTorch's, for a dense layer with so many inputs. */
-const initialRange = (inputs: number): [number, number] => [-1 / Math.sqrt(inputs), 1 / Math.sqrt(inputs)];
-
-interface Training {
-  step: Step;
-  /**
-   * Makes every step do the same work, at a learning rate of 0. A net that learns its one batch by heart soon has gradients so small
-   * that they are denormal numbers, and those slow float32 arithmetic down tenfold. (The opponent goes on learning: it computes in
-   * doubles, and its time was seen not to change.)
-   */
-  freeze(): void;
-}
-
-function createTraining(optimizerName: OptimizerName, problem: Problem, engine: lg.Engine, scope: Scope): Training {
-  const { batch, labels, weights, biases } = problem;
-  const dense = DENSE.map(([inputs, outputs]) => new lg.Linear(inputs, outputs, { engine }));
-  dense.forEach(({ weight, bias }, i) => {
-    weight.value.data.set(weights[i]);
-    bias!.value.data.set(biases[i]);
-  });
-  const prelu = () => new lg.PReLU({ numParameters: HIDDEN, init: INITIAL_SLOPE, engine });
-  const net = scope.own(new lg.Sequential(dense[0], prelu(), dense[1], prelu(), dense[2]));
-  const x = scope.own(engine.tensor(problem.x, [batch, INPUTS]));
-  const Optimizer = optimizerName === "sgd" ? lg.SGD : lg.Adam;
-  return trainingOf(net, x, labels, new Optimizer(net.parameters(), { lr: LEARNING_RATES[optimizerName] }));
-}
-
-function trainingOf(net: lg.Sequential, x: lg.Tensor, labels: Int32Array, optimizer: lg.SGD | lg.Adam): Training {
-  return {
-    step() {
-      const { loss, grad } = lg.crossEntropy(net.forward(x), labels);
-      optimizer.zeroGrad();
-      net.backwardParams(grad);
-      optimizer.step();
-      return loss;
-    },
-    freeze() {
-      optimizer.lr = 0;
-    },
-  };
-}
 
 /** The image network from one seed: initial weights and dropout's masks are the same on every engine. */
 function createImageTraining(engine: lg.Engine, scope: Scope): Training {

@@ -1,0 +1,26 @@
+import type { Problem } from "./problem.js";
+
+/** What is measured: it is done when it returns or, where it returns a promise, when that is kept. */
+export type Call<Value> = () => Value | Promise<Value>;
+
+export interface Training extends Disposable {
+  /** One training step; the loss before it. */
+  readonly step: Call<number>;
+  /**
+   * From now on the learning rate is 0, so that every step does the same work: a net that has learnt its batch by heart
+   * has gradients that are denormal numbers, and those slow arithmetic down tenfold.
+   */
+  freeze(): void;
+}
+
+export interface Inference extends Disposable {
+  /** One forward pass; the logits, [batch, CLASSES]. */
+  readonly forward: Call<ArrayLike<number>>;
+}
+
+/** A library that is loaded and set to one thread. */
+export interface Contender {
+  /** Missing where the library only runs what others have trained. */
+  train?(problem: Problem): Training;
+  infer(problem: Problem): Inference | Promise<Inference>;
+}

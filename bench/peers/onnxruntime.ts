@@ -1,0 +1,56 @@
+import { INPUTS } from "../network.js";
+import type { Contender } from "./contender.js";
+import { INPUT, modelOf, OUTPUT } from "./onnx-model.js";
+import { requireFrom } from "./packages.js";
+
+interface Tensor {
+  readonly data: Float32Array;
+}
+
+interface Session {
+  run(feeds: Record<string, Tensor>): Promise<Record<string, Tensor>>;
+  release(): Promise<void>;
+}
+
+/** As much as is used here of onnxruntime-common, which both packages hand on. */
+interface OnnxRuntime {
+  env: { wasm: { numThreads: number } };
+  Tensor: new (type: "float32", values: Float32Array, shape: number[]) => Tensor;
+  InferenceSession: { create(model: Uint8Array, options: Record<string, unknown>): Promise<Session> };
+}
+
+/** Both packages run models and train none. */
+export function openOnnxRuntime(name: "onnxruntime-web" | "onnxruntime-node") {
+  return async (folder: string): Promise<Contender> => {
+    const ort: OnnxRuntime = requireFrom(folder)(name);
+    ort.env.wasm.numThreads = 1;
+    const options = {
+      executionProviders: [name === "onnxruntime-web" ? "wasm" : "cpu"],
+      intraOpNumThreads: 1,
+      interOpNumThreads: 1,
+    };
+    return {
+      async infer(problem) {
+        const session = await withoutNewWorker(() => ort.InferenceSession.create(modelOf(problem), options));
+        const feeds = { [INPUT]: new ort.Tensor("float32", problem.x, [problem.batch, INPUTS]) };
+        return {
+          forward: async () => (await session.run(feeds))[OUTPUT].data,
+          [Symbol.dispose]: () => void session.release(),
+        };
+      },
+    };
+  };
+}
+
+/**
+ * The web package leaves node:worker_threads' Worker among the globals, by which jax-js then takes Node for a browser
+ * and fails.
+ */
+async function withoutNewWorker<Result>(run: () => Promise<Result>): Promise<Result> {
+  const hadWorker = "Worker" in globalThis;
+  try {
+    return await run();
+  } finally {
+    if (!hadWorker) Reflect.deleteProperty(globalThis, "Worker");
+  }
+}

@@ -1,7 +1,7 @@
 import type { Engine } from "../engine.js";
 import type { Tensor } from "../tensor.js";
 import { type Activation, addBiasGradient, type BiasTarget } from "./activation.js";
-import { CoreLayer, type Request } from "./core.js";
+import { CoreLayer, type Request, type Wanted } from "./core.js";
 import type { Parameter } from "./layer.js";
 
 /** A map s = W x + b with its derivatives on tensors: what a dense layer and a convolution differ in. */
@@ -117,7 +117,7 @@ export abstract class AffineLayer extends CoreLayer {
     x: Tensor,
     dy: Tensor,
     taken: readonly Tensor[],
-    { input, params, mayOverwrite }: { input: boolean; params: boolean; mayOverwrite: boolean },
+    { input, params, mayOverwrite }: Wanted,
   ): Tensor | undefined {
     const { map } = this;
     const [dx, rest] = input ? [taken[0], taken.slice(1)] : [undefined, taken];

@@ -2,7 +2,7 @@ import { checkNonNegative, checkOptions, checkSize, showShape } from "../checks.
 import { engineFrom } from "../engine.js";
 import { ShapeError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
-import { CoreLayer, createParameters, createTensors, type Request } from "./core.js";
+import { CoreLayer, createParameters, createTensors, type Request, type Wanted } from "./core.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
 export interface BatchNormOptions extends LayerOptions {
@@ -175,7 +175,7 @@ abstract class BatchNorm extends CoreLayer {
     x: Tensor,
     dy: Tensor,
     [own]: readonly Tensor[],
-    { input, params, mayOverwrite }: { input: boolean; params: boolean; mayOverwrite: boolean },
+    { input, params, mayOverwrite }: Wanted,
   ): Tensor | undefined {
     const dx = input && mayOverwrite ? dy : own;
     const [rows, inner] = this.#layout(x.shape);

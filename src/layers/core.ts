@@ -15,6 +15,13 @@ interface Memory {
 /** A buffer and the shape it is wanted in. */
 export type Request = readonly [buffer: Buffer, shape: readonly number[]];
 
+/** What a message back is asked for: dL/dx, the parameters' gradients; and whether dy's own memory may serve for the result. */
+export interface Wanted {
+  readonly input: boolean;
+  readonly params: boolean;
+  readonly mayOverwrite: boolean;
+}
+
 /**
  * The base of lanegrad's own layers: reads what x and dy may be, remembers the last forward, owns buffers and parameters. A
  * subclass says which shapes fit and which buffers it needs, and computes on tensors. All memory of a call is taken at once, before
@@ -59,7 +66,7 @@ export abstract class CoreLayer extends Layer {
     x: Tensor,
     dy: Tensor,
     taken: readonly Tensor[],
-    wants: { readonly input: boolean; readonly params: boolean; readonly mayOverwrite: boolean },
+    wanted: Wanted,
   ): Tensor | undefined;
 
   override forward(value: Input): Tensor {

@@ -2,7 +2,7 @@ import { checkOptions, show } from "../checks.js";
 import { ArgumentError } from "../errors.js";
 import type { Key } from "../random.js";
 import type { Tensor } from "../tensor.js";
-import { CoreLayer, type Request } from "./core.js";
+import { CoreLayer, type Request, type Wanted } from "./core.js";
 import type { LayerOptions } from "./layer.js";
 
 /** Masks compare 24 random bits. */
@@ -62,7 +62,7 @@ export class Dropout extends CoreLayer {
     _x: Tensor,
     dy: Tensor,
     [own]: readonly Tensor[],
-    { input, mayOverwrite }: { input: boolean; mayOverwrite: boolean },
+    { input, mayOverwrite }: Wanted,
   ): Tensor | undefined {
     const dx = input && mayOverwrite ? dy : own;
     if (dx !== undefined) this.#mask(dy, dx);

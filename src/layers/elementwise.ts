@@ -1,6 +1,6 @@
 import type { Tensor } from "../tensor.js";
 import type { Activation } from "./activation.js";
-import { CoreLayer, type Request } from "./core.js";
+import { CoreLayer, type Request, type Wanted } from "./core.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
 /** An activation as a layer of its own: y = f(x) for x of any shape that the activation takes. */
@@ -53,7 +53,7 @@ export abstract class ActivationLayer extends CoreLayer {
     x: Tensor,
     dy: Tensor,
     [own]: readonly Tensor[],
-    { input, params, mayOverwrite }: { input: boolean; params: boolean; mayOverwrite: boolean },
+    { input, params, mayOverwrite }: Wanted,
   ): Tensor | undefined {
     const dx = mayOverwrite ? dy : own;
     // nothing to train and no dL/dx wanted: no pass at all

@@ -6,7 +6,7 @@
 
 import { exp, expm1OfNegative } from "./exponential";
 import { loadUpTo4, select, storeUpTo4, sum } from "./lanes";
-import { SUM_BLOCK } from "./reductions";
+import { addGradient, SUM_BLOCK } from "./reductions";
 
 export function prelu(rows: i32, channels: i32, inner: i32, x: usize, slope: usize, y: usize): void {
   if (inner == 1) {
@@ -273,19 +273,14 @@ function backwardByRuns(
         maskRun(min(SUM_BLOCK, run - j), x + offset, dy + offset, slope + (c << 2), dx + offset);
       }
     }
-    if (dslope) addSum(SLOPE_SUM, dslope + (c << 2), accumulateSlope);
-    if (dbias) addSum(BIAS_SUM, dbias + (c << 2), accumulateBias);
+    if (dslope) addGradient(dslope + (c << 2), load<f64>(SLOPE_SUM), accumulateSlope);
+    if (dbias) addGradient(dbias + (c << 2), load<f64>(BIAS_SUM), accumulateBias);
   }
 }
 
 /** What a channel's slope and bias get added, in double. */
 const SLOPE_SUM: usize = memory.data(8, 8);
 const BIAS_SUM: usize = memory.data(8, 8);
-
-function addSum(from: usize, target: usize, accumulate: bool): void {
-  const sum = load<f64>(from);
-  store<f32>(target, <f32>(accumulate ? <f64>load<f32>(target) + sum : sum));
-}
 
 /** dx for a run of one slope; adds the run's Σ (x > 0 ? 0 : dy · x) and Σ dx to the channel's sums. */
 function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): void {

@@ -10,7 +10,7 @@
 // The mean is kept as a float32 for the differences; what it lost by that is in double in the variance and in the shift.
 
 import { loadUpTo4, multiplyAdd, storeUpTo4, sum } from "./lanes";
-import { SUM_BLOCK } from "./reductions";
+import { addGradient, SUM_BLOCK } from "./reductions";
 
 // What the passes over one channel, or four, read: a lane for each channel.
 const MEAN: usize = memory.data(16, 16);
@@ -364,10 +364,6 @@ export function batchNormBackward(
     }
     if (dx) sendBack(rows, row, run, lanes, x + start, dy + start, dx + start);
   }
-}
-
-function addGradient(target: usize, value: f64, accumulate: bool): void {
-  store<f32>(target, <f32>(accumulate ? <f64>load<f32>(target) + value : value));
 }
 
 /** Σ dy and Σ dy (x - MEAN) over a channel's planes, into SUMS. */

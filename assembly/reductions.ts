@@ -24,6 +24,11 @@ export function channelSums(rows: i32, channels: i32, inner: i32, x: usize, y: u
   }
 }
 
+/** target (+)= value: a gradient of one parameter, added up in double and rounded once. */
+export function addGradient(target: usize, value: f64, accumulate: bool): void {
+  store<f32>(target, <f32>(accumulate ? <f64>load<f32>(target) + value : value));
+}
+
 function blockSum(bytes: usize, x: usize): f64 {
   const end = x + bytes;
   let s0 = f32x4.splat(0);

@@ -1,5 +1,7 @@
 export { gemm } from "./gemm/gemm";
 export { useWork, workBytes } from "./gemm/work";
+export { useTall, useWide } from "./gemm/mode";
+export { calibrate } from "./gemm/calibrate";
 export { isRelaxed } from "./lanes";
 export { addProduct, addScaled, channelSums, fill, scale, sumOfSquares } from "./reductions";
 export { elu, eluBackward, exponential, prelu, preluBackward, relu, reluBackward } from "./activations";

@@ -1,8 +1,9 @@
-// assembly/ -> build/*.wasm -> src/kernels/*.wasm.ts (base64), then src/ -> dist/ (one file, for a fast start) and its types.
+// scripts/tiles.mjs -> assembly/gemm/tiles.ts; assembly/ -> build/*.wasm -> src/kernels/*.wasm.ts (base64), then src/ -> dist/ (one file, for a fast start) and its types.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
+import { writeTiles } from "./tiles.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -45,5 +46,6 @@ async function copyNotice() {
 
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist");
+await writeTiles();
 await Promise.all(KERNEL_SETS.map(compileKernels));
 await Promise.all([bundle(), copyNotice()]);

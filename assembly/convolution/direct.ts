@@ -1,19 +1,20 @@
 // The direct way, for every kernel, stride and padding: through the tiles of the product, one image at a time, with no matrix of patches but
 // for a panel or a block of them.
 //
-//   forward  y[o, p]  = W[o, k] · patches[k, p] + bias      W's rows where they lie; patches packed just in time, 8 outputs by a block of k
+//   forward  y[o, p]  = W[o, k] · patches[k, p] + bias      W's rows where they lie; patches packed just in time, a tile's outputs by a block of k
 //   input    dx[c, p] = W'[c, k] · patches of dy[k, p]      W' = the kernel's taps of one phase, flipped; once for each phase of the stride
 //   weight   dW[o, k] = Σ over images of dy[o, p] · patches[k, p]
-//            as dWᵀ: rows of gathered patches are the splats, dy is transposed into panels of 8 channels; dWᵀ's panels add up over
+//            as dWᵀ: rows of gathered patches are the splats, dy is transposed into panels of channels; dWᵀ's panels add up over
 //            the images in the scratch and are transposed into dW at the end
 //
 // k counts (channel, kernel row, kernel column), p the outputs of a plane in row-major order.
 
 import { edgeColumn } from "../gemm/edge";
 import { evenBlock } from "../gemm/gemm";
-import { packRows8, unpackRows } from "../gemm/pack";
+import { tileColumns } from "../gemm/mode";
+import { packRows, unpackRows } from "../gemm/pack";
 import { DEPTH, HEIGHT, TILE_COLUMNS } from "../gemm/sizes";
-import { columnOfRows } from "../gemm/tile";
+import { tilesOfRows } from "../gemm/tile";
 import { panel } from "../gemm/work";
 import {
   channels,
@@ -30,6 +31,7 @@ import {
   width,
 } from "../window";
 import {
+  BIAS_ROW,
   copyHeight,
   copyWidth,
   depth,
@@ -88,20 +90,19 @@ export function tapsOfImage(taps: usize): void {
   }
 }
 
-/** Each output channel's bias eight times: an addend as a tile has it. */
+/** Each output channel's bias as often as a tile has columns: an addend as it takes it. */
 function spreadBias(bias: usize, rows: usize): void {
   for (let o = 0; o < outChannels; o++) {
     const value = v128.load32_splat(bias);
-    v128.store(rows, value, 16);
-    v128.store(rows, value);
+    for (let x: usize = 0; x < BIAS_ROW; x += 16) v128.store(rows + x, value);
     bias += 4;
-    rows += 32;
+    rows += BIAS_ROW;
   }
 }
 
 /**
- * c[m, height · width] = A[m, k] · patches[k, height · width] (+ biasRows[m, 8]) of one image: blocks of k, of m, then panels of 8
- * outputs with a column of tiles each, as in the product.
+ * c[m, height · width] = A[m, k] · patches[k, height · width] (+ biasRows) of one image: blocks of k, of m, then panels of outputs with a
+ * column of tiles each, as in the product.
  */
 function correlate(
   m: i32,
@@ -127,14 +128,16 @@ function correlate(
     for (let i0 = 0; i0 < m; i0 += HEIGHT) {
       const mc = min(HEIGHT, m - i0);
       const aBlock = a + <usize>i0 * aRow + kx;
-      for (let p = 0; p < outputs; p += TILE_COLUMNS) {
-        const columns = min(TILE_COLUMNS, outputs - p);
-        packPatches(columns, kc, source, p, row, pitch, taps + kx);
+      let tile = 0;
+      for (let p = 0; p < outputs; p += tile) {
+        tile = outputs - p >= tileColumns ? tileColumns : TILE_COLUMNS;
+        const columns = min(tile, outputs - p);
+        packPatches(columns, tile, kc, source, p, row, pitch, taps + kx);
         const pc = c + <usize>i0 * plane + ((<usize>p) << 2);
-        const addend = k0 > 0 ? pc : biasRows ? biasRows + ((<usize>i0) << 5) : 0;
-        const addendRow = k0 > 0 ? plane : 32;
-        if (columns == TILE_COLUMNS) columnOfRows(mc, kc, aBlock, aRow, panel, 32, pc, plane, addend, addendRow);
-        else edgeColumn(false, mc, columns, kc, aBlock, aRow, aRow << 2, pc, plane, addend, addendRow);
+        const addend = k0 > 0 ? pc : biasRows ? biasRows + <usize>i0 * BIAS_ROW : 0;
+        const addendRow = k0 > 0 ? plane : BIAS_ROW;
+        if (columns < tile) edgeColumn(true, mc, columns, kc, aBlock, aRow, pc, plane, addend, addendRow);
+        else tilesOfRows(tile, mc, kc, aBlock, aRow, panel, (<usize>tile) << 2, pc, plane, addend, addendRow);
       }
     }
   }
@@ -301,9 +304,12 @@ export function addImage(
 /** dW (+)= (dWᵀ)ᵀ */
 export function unpackGradient(gradient: usize, dweight: usize, accumulate: bool): void {
   const row = (<usize>depth) << 2;
-  for (let o = 0; o < outChannels; o += TILE_COLUMNS) {
-    const count = min(TILE_COLUMNS, outChannels - o);
-    unpackRows(count, depth, gradient + <usize>o * row, dweight + <usize>o * row, row, 0, accumulate);
+  let tile = 0;
+  for (let o = 0; o < outChannels; o += tile) {
+    tile = outChannels - o > TILE_COLUMNS ? tileColumns : TILE_COLUMNS;
+    const offset = <usize>o * row;
+    const count = min(tile, outChannels - o);
+    unpackRows(count, depth, gradient + offset, (<usize>tile) << 2, dweight + offset, row, 0, accumulate);
   }
 }
 
@@ -323,10 +329,13 @@ function addPatches(
   const plane = (<usize>outputs) << 2;
   gatherRows(count, depth, copy, p, row, copyWidth, taps, patches, patchRow);
   dy += (<usize>p) << 2;
-  for (let o = 0; o < outChannels; o += TILE_COLUMNS) {
-    packRows8(min(TILE_COLUMNS, outChannels - o), count, dy, plane, panel);
-    columnOfRows(depth, count, patches, patchRow, panel, 32, gradient, 32, accumulate ? gradient : 0, 32);
-    dy += plane << 3;
-    gradient += (<usize>depth) << 5;
+  let tile = 0;
+  for (let o = 0; o < outChannels; o += tile) {
+    tile = outChannels - o > TILE_COLUMNS ? tileColumns : TILE_COLUMNS;
+    const step = (<usize>tile) << 2;
+    packRows(min(tile, outChannels - o), tile, count, dy, plane, panel);
+    tilesOfRows(tile, depth, count, patches, patchRow, panel, step, gradient, step, accumulate ? gradient : 0, step);
+    dy += plane * <usize>tile;
+    gradient += <usize>depth * step;
   }
 }

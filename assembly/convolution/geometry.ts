@@ -9,7 +9,7 @@
 // rows firstRow .. firstRow + dyHeight - 1 of dy, zeros where there are none.
 
 import { evenBlock } from "../gemm/gemm";
-import { PATCH_FLOATS, PATCH_LEAST, PATCH_MOST } from "../gemm/sizes";
+import { PATCH_FLOATS, PATCH_LEAST, PATCH_MOST, WIDE_COLUMNS } from "../gemm/sizes";
 import {
   channels,
   height,
@@ -84,9 +84,11 @@ export function copyBytes(): u64 {
   return piece(<u64>channels * phasesHeight * phasesWidth * copyHeight * copyWidth);
 }
 
-/** A row of eight for each output channel. */
+/** Bytes of a row with an output channel's bias in each column of a tile. */
+export const BIAS_ROW: usize = (<usize>WIDE_COLUMNS) << 2;
+
 export function biasBytes(): u64 {
-  return piece(<u64>outChannels * 8);
+  return piece(<u64>outChannels * WIDE_COLUMNS);
 }
 
 export function dyCopyBytes(): u64 {
@@ -106,7 +108,13 @@ export function patchBytes(): u64 {
   return piece((<u64>depth * patchRow) >> 2);
 }
 
-/** The weights' gradient in panels of eight output channels. */
+/** The weights' gradient in panels of output channels. */
 export function gradientBytes(): u64 {
-  return piece(<u64>((outChannels + 7) & ~7) * depth);
+  return piece(<u64>wholePanels(outChannels) * depth);
+}
+
+/** Rounded up to whole panels of any width: scratch serves whichever tiles come into effect. */
+@inline
+export function wholePanels(columns: i32): i32 {
+  return (columns + WIDE_COLUMNS - 1) & -WIDE_COLUMNS;
 }

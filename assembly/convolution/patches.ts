@@ -3,7 +3,7 @@
 import { panel } from "../gemm/work";
 
 /** The rows that a panel's outputs lie in: for each the address of its first output's patch, and where it goes in the panel. */
-const segments: usize = memory.data(8 * 8, 16);
+const segments: usize = memory.data(8 * 16, 16);
 
 /**
  * target[c][r][s][y][x] = source[c][y · strideHeight + r + firstRow][x · strideWidth + s + firstColumn], 0 outside the source.
@@ -80,16 +80,26 @@ function copyEverySecond(vectors: i32, source: usize, target: usize): void {
 }
 
 /**
- * panel[k][8]: for each of the k taps what `count` (1 to 8) outputs from the p-th on read; outputs come in rows of `row`, whose
- * patches begin `pitch` floats apart. The columns from `count` on hold whatever is there.
+ * panel[k][width] (8 or 16): for each of the k taps what `count` (1 to width) outputs from the p-th on read; outputs come in rows of `row`,
+ * whose patches begin `pitch` floats apart. The columns from `count` on hold whatever is there.
  */
-export function packPatches(count: i32, k: i32, source: usize, p: i32, row: i32, pitch: i32, taps: usize): void {
+export function packPatches(
+  count: i32,
+  width: i32,
+  k: i32,
+  source: usize,
+  p: i32,
+  row: i32,
+  pitch: i32,
+  taps: usize,
+): void {
   const y = p / row;
   const x = p - y * row;
   let from = source + ((<usize>(y * pitch + x)) << 2);
   let reach = row - x;
   if (reach >= count) {
-    packRow(k, from, taps, panel);
+    if (width == 8) packRow8(k, from, taps, panel);
+    else packRow16(k, from, taps, panel);
     return;
   }
   let end = segments;
@@ -102,37 +112,62 @@ export function packPatches(count: i32, k: i32, source: usize, p: i32, row: i32,
     store<usize>(end, (<usize>reach) << 2, 4);
     end += 8;
   }
-  packRows(k, end, taps, panel);
+  if (width == 8) packRows8(k, end, taps, panel);
+  else packRows16(k, end, taps, panel);
+}
+
+/** 8 floats, or 16. */
+@inline
+function copyRun(IS_WIDE: bool, from: usize, to: usize): void {
+  const v0 = v128.load(from);
+  const v1 = v128.load(from, 16);
+  const v2 = IS_WIDE ? v128.load(from, 32) : v0;
+  const v3 = IS_WIDE ? v128.load(from, 48) : v1;
+  v128.store(to, v1, 16);
+  v128.store(to, v0);
+  if (IS_WIDE) {
+    v128.store(to, v3, 48);
+    v128.store(to, v2, 32);
+  }
 }
 
 /** All outputs lie in one row. */
-function packRow(k: i32, from: usize, taps: usize, target: usize): void {
+@inline
+function packRow(IS_WIDE: bool, k: i32, from: usize, taps: usize, target: usize): void {
   for (; k > 0; k--) {
-    const at = from + load<u32>(taps);
-    const low = v128.load(at);
-    const high = v128.load(at, 16);
-    v128.store(target, high, 16);
-    v128.store(target, low);
+    copyRun(IS_WIDE, from + load<u32>(taps), target);
     taps += 4;
-    target += 32;
+    target += IS_WIDE ? 64 : 32;
   }
 }
 
-/** They lie in several: each segment is stored as if it were eight long; what follows overwrites what it has too much. */
-function packRows(k: i32, end: usize, taps: usize, target: usize): void {
+function packRow8(k: i32, from: usize, taps: usize, target: usize): void {
+  packRow(false, k, from, taps, target);
+}
+
+function packRow16(k: i32, from: usize, taps: usize, target: usize): void {
+  packRow(true, k, from, taps, target);
+}
+
+/** They lie in several: each segment is stored as if it were as long as the panel; what follows overwrites what it has too much. */
+@inline
+function packRows(IS_WIDE: bool, k: i32, end: usize, taps: usize, target: usize): void {
   for (; k > 0; k--) {
     const tap = load<u32>(taps);
     for (let segment = segments; segment < end; segment += 8) {
-      const at = load<usize>(segment) + tap;
-      const to = target + load<usize>(segment, 4);
-      const low = v128.load(at);
-      const high = v128.load(at, 16);
-      v128.store(to, high, 16);
-      v128.store(to, low);
+      copyRun(IS_WIDE, load<usize>(segment) + tap, target + load<usize>(segment, 4));
     }
     taps += 4;
-    target += 32;
+    target += IS_WIDE ? 64 : 32;
   }
+}
+
+function packRows8(k: i32, end: usize, taps: usize, target: usize): void {
+  packRows(false, k, end, taps, target);
+}
+
+function packRows16(k: i32, end: usize, taps: usize, target: usize): void {
+  packRows(true, k, end, taps, target);
 }
 
 /** target[k][count], `targetRow` bytes apart: the same for `count` outputs from the p-th on, as a row for each tap. */

@@ -7,12 +7,13 @@
 // kernels. dW adds up dU = (A dy Aᵀ) ⊙ (Bᵀ d B) over tiles and images and is Gᵀ dU G.
 //
 // An image is copied with its even and odd columns apart, so that four neighbouring tiles are vectors without a shuffle. Rows of tiles
-// are padded to a multiple of four. V and M are in panels of 8 tiles, [point][panel][channel][8]; for dW they are rows, [point][channel][tile].
+// are padded to a multiple of four. V and M are in panels of tiles, [point][panel][channel][8 or 16]; for dW they are rows, [point][channel][tile].
 
 import { evenBlock } from "../gemm/gemm";
-import { packRows8 } from "../gemm/pack";
+import { tileColumns } from "../gemm/mode";
+import { packRows } from "../gemm/pack";
 import { DEPTH, TILE_COLUMNS, WINOGRAD_BLOCK, WINOGRAD_FROM_CHANNELS, WINOGRAD_PERCENT } from "../gemm/sizes";
-import { columnOfPanels, columnOfRows } from "../gemm/tile";
+import { tilesOfRows } from "../gemm/tile";
 import { panel } from "../gemm/work";
 import { storeUpTo4 } from "../lanes";
 import {
@@ -29,7 +30,7 @@ import {
   strideWidth,
   width,
 } from "../window";
-import { piece, SLACK } from "./geometry";
+import { piece, SLACK, wholePanels } from "./geometry";
 import { splitImage } from "./patches";
 
 const POINTS: usize = 16;
@@ -43,7 +44,7 @@ export function isWinograd(): bool {
 }
 
 function pays(rows: i32, columns: i32): bool {
-  return <i64>1600 * panelTiles(rows, columns) <= <i64>WINOGRAD_PERCENT * 9 * rows * columns;
+  return <i64>1600 * ((tileCount(rows, columns) + 7) & ~7) <= <i64>WINOGRAD_PERCENT * 9 * rows * columns;
 }
 
 /** Numbers up to here cannot run over in sums of transformed products. */
@@ -71,7 +72,7 @@ function tileRows(height: i32): i32 {
 
 
 @inline
-function tileColumns(width: i32): i32 {
+function rowTiles(width: i32): i32 {
   return (((width + 1) >> 1) + 3) & ~3;
 }
 
@@ -81,16 +82,22 @@ function pointBytes(rows: i32, columns: i32): usize {
   return ((<usize>rows * <usize>columns) << 2) + SLACK;
 }
 
-/** Tiles of a plane in whole panels. */
+/** Tiles of a plane with the padding of its rows. */
+@inline
+function tileCount(height: i32, width: i32): i32 {
+  return tileRows(height) * rowTiles(width);
+}
+
+/** The same in whole panels. */
 @inline
 function panelTiles(height: i32, width: i32): i32 {
-  return (tileRows(height) * tileColumns(width) + 7) & ~7;
+  return wholePanels(tileCount(height, width));
 }
 
 /** Row of a copy's plane: even columns, then odd ones, each with one more than there are tiles. */
 @inline
 function copyColumns(width: i32): i32 {
-  return tileColumns(width) + 1;
+  return rowTiles(width) + 1;
 }
 
 
@@ -112,11 +119,11 @@ function pointsBytes(rows: i32, columns: i32): u64 {
 }
 
 export function winogradWeightBytes(): u64 {
-  return pointsBytes((outChannels + 3) & ~3, (channels + 3) & ~3);
+  return pointsBytes(outChannels, channels);
 }
 
 export function winogradGradientBytes(): u64 {
-  return pointsBytes((outChannels + 7) & ~7, channels);
+  return pointsBytes(wholePanels(outChannels), channels);
 }
 
 /** Scratch for `winogradImage` with k channels in and m out. */
@@ -149,13 +156,13 @@ export function winogradImage(
   const columns = copyColumns(outWidth);
   splitImage(k, sourceHeight, sourceWidth, source, 1, 2, 1, 2, -paddingHeight, -paddingWidth, rows, columns, copy);
   transformImage(k, outHeight, outWidth, copy, v);
-  multiplyPoints(m, k, tiles, u, v, products);
+  multiplyPoints(m, k, tileCount(outHeight, outWidth), u, v, products);
   transformOutput(m, outHeight, outWidth, products, bias, target);
 }
 
 /** Scratch for `addWinogradImage`. */
 export function winogradRowBytes(): u64 {
-  const tiles = tileRows(outHeight) * tileColumns(outWidth);
+  const tiles = tileCount(outHeight, outWidth);
   const copies = copyBytesFor(channels, outHeight, outWidth) + copyBytesFor(outChannels, outHeight, outWidth);
   return copies + pointsBytes(channels, tiles) + pointsBytes(outChannels, tiles);
 }
@@ -163,7 +170,7 @@ export function winogradRowBytes(): u64 {
 /** dU (+)= what one image says. */
 export function addWinogradImage(x: usize, dy: usize, scratch: usize, gradient: usize, accumulate: bool): void {
   const rows = tileRows(outHeight);
-  const columns = tileColumns(outWidth);
+  const columns = rowTiles(outWidth);
   const tiles = rows * columns;
   const copy = scratch;
   const dyCopy = copy + <usize>copyBytesFor(channels, outHeight, outWidth);
@@ -179,26 +186,20 @@ export function addWinogradImage(x: usize, dy: usize, scratch: usize, gradient: 
 }
 
 /**
- * U[point][m / 4][k][4] = G g Gᵀ of weight[outChannels, channels, 3, 3]: m counts output channels and k input channels, or, `turned`,
- * the other way round with each kernel turned by 180 degrees. Panels of four are what the tile reads fastest, and cost nothing here.
+ * U[point][m][k] = G g Gᵀ of weight[outChannels, channels, 3, 3]: m counts output channels and k input channels, or, `turned`, the other
+ * way round with each kernel turned by 180 degrees.
  */
 export function transformWeights(outChannels: i32, channels: i32, turned: bool, weight: usize, u: usize): void {
   const k = turned ? outChannels : channels;
-  const point = weightPoint(turned ? channels : outChannels, k);
+  const point = pointBytes(outChannels, channels);
   for (let o = 0; o < outChannels; o++) {
     for (let c = 0; c < channels; c++) {
       const row = turned ? c : o;
       const column = turned ? o : c;
-      transformKernel(turned, weight, point, u + ((<usize>((row >> 2) * k + column)) << 4) + ((<usize>(row & 3)) << 2));
+      transformKernel(turned, weight, point, u + ((<usize>(row * k + column)) << 2));
       weight += 36;
     }
   }
-}
-
-
-@inline
-function weightPoint(m: i32, k: i32): usize {
-  return pointBytes((m + 3) & ~3, k);
 }
 
 /** A row of G g, or a column of (G g) Gᵀ: (a, (a + b + c) / 2, (a - b + c) / 2, c). */
@@ -270,23 +271,25 @@ function transformPatches(even: usize, odd: usize, row: usize, point: usize, to:
   transformColumn(false, odd, odd + 4, row, point, to + 3 * point);
 }
 
-/** V[point][panel][channel][8] of a copy. */
+/** V[point][panel][channel][width] of a copy. */
 function transformImage(channels: i32, height: i32, width: i32, copy: usize, v: usize): void {
   const rows = tileRows(height);
-  const columns = tileColumns(width);
+  const columns = rowTiles(width);
   const point = pointBytes(channels, panelTiles(height, width));
   const row = (<usize>copyColumns(width)) << 2;
   const half = row * <usize>copyRows(height);
-  const panelBytes = (<usize>channels) << 5;
-  if ((rows * columns) & 7) clearLastHalf(channels, point, v + <usize>((rows * columns) >> 3) * panelBytes + 16);
+  const step = (<usize>tileColumns) << 2;
+  const panelBytes = <usize>channels * step;
+  for (let tile = rows * columns; tile % tileColumns != 0; tile += 4) {
+    clearTiles(channels, point, step, v + panelOffset(tile, panelBytes));
+  }
   for (let c = 0; c < channels; c++) {
     let even = copy + <usize>c * 2 * half;
     let tile = 0;
-    const to = v + ((<usize>c) << 5);
+    const to = v + <usize>c * step;
     for (let y = 0; y < rows; y++) {
       for (let x: usize = 0; x < (<usize>columns) << 2; x += 16) {
-        const at = to + <usize>(tile >> 3) * panelBytes + ((<usize>(tile & 4)) << 2);
-        transformPatches(even + x, even + half + x, row, point, at);
+        transformPatches(even + x, even + half + x, row, point, to + panelOffset(tile, panelBytes));
         tile += 4;
       }
       even += 2 * row;
@@ -294,18 +297,25 @@ function transformImage(channels: i32, height: i32, width: i32, copy: usize, v: 
   }
 }
 
+/** Where a tile lies in panels of them. */
+@inline
+function panelOffset(tile: i32, panelBytes: usize): usize {
+  const column = tile % tileColumns;
+  return <usize>((tile - column) / tileColumns) * panelBytes + ((<usize>column) << 2);
+}
+
 /** Zeros where the last panel has no tiles: whatever was there might be slow to compute with. */
-function clearLastHalf(channels: i32, point: usize, at: usize): void {
+function clearTiles(channels: i32, point: usize, step: usize, at: usize): void {
   const zero = f32x4.splat(0);
   for (let i: usize = 0; i < POINTS; i++) {
-    for (let c: usize = 0; c < <usize>channels; c++) v128.store(at + i * point + (c << 5), zero);
+    for (let c: usize = 0; c < <usize>channels; c++) v128.store(at + i * point + c * step, zero);
   }
 }
 
 /** V[point][channel][tile] of a copy, for dW. */
 function transformImageRows(channels: i32, height: i32, width: i32, copy: usize, v: usize): void {
   const rows = tileRows(height);
-  const columns = tileColumns(width);
+  const columns = rowTiles(width);
   const point = pointBytes(channels, rows * columns);
   const row = (<usize>copyColumns(width)) << 2;
   const half = row * <usize>copyRows(height);
@@ -324,7 +334,7 @@ function transformImageRows(channels: i32, height: i32, width: i32, copy: usize,
 /** Z[point][channel][tile] = A dy Aᵀ of a copy of dy, for dW. */
 function transformGradientRows(channels: i32, height: i32, width: i32, copy: usize, z: usize): void {
   const rows = tileRows(height);
-  const columns = tileColumns(width);
+  const columns = rowTiles(width);
   const point = pointBytes(channels, rows * columns);
   const row = (<usize>columns) << 2;
   const half = row * <usize>(2 * rows);
@@ -356,23 +366,25 @@ function storeGradientRow(a: v128, b: v128, point: usize, to: usize): void {
   v128.store(to + 3 * point, f32x4.neg(b));
 }
 
-/** M[point][panel][m][8] = U[point][m / 4][k][4] · V[point][panel][k][8] */
+/** M[point][panel][m][width] = U[point][m][k] · V[point][panel][k][width] */
 function multiplyPoints(m: i32, k: i32, tiles: i32, u: usize, v: usize, out: usize): void {
-  const uPoint = weightPoint(m, k);
-  const vPoint = pointBytes(k, tiles);
-  const outPoint = pointBytes(m, tiles);
-  const uPanel = (<usize>k) << 4;
+  const uPoint = pointBytes(m, k);
+  const vPoint = pointBytes(k, wholePanels(tiles));
+  const outPoint = pointBytes(m, wholePanels(tiles));
+  const uRow = (<usize>k) << 2;
+  const panelRow = (<usize>tileColumns) << 2;
   const step = evenBlock(k, DEPTH);
   for (let i: usize = 0; i < POINTS; i++) {
     for (let k0 = 0; k0 < k; k0 += step) {
       const kc = min(step, k - k0);
-      const a = u + ((<usize>k0) << 4);
-      let pv = v + ((<usize>k0) << 5);
+      const a = u + ((<usize>k0) << 2);
+      let pv = v + <usize>k0 * panelRow;
       let to = out;
-      for (let tile = 0; tile < tiles; tile += TILE_COLUMNS) {
-        columnOfPanels(m, kc, a, 16, uPanel, pv, 32, to, 32, k0 > 0 ? to : 0, 32);
-        pv += (<usize>k) << 5;
-        to += (<usize>m) << 5;
+      for (let tile = 0; tile < tiles; tile += tileColumns) {
+        const width = tiles - tile > TILE_COLUMNS ? tileColumns : TILE_COLUMNS;
+        tilesOfRows(width, m, kc, a, uRow, pv, panelRow, to, panelRow, k0 > 0 ? to : 0, panelRow);
+        pv += <usize>k * panelRow;
+        to += <usize>m * panelRow;
       }
     }
     u += uPoint;
@@ -384,18 +396,19 @@ function multiplyPoints(m: i32, k: i32, tiles: i32, u: usize, v: usize, out: usi
 /** y[channels, height, width] = Aᵀ M A + bias. */
 function transformOutput(channels: i32, height: i32, width: i32, m: usize, bias: usize, y: usize): void {
   const rows = tileRows(height);
-  const columns = tileColumns(width);
+  const columns = rowTiles(width);
   const point = pointBytes(channels, panelTiles(height, width));
-  const panelBytes = (<usize>channels) << 5;
+  const step = (<usize>tileColumns) << 2;
+  const panelBytes = <usize>channels * step;
   const row = (<usize>width) << 2;
   for (let c = 0; c < channels; c++) {
     const addend = bias ? v128.load32_splat(bias + ((<usize>c) << 2)) : f32x4.splat(0);
-    const from = m + ((<usize>c) << 5);
+    const from = m + <usize>c * step;
     let tile = 0;
     for (let ty = 0; ty < rows; ty++) {
       const isDouble = 2 * ty + 1 < height;
       for (let tx = 0; tx < columns; tx += 4) {
-        const at = from + <usize>(tile >> 3) * panelBytes + ((<usize>(tile & 4)) << 2);
+        const at = from + panelOffset(tile, panelBytes);
         tile += 4;
         const count = min(8, width - 2 * tx);
         if (count > 0) transformTiles(at, point, addend, count, isDouble, row, y + ((<usize>tx) << 3));
@@ -454,7 +467,7 @@ function storeColumns(even: v128, odd: v128, count: i32, y: usize): void {
   }
 }
 
-/** dUᵀ[point][o / 8][c][8] (+)= V[point][c][tile] · Z[point][o][tile]ᵀ */
+/** dUᵀ[point][o / width][c][width] (+)= V[point][c][tile] · Z[point][o][tile]ᵀ */
 function addPoints(
   outChannels: i32,
   channels: i32,
@@ -473,11 +486,13 @@ function addPoints(
       const count = min(step, tiles - p);
       const x = (<usize>p) << 2;
       const adds = accumulate || p > 0;
-      let to = gradient;
-      for (let o = 0; o < outChannels; o += TILE_COLUMNS) {
-        packRows8(min(TILE_COLUMNS, outChannels - o), count, z + <usize>o * row + x, row, panel);
-        columnOfRows(channels, count, v + x, row, panel, 32, to, 32, adds ? to : 0, 32);
-        to += (<usize>channels) << 5;
+      let width = 0;
+      for (let o = 0; o < outChannels; o += width) {
+        width = outChannels - o > TILE_COLUMNS ? tileColumns : TILE_COLUMNS;
+        const panelRow = (<usize>width) << 2;
+        const to = gradient + ((<usize>(o * channels)) << 2);
+        packRows(min(width, outChannels - o), width, count, z + <usize>o * row + x, row, panel);
+        tilesOfRows(width, channels, count, v + x, row, panel, panelRow, to, panelRow, adds ? to : 0, panelRow);
       }
     }
     v += vPoint;
@@ -489,7 +504,7 @@ function addPoints(
 
 @inline
 function gradientPoint(outChannels: i32, channels: i32): usize {
-  return pointBytes((outChannels + 7) & ~7, channels);
+  return pointBytes(wholePanels(outChannels), channels);
 }
 
 /** dweight[o, c, 3, 3] (+)= Gᵀ dU G */
@@ -502,8 +517,13 @@ export function transformGradient(
 ): void {
   const point = gradientPoint(outChannels, channels);
   for (let o = 0; o < outChannels; o++) {
+    // the panel that o lies in, as addPoints laid them out
+    const column = o % tileColumns;
+    const first = o - column;
+    const narrow = outChannels - first <= TILE_COLUMNS;
+    const panelRow = (<usize>(narrow ? TILE_COLUMNS : tileColumns)) << 2;
     for (let c = 0; c < channels; c++) {
-      const from = gradient + ((<usize>((o >> 3) * channels + c)) << 5) + ((<usize>(o & 7)) << 2);
+      const from = gradient + ((<usize>(first * channels + column)) << 2) + <usize>c * panelRow;
       // Gᵀ over the rows of points, then over their columns
       for (let u: usize = 0; u < 3; u++) {
         const a = combined(u, from, 4 * point);

@@ -1,16 +1,15 @@
 import { TILE_ROWS } from "./sizes";
-import { columnOfPanels, columnOfRows } from "./tile";
+import { tilesOfColumns, tilesOfRows } from "./tile";
 import { edge, panel } from "./work";
 
 /** The last columns, fewer than 8: tiles go to the edge area and what counts of them from there to C. */
 export function edgeColumn(
-  transposeA: bool,
+  alongRows: bool,
   m: i32,
   columns: i32,
   k: i32,
   a: usize,
   aStep: usize,
-  aPanel: usize,
   c: usize,
   cRow: usize,
   addend: usize,
@@ -18,8 +17,8 @@ export function edgeColumn(
 ): void {
   for (let i = 0; i < m; i += TILE_ROWS) {
     const rows = min(TILE_ROWS, m - i);
-    if (transposeA) columnOfPanels(rows, k, a, aStep, aPanel, panel, 32, edge, 32, 0, 0);
-    else columnOfRows(rows, k, a, aStep, panel, 32, edge, 32, 0, 0);
+    if (alongRows) tilesOfRows(8, rows, k, a, aStep, panel, 32, edge, 32, 0, 0);
+    else tilesOfColumns(8, rows, k, a, aStep, panel, 32, edge, 32, 0, 0);
     for (let r: usize = 0; r < <usize>rows; r++) {
       for (let x: usize = 0; x < (<usize>columns) << 2; x += 4) {
         const value = load<f32>(edge + (r << 5) + x);
@@ -28,6 +27,6 @@ export function edgeColumn(
       c += cRow;
       if (addend) addend += addendRow;
     }
-    a += aPanel;
+    a += alongRows ? aStep << 2 : 16;
   }
 }

@@ -4,11 +4,12 @@
 //   A·Bᵀ with few rows or columns        dot products (dot.ts)
 //   A·Bᵀ with fewer rows than 256        Cᵀ = B·Aᵀ in tiles, B's rows where they lie, A in transposed panels
 //   one row, or k = 1                    matrix-vector and outer product (vector.ts)
-//   everything else                      blocks of k, of m, then panels of 8 columns with a column of tiles each
+//   everything else                      blocks of k, of m, then panels of B with a column of tiles each
 
 import { dots } from "./dot";
 import { edgeColumn } from "./edge";
-import { packColumns4, packColumns8, packColumnsEdge, packGroup, packRows8, unpackRows } from "./pack";
+import { tileColumns } from "./mode";
+import { packColumns, packColumnsEdge, packGroup, packRows, unpackRows } from "./pack";
 import {
   COLLISION,
   DEPTH,
@@ -20,15 +21,15 @@ import {
   HEIGHT,
   PACK_A_FROM_DEPTH,
   PACK_B_FROM_ROWS,
+  PACKED_HEIGHT,
   SWAP_BELOW_ROWS,
   SWAP_COLUMNS,
   SWAP_DEPTH,
   TILE_COLUMNS,
-  TILE_ROWS,
 } from "./sizes";
-import { columnOfPanels, columnOfRows } from "./tile";
+import { tilesOfColumns, tilesOfRows } from "./tile";
 import { outerProduct, vectorTimesMatrix } from "./vector";
-import { block, edge, panel } from "./work";
+import { block, panel } from "./work";
 
 export function gemm(
   transposeA: bool,
@@ -96,34 +97,41 @@ function blocked(
 ): void {
   const depth = evenBlock(k, DEPTH);
   const packA = transposeA && k >= PACK_A_FROM_DEPTH && n > TILE_COLUMNS;
+  const alongRows = packA || !transposeA;
   const packB = m >= PACK_B_FROM_ROWS;
   // rows of B that are this far apart meet in the same cache sets, all of them
   const collides = (bRow & (COLLISION - 1)) == 0 && m >= GROUP_FROM_ROWS && m < GROUP_BELOW_ROWS;
-  const groupB = collides && !transposeA && !transposeB;
+  const groups = collides && !transposeA && !transposeB;
+  const height = packA ? PACKED_HEIGHT : HEIGHT;
   for (let k0 = 0; k0 < k; k0 += depth) {
     const kc = min(depth, k - k0);
     const adds = accumulate || k0 > 0;
-    const groupPanel = ((<usize>kc) << 5) + 64;
     const bBlock = transposeB ? b + ((<usize>k0) << 2) : b + <usize>k0 * bRow;
-    for (let i0 = 0; i0 < m; i0 += HEIGHT) {
-      const mc = min(HEIGHT, m - i0);
+    for (let i0 = 0; i0 < m; i0 += height) {
+      const mc = min(height, m - i0);
       let aBlock = transposeA ? a + <usize>k0 * aRow + ((<usize>i0) << 2) : a + <usize>i0 * aRow + ((<usize>k0) << 2);
+      let aStep = aRow;
       if (packA) {
-        packBlock(mc, kc, aBlock, aRow);
+        aStep = (<usize>kc) << 2;
+        unpackRows(mc, kc, aBlock, aRow, block, aStep, 0, false);
         aBlock = block;
       }
-      for (let j = 0; j < n; j += TILE_COLUMNS) {
-        const columns = min(TILE_COLUMNS, n - j);
+      let width = 0;
+      for (let j = 0; j < n; j += width) {
+        width = n - j >= tileColumns ? tileColumns : TILE_COLUMNS;
+        const columns = min(width, n - j);
         const x = (<usize>j) << 2;
+        const groupB = groups && width == tileColumns;
+        const groupPanel = ((<usize>(kc * width)) << 2) + 64;
         if (groupB && j % GROUP_COLUMNS == 0) {
-          packGroup(min(GROUP_COLUMNS, n - j) / TILE_COLUMNS, kc, bBlock + x, bRow, block, groupPanel);
+          packGroup(min(GROUP_COLUMNS, n - j) / width, width, kc, bBlock + x, bRow, block, groupPanel);
         }
         let pb = panel;
-        let bStep: usize = 32;
-        if (transposeB) packRows8(columns, kc, bBlock + <usize>j * bRow, bRow, panel);
-        else if (columns < TILE_COLUMNS) packColumnsEdge(columns, TILE_COLUMNS, kc, bBlock + x, bRow, panel);
-        else if (groupB) pb = block + <usize>((j % GROUP_COLUMNS) / TILE_COLUMNS) * groupPanel;
-        else if (packB) packColumns8(kc, bBlock + x, bRow, panel);
+        let bStep = (<usize>width) << 2;
+        if (transposeB) packRows(columns, width, kc, bBlock + <usize>j * bRow, bRow, panel);
+        else if (columns < width) packColumnsEdge(columns, kc, bBlock + x, bRow, panel);
+        else if (groupB) pb = block + <usize>((j % GROUP_COLUMNS) / width) * groupPanel;
+        else if (packB) packColumns(width, kc, bBlock + x, bRow, panel);
         else {
           pb = bBlock + x;
           bStep = bRow;
@@ -131,35 +139,17 @@ function blocked(
         const pc = c + <usize>i0 * cRow + x;
         const addend = adds ? pc : bias ? bias + x : 0;
         const addendRow = adds ? cRow : 0;
-        const aStep: usize = packA ? 16 : aRow;
-        const aPanel = packA ? (<usize>kc) << 4 : transposeA ? 16 : aRow << 2;
-        if (columns == TILE_COLUMNS) {
-          if (transposeA) columnOfPanels(mc, kc, aBlock, aStep, aPanel, pb, bStep, pc, cRow, addend, addendRow);
-          else columnOfRows(mc, kc, aBlock, aRow, pb, bStep, pc, cRow, addend, addendRow);
-        } else {
-          edgeColumn(transposeA, mc, columns, kc, aBlock, aStep, aPanel, pc, cRow, addend, addendRow);
-        }
+        if (columns < width) edgeColumn(alongRows, mc, columns, kc, aBlock, aStep, pc, cRow, addend, addendRow);
+        else if (alongRows) tilesOfRows(width, mc, kc, aBlock, aStep, pb, bStep, pc, cRow, addend, addendRow);
+        else tilesOfColumns(width, mc, kc, aBlock, aStep, pb, bStep, pc, cRow, addend, addendRow);
       }
     }
   }
 }
 
-/** Packs A[k, m]'s block of mc columns into panels of 4: block[mc / 4][kc][4]; the last may have fewer columns that count. */
-function packBlock(mc: i32, kc: i32, a: usize, aRow: usize): void {
-  let target = block;
-  const size = (<usize>kc) << 4;
-  for (let i = 0; i < mc; i += TILE_ROWS) {
-    const count = min(TILE_ROWS, mc - i);
-    const source = a + ((<usize>i) << 2);
-    if (count == TILE_ROWS) packColumns4(kc, source, aRow, target);
-    else packColumnsEdge(count, TILE_ROWS, kc, source, aRow, target);
-    target += size;
-  }
-}
-
 /**
- * A·Bᵀ with the roles swapped: 8 rows of A, transposed into a panel, are the tile's columns; B's rows are its splats. Blocks of
- * [SWAP_COLUMNS][8] results are transposed on their way into C.
+ * A·Bᵀ with the roles swapped: some rows of A, transposed into a panel, are the tile's columns; B's rows are its splats. Blocks of
+ * [SWAP_COLUMNS][width] results are transposed on their way into C.
  */
 function swapped(
   m: i32,
@@ -178,14 +168,17 @@ function swapped(
   for (let k0 = 0; k0 < k; k0 += depth) {
     const kc = min(depth, k - k0);
     const kx = (<usize>k0) << 2;
-    for (let i = 0; i < m; i += TILE_COLUMNS) {
-      const rows = min(TILE_COLUMNS, m - i);
-      packRows8(rows, kc, a + <usize>i * aRow + kx, aRow, panel);
+    let width = 0;
+    for (let i = 0; i < m; i += width) {
+      width = m - i > TILE_COLUMNS ? tileColumns : TILE_COLUMNS;
+      const rows = min(width, m - i);
+      const step = (<usize>width) << 2;
+      packRows(rows, width, kc, a + <usize>i * aRow + kx, aRow, panel);
       for (let j = 0; j < n; j += SWAP_COLUMNS) {
         const nc = min(SWAP_COLUMNS, n - j);
         const x = (<usize>j) << 2;
-        columnOfRows(nc, kc, b + <usize>j * bRow + kx, bRow, panel, 32, block, 32, 0, 0);
-        unpackRows(rows, nc, block, c + <usize>i * cRow + x, cRow, bias ? bias + x : 0, accumulate || k0 > 0);
+        tilesOfRows(width, nc, kc, b + <usize>j * bRow + kx, bRow, panel, step, block, step, 0, 0);
+        unpackRows(rows, nc, block, step, c + <usize>i * cRow + x, cRow, bias ? bias + x : 0, accumulate || k0 > 0);
       }
     }
   }

@@ -1,7 +1,15 @@
-// Packing: the operands of a tile, laid out in the order in which the tile reads them.
+// Packing: the operands of a tile, laid out in the order in which the tile reads them, and results back from where tiles left them.
+//
+// Functions that transpose hold shuffles, and store nothing to neighbouring addresses: V8's pass that merges neighbours errs where
+// both come together.
 
-/** B[k, n]: 8 neighbouring columns of k rows -> panel[k][8]. */
-export function packColumns8(k: i32, source: usize, row: usize, panel: usize): void {
+/** B[k, n]: `width` (8 or 16) neighbouring columns of k rows -> panel[k][width]. */
+export function packColumns(width: i32, k: i32, source: usize, row: usize, panel: usize): void {
+  if (width == 8) packColumns8(k, source, row, panel);
+  else packColumns16(k, source, row, panel);
+}
+
+function packColumns8(k: i32, source: usize, row: usize, panel: usize): void {
   for (; k > 0; k--) {
     const low = v128.load(source);
     const high = v128.load(source, 16);
@@ -12,56 +20,78 @@ export function packColumns8(k: i32, source: usize, row: usize, panel: usize): v
   }
 }
 
+function packColumns16(k: i32, source: usize, row: usize, panel: usize): void {
+  for (; k > 0; k--) {
+    const v0 = v128.load(source);
+    const v1 = v128.load(source, 16);
+    const v2 = v128.load(source, 32);
+    const v3 = v128.load(source, 48);
+    v128.store(panel, v1, 16);
+    v128.store(panel, v0);
+    v128.store(panel, v3, 48);
+    v128.store(panel, v2, 32);
+    source += row;
+    panel += 64;
+  }
+}
+
 /** B[k, n]: several such panels at once, `panelBytes` apart: each row is read along, whole cache lines at a time. */
-export function packGroup(panels: i32, k: i32, source: usize, row: usize, target: usize, panelBytes: usize): void {
+export function packGroup(
+  panels: i32,
+  width: i32,
+  k: i32,
+  source: usize,
+  row: usize,
+  target: usize,
+  panelBytes: usize,
+): void {
+  const step = (<usize>width) << 2;
   for (; k > 0; k--) {
     let from = source;
     let to = target;
     for (let p = 0; p < panels; p++) {
-      const low = v128.load(from);
-      const high = v128.load(from, 16);
-      v128.store(to, high, 16);
-      v128.store(to, low);
-      from += 32;
+      for (let x: usize = 0; x < step; x += 32) {
+        const low = v128.load(from + x);
+        const high = v128.load(from + x, 16);
+        v128.store(to + x, high, 16);
+        v128.store(to + x, low);
+      }
+      from += step;
       to += panelBytes;
     }
     source += row;
-    target += 32;
+    target += step;
   }
 }
 
-/** A[k, m]: 4 neighbouring columns of k rows -> panel[k][4]. */
-export function packColumns4(k: i32, source: usize, row: usize, panel: usize): void {
+/** B[k, n]: the last `count` < 8 columns -> panel[k][8]; the others become 0 and their results are dropped. */
+export function packColumnsEdge(count: i32, k: i32, source: usize, row: usize, panel: usize): void {
   for (; k > 0; k--) {
-    v128.store(panel, v128.load(source));
-    source += row;
-    panel += 16;
-  }
-}
-
-/** The same for the last `count` < width columns; the others become 0 and their results are dropped. */
-export function packColumnsEdge(count: i32, width: i32, k: i32, source: usize, row: usize, panel: usize): void {
-  for (; k > 0; k--) {
-    for (let j = 0; j < width; j++) {
-      store<f32>(panel + ((<usize>j) << 2), j < count ? load<f32>(source + ((<usize>j) << 2)) : 0);
+    for (let x: usize = 0; x < 32; x += 4) {
+      store<f32>(panel + x, x < (<usize>count) << 2 ? load<f32>(source + x) : 0);
     }
     source += row;
-    panel += (<usize>width) << 2;
+    panel += 32;
   }
 }
 
-/** B[n, k]: `count` (1 to 8) rows -> panel[k][8], transposed by blocks of 4x4. A missing row repeats the last; its results are dropped. */
-export function packRows8(count: i32, k: i32, source: usize, row: usize, panel: usize): void {
-  packRows4(min(count, 4), k, source, row, panel);
-  const rest = max(count - 4, 1);
-  packRows4(rest, k, count > 4 ? source + (row << 2) : source, row, panel + 16);
+/** B[n, k]: `count` (1 to width) rows -> panel[k][width], transposed. A missing row repeats the last; its results are dropped. */
+export function packRows(count: i32, width: i32, k: i32, source: usize, row: usize, panel: usize): void {
+  const step = (<usize>width) << 2;
+  for (let i = 0; i < width; i += 4) {
+    // rows that are not there: again those that are
+    const first = i < count ? i : 0;
+    packRows4(min(count - first, 4), k, source + <usize>first * row, row, panel + ((<usize>i) << 2), step);
+  }
 }
 
-/** Half of it: 1 to 4 rows -> 4 of the panel's 8 columns. */
-function packRows4(count: i32, k: i32, row0: usize, row: usize, panel: usize): void {
+/** 1 to 4 rows -> 4 of the panel's columns. */
+function packRows4(count: i32, k: i32, row0: usize, row: usize, panel: usize, step: usize): void {
   const row1 = count > 1 ? row0 + row : row0;
   const row2 = count > 2 ? row1 + row : row1;
   const row3 = count > 3 ? row2 + row : row2;
+  const step2 = step << 1;
+  const step3 = step2 + step;
   const end = (<usize>k) << 2;
   let x: usize = 0;
   for (; x + 16 <= end; x += 16) {
@@ -74,47 +104,63 @@ function packRows4(count: i32, k: i32, row0: usize, row: usize, panel: usize): v
     const abHigh = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
     const cdHigh = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
     v128.store(panel, v128.shuffle<f64>(ab, cd, 0, 2));
-    v128.store(panel, v128.shuffle<f64>(ab, cd, 1, 3), 32);
-    v128.store(panel, v128.shuffle<f64>(abHigh, cdHigh, 0, 2), 64);
-    v128.store(panel, v128.shuffle<f64>(abHigh, cdHigh, 1, 3), 96);
-    panel += 128;
+    v128.store(panel + step, v128.shuffle<f64>(ab, cd, 1, 3));
+    v128.store(panel + step2, v128.shuffle<f64>(abHigh, cdHigh, 0, 2));
+    v128.store(panel + step3, v128.shuffle<f64>(abHigh, cdHigh, 1, 3));
+    panel += step << 2;
   }
   for (; x < end; x += 4) {
     store<f32>(panel, load<f32>(row0 + x));
     store<f32>(panel, load<f32>(row1 + x), 4);
     store<f32>(panel, load<f32>(row2 + x), 8);
     store<f32>(panel, load<f32>(row3 + x), 12);
-    panel += 32;
+    panel += step;
   }
 }
 
 /**
- * The way back for results that were computed transposed: tile[n][8] -> C[count, n] (+ bias, or + what C holds).
- * Four rows of the tile and four rows of C at a time, transposed in registers.
+ * What lies transposed, source[n] with `step` bytes between, as `count` rows: target[count, n] (+ bias, or + what the target holds). Results
+ * that were computed transposed on their way into C, or a stored A[k, m] on its way into rows.
  */
-export function unpackRows(count: i32, n: i32, tile: usize, c: usize, row: usize, bias: usize, accumulate: bool): void {
-  for (let i = 0; i < count; i += 4) {
-    const rows = min(count - i, 4);
-    if (rows == 4) unpackRows4(n, tile + ((<usize>i) << 2), c, row, bias, accumulate);
-    else
-      for (let r = 0; r < rows; r++)
-        unpackRow(0, n, tile + ((<usize>(i + r)) << 2), c + <usize>r * row, bias, accumulate);
-    c += row << 2;
+export function unpackRows(
+  count: i32,
+  n: i32,
+  source: usize,
+  step: usize,
+  target: usize,
+  row: usize,
+  bias: usize,
+  accumulate: bool,
+): void {
+  const whole = n & ~3;
+  let i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const from = source + ((<usize>i) << 2);
+    unpackRows4(whole, from, step, target, row, bias, accumulate);
+    for (let r: usize = 0; r < 4; r++) {
+      unpackRow(whole, n, from + (r << 2), step, target + r * row, bias, accumulate);
+    }
+    target += row << 2;
+  }
+  for (; i < count; i++) {
+    unpackRow(0, n, source + ((<usize>i) << 2), step, target, bias, accumulate);
+    target += row;
   }
 }
 
-function unpackRows4(n: i32, tile: usize, c0: usize, row: usize, bias: usize, accumulate: bool): void {
+/** Four rows, n a multiple of four: blocks of 4x4 in registers. */
+function unpackRows4(n: i32, source: usize, step: usize, c0: usize, row: usize, bias: usize, accumulate: bool): void {
   const c1 = c0 + row;
   const c2 = c1 + row;
   const c3 = c2 + row;
-  const whole = n & ~3;
-  const end = (<usize>whole) << 2;
-  let t = tile;
+  const step2 = step << 1;
+  const step3 = step2 + step;
+  const end = (<usize>n) << 2;
   for (let x: usize = 0; x < end; x += 16) {
-    const a = v128.load(t);
-    const b = v128.load(t, 32);
-    const c = v128.load(t, 64);
-    const d = v128.load(t, 96);
+    const a = v128.load(source);
+    const b = v128.load(source + step);
+    const c = v128.load(source + step2);
+    const d = v128.load(source + step3);
     const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
     const cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
     const abHigh = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
@@ -139,18 +185,15 @@ function unpackRows4(n: i32, tile: usize, c0: usize, row: usize, bias: usize, ac
     v128.store(c1 + x, r1);
     v128.store(c2 + x, r2);
     v128.store(c3 + x, r3);
-    t += 128;
-  }
-  if (whole < n) {
-    for (let r: usize = 0; r < 4; r++) unpackRow(whole, n, tile + (r << 2), c0 + r * row, bias, accumulate);
+    source += step << 2;
   }
 }
 
 /** One row, from column `j` on. */
-function unpackRow(j: i32, n: i32, tile: usize, c: usize, bias: usize, accumulate: bool): void {
+function unpackRow(j: i32, n: i32, source: usize, step: usize, c: usize, bias: usize, accumulate: bool): void {
   for (; j < n; j++) {
     const x = (<usize>j) << 2;
-    let value = load<f32>(tile + (x << 3));
+    let value = load<f32>(source + <usize>j * step);
     if (accumulate) value += load<f32>(c + x);
     else if (bias) value += load<f32>(bias + x);
     store<f32>(c + x, value);

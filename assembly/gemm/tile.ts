@@ -1,25 +1,29 @@
-// The tile: R x 8 of C = A · B + addend, R = 4, 2 or 1 rows, in registers over a block of k.
-//
-//   Panel   A is read as R neighbouring floats a step of k, `aStep` apart: a packed panel, or columns of a stored A[k, m]
-//   Rows    A is read along R rows that lie `aStep` apart (a stored A[m, k]); one index serves them all
-//   B       8 neighbouring floats a step of k, `bStep` apart: a packed panel, or B[k, n] where it lies
-//   addend  0: none; otherwise an address like c's, with its own distance between rows: a row of bias (0), or C itself (cRow)
-//
-// The first step of k is peeled (accumulators start as a · b), which frees V8 from zeroing them and from one address
-// computation a splat. A whole column of tiles is one function: V8 tiers up at calls, and the panel of B stays in L1.
+// A column of tiles, whatever its height: the tallest tiles first, smaller ones for the rows that remain. The tiles themselves are written by
+// scripts/tiles.mjs. Which sizes there are in effect depends on what V8 makes of them: `useWide` and `useTall`. Each element is the same sum in
+// the same order in all of them.
 
-import { multiplyAdd } from "../lanes";
+import { isTall } from "./mode";
+import { TALL_ROWS, TILE_ROWS, WIDE_COLUMNS } from "./sizes";
+import {
+  columns1x8,
+  columns2x8,
+  columns4x16,
+  columns4x8,
+  rows1x8,
+  rows2x8,
+  rows4x16,
+  rows4x8,
+  rows6x16,
+  rows6x8,
+} from "./tiles";
 
-/** Marks how A is read. */
-class Panel {}
-class Rows {}
-
-/** R tells the rows of a tile by its size in bytes: u32, u16 or u8. What R and A rule out is gone at compile time. */
-function column<R, A>(
-  tiles: i32,
+/** `m` rows of `width` (8 or 16) columns with A read along its rows, `aRow` bytes apart. */
+export function tilesOfRows(
+  width: i32,
+  m: i32,
   k: i32,
   a: usize,
-  aStep: usize,
+  aRow: usize,
   b: usize,
   bStep: usize,
   c: usize,
@@ -27,143 +31,73 @@ function column<R, A>(
   addend: usize,
   addendRow: usize,
 ): void {
-  const rows = sizeof<R>();
-  const isPanel = idof<A>() == idof<Panel>();
-  const end = isPanel ? <usize>k : (<usize>k) << 2;
-  const aNext = isPanel ? rows << 2 : aStep * rows;
-  for (; tiles > 0; tiles--) {
-    const a1 = a + aStep;
-    const a2 = a1 + aStep;
-    const a3 = a2 + aStep;
-    let pa = a;
-    let pb = b;
-    let b0 = v128.load(pb);
-    let b1 = v128.load(pb, 16);
-    let s = v128.load32_splat(pa);
-    let c00 = f32x4.mul(s, b0);
-    let c01 = f32x4.mul(s, b1);
-    let c10 = c00;
-    let c11 = c01;
-    let c20 = c00;
-    let c21 = c01;
-    let c30 = c00;
-    let c31 = c01;
-    if (rows > 1) {
-      s = isPanel ? v128.load32_splat(pa, 4) : v128.load32_splat(a1);
-      c10 = f32x4.mul(s, b0);
-      c11 = f32x4.mul(s, b1);
+  let done: usize = 0;
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    const tiles = isTall ? tallTiles(m) : 0;
+    if (tiles > 0) {
+      if (width == WIDE_COLUMNS) rows6x16(tiles, k, a, aRow, b, bStep, c, cRow, addend, addendRow);
+      else rows6x8(tiles, k, a, aRow, b, bStep, c, cRow, addend, addendRow);
+      done = <usize>(tiles * TALL_ROWS);
     }
-    if (rows > 2) {
-      s = isPanel ? v128.load32_splat(pa, 8) : v128.load32_splat(a2);
-      c20 = f32x4.mul(s, b0);
-      c21 = f32x4.mul(s, b1);
-      s = isPanel ? v128.load32_splat(pa, 12) : v128.load32_splat(a3);
-      c30 = f32x4.mul(s, b0);
-      c31 = f32x4.mul(s, b1);
+  }
+  const tiles = (m - <i32>done) >> 2;
+  if (tiles > 0) {
+    const from = a + done * aRow;
+    const to = c + done * cRow;
+    const plus = after(addend, addendRow, done);
+    if (width == WIDE_COLUMNS) rows4x16(tiles, k, from, aRow, b, bStep, to, cRow, plus, addendRow);
+    else rows4x8(tiles, k, from, aRow, b, bStep, to, cRow, plus, addendRow);
+    done += <usize>(tiles * TILE_ROWS);
+  }
+  for (let x: usize = 0; x < (<usize>width) << 2; x += 32) {
+    let row = done;
+    if ((m - <i32>done) & 2) {
+      rows2x8(
+        1,
+        k,
+        a + row * aRow,
+        aRow,
+        b + x,
+        bStep,
+        c + row * cRow + x,
+        cRow,
+        at(addend, addendRow, row, x),
+        addendRow,
+      );
+      row += 2;
     }
-    // x counts steps of k down along a panel, or is the byte index along rows
-    let x: usize = isPanel ? end - 1 : 4;
-    while (isPanel ? x != 0 : x != end) {
-      pb += bStep;
-      if (isPanel) pa += aStep;
-      b0 = v128.load(pb);
-      b1 = v128.load(pb, 16);
-      s = isPanel ? v128.load32_splat(pa) : v128.load32_splat(a + x);
-      c00 = multiplyAdd(s, b0, c00);
-      c01 = multiplyAdd(s, b1, c01);
-      if (rows > 1) {
-        s = isPanel ? v128.load32_splat(pa, 4) : v128.load32_splat(a1 + x);
-        c10 = multiplyAdd(s, b0, c10);
-        c11 = multiplyAdd(s, b1, c11);
-      }
-      if (rows > 2) {
-        s = isPanel ? v128.load32_splat(pa, 8) : v128.load32_splat(a2 + x);
-        c20 = multiplyAdd(s, b0, c20);
-        c21 = multiplyAdd(s, b1, c21);
-        s = isPanel ? v128.load32_splat(pa, 12) : v128.load32_splat(a3 + x);
-        c30 = multiplyAdd(s, b0, c30);
-        c31 = multiplyAdd(s, b1, c31);
-      }
-      if (isPanel) x--;
-      else x += 4;
+    if ((m - <i32>done) & 1) {
+      rows1x8(
+        1,
+        k,
+        a + row * aRow,
+        aRow,
+        b + x,
+        bStep,
+        c + row * cRow + x,
+        cRow,
+        at(addend, addendRow, row, x),
+        addendRow,
+      );
     }
-    if (addend) {
-      c00 = f32x4.add(v128.load(addend), c00);
-      c01 = f32x4.add(v128.load(addend, 16), c01);
-      addend += addendRow;
-      if (rows > 1) {
-        c10 = f32x4.add(v128.load(addend), c10);
-        c11 = f32x4.add(v128.load(addend, 16), c11);
-        addend += addendRow;
-      }
-      if (rows > 2) {
-        c20 = f32x4.add(v128.load(addend), c20);
-        c21 = f32x4.add(v128.load(addend, 16), c21);
-        addend += addendRow;
-        c30 = f32x4.add(v128.load(addend), c30);
-        c31 = f32x4.add(v128.load(addend, 16), c31);
-        addend += addendRow;
-      }
-    }
-    v128.store(c, c01, 16);
-    v128.store(c, c00);
-    c += cRow;
-    if (rows > 1) {
-      v128.store(c, c11, 16);
-      v128.store(c, c10);
-      c += cRow;
-    }
-    if (rows > 2) {
-      v128.store(c, c21, 16);
-      v128.store(c, c20);
-      c += cRow;
-      v128.store(c, c31, 16);
-      v128.store(c, c30);
-      c += cRow;
-    }
-    a += aNext;
   }
 }
 
-/** `m` rows of 8 columns with A read along its rows. */
-export function columnOfRows(
-  m: i32,
-  k: i32,
-  a: usize,
-  aStep: usize,
-  b: usize,
-  bStep: usize,
-  c: usize,
-  cRow: usize,
-  addend: usize,
-  addendRow: usize,
-): void {
-  column<u32, Rows>(m >> 2, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-  const done = <usize>(m & ~3);
-  remainder<Rows>(
-    m & 3,
-    k,
-    a + done * aStep,
-    aStep,
-    b,
-    bStep,
-    c + done * cRow,
-    cRow,
-    after(addend, addendRow, done),
-    addendRow,
-  );
+/** As many as leave no rest of two or three rows: two tiles of four are better than one of six and a flat one. */
+@inline
+function tallTiles(m: i32): i32 {
+  const tiles = m / TALL_ROWS;
+  const rest = m - tiles * TALL_ROWS;
+  return tiles > 0 && (rest == 2 || rest == 3) ? tiles - 1 : tiles;
 }
 
-/**
- * `m` rows of 8 columns with A read in panels. `aPanel` is the distance between panels of 4 rows: 16 where A's columns are read
- * in place, a packed panel's size otherwise. A long packed panel is worth a call of its own.
- */
-export function columnOfPanels(
+/** `m` rows of `width` columns with A read down its stored columns: A[k, m] where it lies, `aStep` bytes from one step of k to the next. */
+export function tilesOfColumns(
+  width: i32,
   m: i32,
   k: i32,
   a: usize,
   aStep: usize,
-  aPanel: usize,
   b: usize,
   bStep: usize,
   c: usize,
@@ -171,43 +105,54 @@ export function columnOfPanels(
   addend: usize,
   addendRow: usize,
 ): void {
-  if (aPanel == 16) {
-    column<u32, Panel>(m >> 2, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-    a += (<usize>(m >> 2)) << 4;
-  } else {
-    for (let i: usize = 0; i < <usize>(m & ~3); i += 4) {
-      column<u32, Panel>(1, k, a, aStep, b, bStep, c + i * cRow, cRow, after(addend, addendRow, i), addendRow);
-      a += aPanel;
-    }
+  const tiles = m >> 2;
+  if (tiles > 0) {
+    if (width == WIDE_COLUMNS) columns4x16(tiles, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
+    else columns4x8(tiles, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
   }
   const done = <usize>(m & ~3);
-  remainder<Panel>(m & 3, k, a, aStep, b, bStep, c + done * cRow, cRow, after(addend, addendRow, done), addendRow);
-}
-
-/** The last m < 4 rows. */
-function remainder<A>(
-  m: i32,
-  k: i32,
-  a: usize,
-  aStep: usize,
-  b: usize,
-  bStep: usize,
-  c: usize,
-  cRow: usize,
-  addend: usize,
-  addendRow: usize,
-): void {
-  if (m & 2) {
-    column<u16, A>(1, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-    a += idof<A>() == idof<Panel>() ? 8 : aStep << 1;
-    c += cRow << 1;
-    addend = after(addend, addendRow, 2);
+  for (let x: usize = 0; x < (<usize>width) << 2; x += 32) {
+    let row = done;
+    if (m & 2) {
+      columns2x8(
+        1,
+        k,
+        a + (row << 2),
+        aStep,
+        b + x,
+        bStep,
+        c + row * cRow + x,
+        cRow,
+        at(addend, addendRow, row, x),
+        addendRow,
+      );
+      row += 2;
+    }
+    if (m & 1) {
+      columns1x8(
+        1,
+        k,
+        a + (row << 2),
+        aStep,
+        b + x,
+        bStep,
+        c + row * cRow + x,
+        cRow,
+        at(addend, addendRow, row, x),
+        addendRow,
+      );
+    }
   }
-  if (m & 1) column<u8, A>(1, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
 }
 
-/** The addend's address `rows` further down; none stays none. */
+/** The addend's address some rows and bytes further; none stays none. */
+@inline
+function at(addend: usize, addendRow: usize, rows: usize, bytes: usize): usize {
+  return addend ? addend + rows * addendRow + bytes : 0;
+}
+
+
 @inline
 function after(addend: usize, addendRow: usize, rows: usize): usize {
-  return addend ? addend + rows * addendRow : 0;
+  return at(addend, addendRow, rows, 0);
 }

@@ -70,20 +70,45 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
-/** What the module exports beside the kernels themselves. */
+/** The module's exports beside the kernels themselves. */
 interface Setup {
   isRelaxed(): number;
   workBytes(): number;
   useWork(address: number): void;
 }
 
+/** Which of its tiles the module uses; the results are the same. */
+export interface Tiles {
+  /** 4x16 instead of 4x8: for code that V8 has merged into 256 bits. */
+  useWide(wide: boolean): void;
+  /** 6 rows where there are as many: only in the relaxed-simd build, and only for a compiler that keeps the order of loads. */
+  useTall(tall: boolean): void;
+  /** Computes the same in tiles of 8 or of 16 columns, `turns` times: which one is faster tells whether the code is wide. */
+  calibrate(columns: number, turns: number): void;
+}
+
+export type WasmKernels = Kernels & Tiles;
+
+/**
+ * V8 before 13 moves the loads of a basic block to its top, and a tile of 6 rows runs out of registers. This is about speed alone, so an
+ * engine that does not tell gets the smaller tile.
+ */
+function keepsOrderOfLoads(): boolean {
+  const { process } = globalThis as { process?: { versions?: { v8?: string } } };
+  return Number.parseInt(process?.versions?.v8 ?? "", 10) >= 13;
+}
+
 /** Kernels over `memory`, with a work area allocated in it. Throws EngineError where they do not instantiate. */
-export function loadKernels(set: WasmKernelSet, memory: LinearMemory): Kernels {
+export function loadKernels(set: WasmKernelSet, memory: LinearMemory): WasmKernels {
   return instantiate(compile(set, memory.isShared), memory);
 }
 
 /** Kernels that were compiled elsewhere: of the set asked for, or of any. Throws EngineError where they do not fit. */
-export function kernelsOf(module: WebAssembly.Module, set: WasmKernelSet | undefined, memory: LinearMemory): Kernels {
+export function kernelsOf(
+  module: WebAssembly.Module,
+  set: WasmKernelSet | undefined,
+  memory: LinearMemory,
+): WasmKernels {
   const kernels = instantiate(module, memory);
   if (set !== undefined && kernels.set !== set) {
     throw new EngineError(`createEngine: module: got "${kernels.set}" kernels, expected "${set}"`);
@@ -91,13 +116,14 @@ export function kernelsOf(module: WebAssembly.Module, set: WasmKernelSet | undef
   return kernels;
 }
 
-function instantiate(module: WebAssembly.Module, memory: LinearMemory): Kernels {
-  let exports: Omit<Kernels, "set"> & Setup;
+function instantiate(module: WebAssembly.Module, memory: LinearMemory): WasmKernels {
+  let exports: Omit<WasmKernels, "set"> & Setup;
   try {
     // the loader's own `exports` wrap every function once more
     const { instance } = instantiateSync(module, { env: { memory: memory.memory } });
     exports = instance.exports as unknown as typeof exports;
     exports.useWork(memory.allocate(exports.workBytes()));
+    exports.useTall(keepsOrderOfLoads());
   } catch (cause) {
     if (cause instanceof MemoryError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);

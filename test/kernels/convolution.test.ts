@@ -7,12 +7,12 @@ import {
   referenceMessages,
   type Shape,
 } from "../support/convolution.js";
-import { kernelSets } from "../support/kernels.js";
+import { kernelSetsByTile } from "../support/kernels.js";
 import { range, sprinkle } from "../support/numbers.js";
 import { Random } from "../support/random.js";
 import { type Axis, axes, type Plane, planes } from "../support/windows.js";
 
-const sets = kernelSets();
+const sets = kernelSetsByTile();
 const bench = new ConvolutionBench(sets, 2 ** 21);
 
 const axis = (size: number, kernel: number, stride = 1, padding = 0): Axis => ({ size, kernel, stride, padding });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { exact, firstDifference, Problems } from "../support/compare.js";
-import { kernelSets } from "../support/kernels.js";
+import { kernelSetsByTile } from "../support/kernels.js";
 import {
   AB,
   ABT,
@@ -18,7 +18,7 @@ import {
 } from "../support/product.js";
 import { Random } from "../support/random.js";
 
-const sets = kernelSets();
+const sets = kernelSetsByTile();
 const bench = new ProductBench(sets, 2 ** 22);
 
 const range = (low: number, high: number): number[] => Array.from({ length: high - low + 1 }, (_, i) => low + i);

@@ -10,22 +10,48 @@ export { threefry } from "../../src/random.js";
 
 /** The only place where the tests reach for the library's internals. */
 export interface KernelsUnderTest {
-  readonly name: Kernels["set"];
+  readonly name: string;
   readonly kernels: Kernels;
   readonly heap: LinearMemory;
 }
 
 const MEMORY = 256 * 2 ** 20;
 
+const relaxed = hasRelaxedSimd ? (["relaxed-simd"] as const) : [];
+
 /** Every kernel set, the twin first, over one memory, so that they can be run on the same bytes. */
-export function kernelSets(): KernelsUnderTest[] {
+export function kernelSets(heap = new LinearMemory({ maximum: MEMORY })): KernelsUnderTest[] {
+  return [
+    { name: "js", kernels: createTwin(heap), heap },
+    ...(["simd", ...relaxed] as const).map((set) => withTiles(set, set, heap, false, false)),
+  ];
+}
+
+/** The same with each of the tiles that products can go by. */
+export function kernelSetsByTile(): KernelsUnderTest[] {
   const heap = new LinearMemory({ maximum: MEMORY });
-  const sets: Record<string, Kernels> = { js: createTwin(heap), simd: loadKernels("simd", heap) };
-  if (hasRelaxedSimd) sets["relaxed-simd"] = loadKernels("relaxed-simd", heap);
-  return Object.entries(sets).map(([name, kernels]) => {
-    if (kernels.set !== name) throw new Error(`asked for the "${name}" kernels, got "${kernels.set}"`);
-    return { name: kernels.set, kernels, heap };
-  });
+  return [
+    ...kernelSets(heap),
+    withTiles("simd", "simd, wide tiles", heap, true, false),
+    ...relaxed.flatMap((set) => [
+      withTiles(set, `${set}, tall tiles`, heap, false, true),
+      withTiles(set, `${set}, wide and tall tiles`, heap, true, true),
+    ]),
+  ];
+}
+
+function withTiles(
+  set: "simd" | "relaxed-simd",
+  name: string,
+  heap: LinearMemory,
+  wide: boolean,
+  tall: boolean,
+): KernelsUnderTest {
+  const kernels = loadKernels(set, heap);
+  if (kernels.set !== set) throw new Error(`asked for the "${set}" kernels, got "${kernels.set}"`);
+  kernels.useWide(wide);
+  kernels.useTall(tall);
+  return { name, kernels, heap };
 }
 
 /** Declares the same tests for each kernel set, with an arena of 4 MiB for the buffers of its calls; the twin works there, too. */

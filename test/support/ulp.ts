@@ -353,11 +353,11 @@ export function describeAccuracy(strideOf: (set: Kernels["set"]) => number, onPr
   describe.each(kernelSets())("$name", (set) => {
     const sweep = new Sweep(set);
     const report: string[] = [];
-    afterAll(() => console.info(`Largest errors of the ${set.name} kernels:\n${report.join("\n")}`));
+    afterAll(() => console.info(`Largest errors of the ${set.kernels.set} kernels:\n${report.join("\n")}`));
 
     test.each(CASES)("$name", async (kernel) => {
       const { name, limit } = kernel;
-      const worst = await sweep.run(kernel, strideOf(set.name), (share) => onProgress?.(set.name, name, share));
+      const worst = await sweep.run(kernel, strideOf(set.kernels.set), (share) => onProgress?.(set.name, name, share));
       const { error, inputs, x, y, got, want } = worst;
       const where = error === 0 ? "exact" : `${error.toFixed(4)} ULP at x = ${x}`;
       report.push(`  ${name.padEnd(40)} ${inputs.toLocaleString("en").padStart(13)} inputs  ${where}`);

@@ -1,66 +1,76 @@
-// Writes assembly/gemm/tiles.ts: the register tiles of the product, R x C of C = A · B + addend for one block of k, unrolled.
+// Writes assembly/gemm/tiles.ts: the register tiles of the product, unrolled.
 //
-//   rows     A is read along R rows that lie `aStep` bytes apart (a stored A[m, k], or A packed so)
-//   columns  A is read as R neighbouring floats a step of k, `aStep` bytes apart (columns of a stored A[k, m])
-//   B        C neighbouring floats a step of k, `bStep` bytes apart: a packed panel, or B[k, n] where it lies
-//   addend   0: none; otherwise an address like c's with its own distance between rows: a row of bias (0), or C itself (cRow)
+//   rowsRxC   R x C of C = A · B + addend over a block of k. A is read along R rows, `aRow` bytes apart; B as C neighbouring floats a step
+//             of k, `bStep` bytes apart: a packed panel, or B[k, n] where it lies. `addend` is 0 for none, or an address like c's with
+//             its own distance between rows: a row of bias (0), or C itself (cRow).
+//   dotsRxQ   the partial sums of R x Q outputs of A · Bᵀ, where A and B both lie contiguous along k: output (r, q) has eight of them, k
+//             mod 8, in two vectors at sums + r · sumsRow + 32 q. The two come `together`, which is what V8 merges but too much for 128 bits,
+//             or `apart` in blocks of their own, or only `one` of them for twice as many outputs.
 //
-// A function does a whole column of tiles, `tiles` of them one below the other, so that B's panel stays in L1 and V8, which tiers up at
-// calls, sees many short ones. What the form rests on, from V8's machine code:
+// What the forms rest on, from V8's machine code:
 //
-// - The first step of k is peeled: accumulators start as a · b, and nothing has to be zeroed.
-// - Along rows the addresses advance once in four steps, which read at constant offsets; an index for each step would take an addition
-//   for each row (on Zen 4 42 GFLOP/s instead of 46). Each of the four ends in a way out, so that any k is right without a
-//   loop for the rest, and because V8 before 13 moves the loads of a basic block to its top and would run out of registers.
+// - A function does a whole column of tiles, `tiles` of them one below the other: B's panel stays in L1, and V8, which tiers up at calls,
+//   sees many short ones.
+// - The first step is peeled: sums start as a · b, and nothing has to be zeroed.
+// - Addresses advance once in four steps, which read at constant offsets; an index for each step would take an addition for each
+//   row (on Zen 4 42 GFLOP/s instead of 46). Each of the four ends in a way out, so that any length is right without a loop for
+//   the rest, and because V8 before 13 moves the loads of a basic block to its top and would run out of registers.
 // - Stores come last, the higher address first, in pairs: the form that V8 can merge into 256 bits.
 import { writeFile } from "node:fs/promises";
 
 const STEPS = 4;
+/** Vectors of B that a basic block reads. */
+const GROUP = 4;
+/** Begins a new basic block. */
+const NEVER = "if (left < 0) break;";
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 const lines = (n, line) => range(n).map(line).join("\n");
 /** 1, 0, 3, 2, … */
 const pairsReversed = (n) => range(n).map((i) => i ^ 1);
 
-function tile(form, rows, columns) {
-  const vectors = columns / 4;
-  const alongRows = form === "rows";
-  const steps = alongRows && rows >= 4 ? STEPS : 1;
-  const splat = (i, step) => (alongRows ? `v128.load32_splat(a${i}, ${4 * step})` : `v128.load32_splat(a0, ${4 * i})`);
-  const eachProduct = (i, line) => lines(vectors, (j) => line(`c${i}_${j}`, `b${j}`));
-
-  const first = lines(
-    rows,
-    (i) => `s = ${splat(i, 0)};\n${eachProduct(i, (c, b) => `let ${c} = f32x4.mul(s, ${b});`)}`,
-  );
-  const next = (step) => `pb += bStep;
-${alongRows ? "" : "a0 += aStep;"}
-${lines(vectors, (j) => `b${j} = v128.load(pb, ${16 * j});`)}
-${lines(rows, (i) => `s = ${splat(i, step)};\n${eachProduct(i, (c, b) => `${c} = multiplyAdd(s, ${b}, ${c});`)}`)}
-${step < steps - 1 ? `if (left == ${step + 1}) break;` : ""}`;
-
-  return `
-export function ${form}${rows}x${columns}(
-  tiles: i32, k: i32, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, addend: usize, addendRow: usize,
-): void {
-  for (; tiles > 0; tiles--) {
-${lines(alongRows ? rows : 1, (i) => `let a${i} = ${i === 0 ? "a" : `a${i - 1} + aStep`};`)}
-let pb = b;
-let s: v128;
-${lines(vectors, (j) => `let b${j} = v128.load(pb, ${16 * j});`)}
-${first}
-${alongRows ? lines(rows, (i) => `a${i} += 4;`) : ""}
-let left = k - 1;
+/** The steps after the first: `step(i)` reads the i-th of four, `advance` moves the addresses on by `steps` of them. */
+const loop = (left, steps, step, advance) => `let left = ${left};
 while (left != 0) {
-${range(steps).map(next).join("\n")}
+${range(steps)
+  .map((i) => step(i) + (i < steps - 1 ? `\nif (left == ${i + 1}) break;` : ""))
+  .join("\n")}
 left -= ${steps};
-${alongRows ? lines(rows, (i) => `a${i} += ${4 * steps};`) : ""}
-}
-if (addend) {
+${advance(steps)}
+}`;
+
+const accumulate = (sum, a, b, isFirst) =>
+  isFirst ? `let ${sum} = f32x4.mul(${a}, ${b});` : `${sum} = multiplyAdd(${a}, ${b}, ${sum});`;
+
+function rowsTile(rows, columns) {
+  const vectors = columns / 4;
+  const groups = Math.ceil(vectors / GROUP);
+  const size = vectors / groups;
+  const products = (
+    offset,
+    group,
+    isFirst,
+  ) => `${lines(size, (j) => `${isFirst && group === 0 ? "let " : ""}b${j} = v128.load(pb, ${16 * (group * size + j)});`)}
 ${lines(
   rows,
-  (i) => `${eachProduct(i, (v) => `${v} = f32x4.add(v128.load(addend, ${16 * v.split("_")[1]}), ${v});`)}
-addend += addendRow;`,
-)}
+  (i) => `${isFirst && group === 0 && i === 0 ? "let " : ""}s = v128.load32_splat(a${i}, ${4 * offset});
+${lines(size, (j) => accumulate(`c${i}_${group * size + j}`, "s", `b${j}`, isFirst))}`,
+)}`;
+  const step = (offset, isFirst) => `${isFirst ? "" : "pb += bStep;"}
+${range(groups)
+  .map((group) => products(offset, group, isFirst))
+  .join(isFirst ? "\n" : `\n${NEVER}\n`)}`;
+  const advance = (steps) => lines(rows, (i) => `a${i} += ${4 * steps};`);
+  return `export function rows${rows}x${columns}(
+  tiles: i32, k: i32, a: usize, aRow: usize, b: usize, bStep: usize, c: usize, cRow: usize, addend: usize, addendRow: usize,
+): void {
+for (; tiles > 0; tiles--) {
+let pb = b;
+${lines(rows, (i) => `let a${i} = ${i === 0 ? "a" : `a${i - 1} + aRow`};`)}
+${step(0, true)}
+${advance(1)}
+${loop("k - 1", rows >= 4 ? STEPS : columns >= 32 ? 2 : 1, (i) => step(i, false), advance)}
+if (addend) {
+${lines(rows, (i) => `${lines(vectors, (j) => `c${i}_${j} = f32x4.add(v128.load(addend, ${16 * j}), c${i}_${j});`)}\naddend += addendRow;`)}
 }
 ${lines(
   rows,
@@ -69,31 +79,72 @@ ${lines(
       .map((j) => `v128.store(c, c${i}_${j}, ${16 * j});`)
       .join("\n")}\nc += cRow;`,
 )}
-a += ${alongRows ? `aStep * ${rows}` : 4 * rows};
-  }
+a += aRow * ${rows};
 }
-`;
+}`;
 }
 
-const SIZES = {
-  rows: [
-    [1, 8],
-    [2, 8],
-    [4, 8],
-    [6, 8],
-    [4, 16],
-    [6, 16],
-  ],
-  columns: [
-    [1, 8],
-    [2, 8],
-    [4, 8],
-    [4, 16],
-  ],
-};
+function dotsTile(rows, columns, halves) {
+  const vectors = halves === "one" ? [0] : [0, 1];
+  const load = (target, base, step, u, isFirst) =>
+    `${isFirst ? "let " : ""}${target} = v128.load(${base}, ${32 * step + 16 * u});`;
+  const products = (
+    at,
+    isFirst,
+    halves,
+  ) => `${lines(rows, (r) => halves.map((u) => load(`x${r}_${u}`, `a${r}`, at, u, isFirst)).join("\n"))}
+${lines(
+  columns,
+  (q) => `${halves.map((u) => load(`y${u}`, `b${q}`, at, u, isFirst && q === 0)).join("\n")}
+${lines(rows, (r) => halves.map((u) => accumulate(`c${r}_${q}_${u}`, `x${r}_${u}`, `y${u}`, isFirst)).join("\n"))}`,
+)}`;
+  const step = (at, isFirst) =>
+    halves === "apart"
+      ? vectors.map((u) => products(at, isFirst, [u])).join(isFirst ? "\n" : `\n${NEVER}\n`)
+      : products(at, isFirst, vectors);
+  const advance = (steps) =>
+    `${lines(rows, (r) => `a${r} += ${32 * steps};`)}\n${lines(columns, (q) => `b${q} += ${32 * steps};`)}`;
+  return `export function dots${rows}x${columns}${halves === "one" ? "half" : ""}(
+  tiles: i32, eighths: i32, a: usize, aRow: usize, b: usize, bRow: usize, sums: usize, sumsRow: usize,
+): void {
+for (; tiles > 0; tiles--) {
+${lines(rows, (r) => `let a${r} = ${r === 0 ? "a" : `a${r - 1} + aRow`};`)}
+${lines(columns, (q) => `let b${q} = ${q === 0 ? "b" : `b${q - 1} + bRow`};`)}
+${step(0, true)}
+${advance(1)}
+${loop("eighths - 1", halves === "one" ? STEPS : 2, (i) => step(i, false), advance)}
+${lines(
+  rows,
+  (r) =>
+    `${lines(columns, (q) =>
+      vectors
+        .toReversed()
+        .map((u) => `v128.store(sums, c${r}_${q}_${u}, ${32 * q + 16 * u});`)
+        .join("\n"),
+    )}\nsums += sumsRow;`,
+)}
+a += aRow * ${rows};
+}
+}`;
+}
+
+const TILES = [
+  rowsTile(1, 8),
+  rowsTile(2, 8),
+  rowsTile(4, 8),
+  rowsTile(6, 8),
+  rowsTile(4, 16),
+  rowsTile(6, 16),
+  rowsTile(1, 32),
+  rowsTile(1, 64),
+  dotsTile(2, 4, "one"),
+  dotsTile(2, 4, "together"),
+  dotsTile(1, 4, "apart"),
+  dotsTile(1, 8, "together"),
+  dotsTile(2, 2, "apart"),
+];
 
 export function writeTiles() {
-  const tiles = Object.entries(SIZES).flatMap(([form, sizes]) => sizes.map((size) => tile(form, ...size)));
-  const text = `// Written by scripts/tiles.mjs, which explains it.\n\nimport { multiplyAdd } from "../lanes";\n${tiles.join("")}`;
-  return writeFile("assembly/gemm/tiles.ts", text.replace(/\n\n+/g, "\n"));
+  const head = `// Written by scripts/tiles.mjs, which explains it.\n\nimport { multiplyAdd } from "../lanes";\n`;
+  return writeFile("assembly/gemm/tiles.ts", `${head}\n${TILES.join("\n\n").replace(/\n\n+(?!export)/g, "\n")}\n`);
 }

@@ -136,7 +136,7 @@ function correlate(
         const pc = c + <usize>i0 * plane + ((<usize>p) << 2);
         const addend = k0 > 0 ? pc : biasRows ? biasRows + <usize>i0 * BIAS_ROW : 0;
         const addendRow = k0 > 0 ? plane : BIAS_ROW;
-        if (columns < tile) edgeColumn(true, mc, columns, kc, aBlock, aRow, pc, plane, addend, addendRow);
+        if (columns < tile) edgeColumn(mc, columns, kc, aBlock, aRow, pc, plane, addend, addendRow);
         else tilesOfRows(tile, mc, kc, aBlock, aRow, panel, (<usize>tile) << 2, pc, plane, addend, addendRow);
       }
     }

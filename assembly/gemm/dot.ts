@@ -2,11 +2,18 @@
 //
 //   C[i, j] = Σ_k A[i, k] · B[j, k] (+ bias[j], or + C[i, j])
 //
-// A tile of R x Q outputs holds R·Q vectors of four partial sums (k mod 4); they are summed at the end, (0 + 1) + (2 + 3), and the
-// last k mod 4 products are added one by one. One row of A: two vectors of k a turn, so that additions do not wait for each other.
+// Tiles leave eight partial sums of each output, k mod 8, in scratch. A pass of its own adds them up, s_l + s_(l + 4) and then (0 + 1) + (2 + 3),
+// and the last k mod 8 products one by one: what transposes must not stand beside stores that V8 merges.
 
-import { multiplyAdd, sum, sums4 } from "../lanes";
-import { DOT_ROWS } from "./sizes";
+import { multiplyAdd, sums4 } from "../lanes";
+import { isWide } from "./mode";
+import { DOT_COLUMNS, DOT_ROWS } from "./sizes";
+import { dots1x4, dots1x8, dots2x2, dots2x4, dots2x4half } from "./tiles";
+import { block } from "./work";
+
+/** Bytes of an output's partial sums. */
+const SUMS: usize = 32;
+const SUMS_ROW: usize = SUMS * <usize>DOT_COLUMNS;
 
 export function dots(
   m: i32,
@@ -21,51 +28,61 @@ export function dots(
   bias: usize,
   accumulate: bool,
 ): void {
-  for (let i0 = 0; i0 < m; i0 += DOT_ROWS) {
-    const rows = min(DOT_ROWS, m - i0);
-    let pb = b;
-    let j = 0;
-    for (; j + 4 <= n; j += 4) {
-      const pc = c + ((<usize>j) << 2);
+  const eighths = k >> 3;
+  if (eighths == 0) memory.fill(block, 0, SUMS_ROW * <usize>DOT_ROWS);
+  for (let j = 0; j < n; j += DOT_COLUMNS) {
+    const columns = min(DOT_COLUMNS, n - j);
+    const pb = b + <usize>j * bRow;
+    for (let i = 0; i < m; i += DOT_ROWS) {
+      const rows = min(DOT_ROWS, m - i);
+      const pa = a + <usize>i * aRow;
+      const pc = c + <usize>i * cRow + ((<usize>j) << 2);
+      if (eighths > 0) partialSums(rows, columns, eighths, pa, aRow, pb, bRow);
       const addend = accumulate ? pc : bias ? bias + ((<usize>j) << 2) : 0;
-      const addendRow = accumulate ? cRow : 0;
-      const pairs = rows >> 1;
-      if (pairs > 0) dots2x4(pairs, k, a, aRow, pb, bRow, pc, cRow, addend, addendRow);
-      if (rows & 1) {
-        const i = <usize>(rows - 1);
-        dots1x4(k, a + i * aRow, pb, bRow, pc + i * cRow, addend ? addend + i * addendRow : 0);
-      }
-      pb += bRow << 2;
+      addUp(rows, columns, k, pa, aRow, pb, bRow, pc, cRow, addend, accumulate ? cRow : 0);
     }
-    for (; j < n; j++) {
-      for (let i: usize = 0; i < <usize>rows; i++) {
-        const pc = c + i * cRow + ((<usize>j) << 2);
-        const value = dot(k, a + i * aRow, pb);
-        store<f32>(pc, accumulate ? load<f32>(pc) + value : bias ? value + load<f32>(bias + ((<usize>j) << 2)) : value);
-      }
-      pb += bRow;
-    }
-    a += <usize>rows * aRow;
-    c += <usize>rows * cRow;
   }
 }
 
-/** Adds the products that do not fill a vector to four sums, and the addend. */
-@inline
-function finish(sums: v128, x: usize, end: usize, a: usize, b: usize, bRow: usize, c: usize, addend: usize): void {
-  for (; x < end; x += 4) {
-    const column = b + x;
-    let values = v128.load_zero<f32>(column);
-    values = v128.load_lane<f32>(column + bRow, values, 1);
-    values = v128.load_lane<f32>(column + (bRow << 1), values, 2);
-    values = v128.load_lane<f32>(column + bRow * 3, values, 3);
-    sums = multiplyAdd(v128.load32_splat(a + x), values, sums);
+/** Columns by fours, the last by twos; rows by twos, the last one alone. */
+function partialSums(rows: i32, columns: i32, eighths: i32, a: usize, aRow: usize, b: usize, bRow: usize): void {
+  const pairs = rows >> 1;
+  const last = <usize>(rows & ~1);
+  let sums = block;
+  while (columns > 0) {
+    const count = columns >= 8 && isWide() ? 8 : columns >= 4 ? 4 : min(columns, 2);
+    if (count == 8) {
+      if (pairs > 0) {
+        dots2x4(pairs, eighths, a, aRow, b, bRow, sums, SUMS_ROW);
+        dots2x4(pairs, eighths, a, aRow, b + (bRow << 2), bRow, sums + (SUMS << 2), SUMS_ROW);
+      }
+      if (rows & 1) dots1x8(1, eighths, a + last * aRow, 0, b, bRow, sums + last * SUMS_ROW, 0);
+    } else if (count == 4) {
+      if (pairs > 0) {
+        if (isWide()) {
+          dots2x4(pairs, eighths, a, aRow, b, bRow, sums, SUMS_ROW);
+        } else {
+          dots2x4half(pairs, eighths, a, aRow, b, bRow, sums, SUMS_ROW);
+          dots2x4half(pairs, eighths, a + 16, aRow, b + 16, bRow, sums + 16, SUMS_ROW);
+        }
+      }
+      if (rows & 1) dots1x4(1, eighths, a + last * aRow, 0, b, bRow, sums + last * SUMS_ROW, 0);
+    } else {
+      // a single column or row takes both places
+      const step = count == 2 ? bRow : 0;
+      if (pairs > 0) dots2x2(pairs, eighths, a, aRow, b, step, sums, SUMS_ROW);
+      if (rows & 1) dots2x2(1, eighths, a + last * aRow, 0, b, step, sums + last * SUMS_ROW, 0);
+    }
+    columns -= count;
+    b += <usize>count * bRow;
+    sums += <usize>count * SUMS;
   }
-  v128.store(c, addend ? f32x4.add(sums, v128.load(addend)) : sums);
 }
 
-function dots2x4(
-  pairs: i32,
+/** Partial sums and the products past the last eight of k -> C. */
+function addUp(
+  rows: i32,
+  columns: i32,
   k: i32,
   a: usize,
   aRow: usize,
@@ -76,90 +93,46 @@ function dots2x4(
   addend: usize,
   addendRow: usize,
 ): void {
-  const b1 = b + bRow;
-  const b2 = b1 + bRow;
-  const b3 = b2 + bRow;
-  const whole = (<usize>(k & ~3)) << 2;
+  const whole = (<usize>(k & ~7)) << 2;
   const end = (<usize>k) << 2;
-  for (; pairs > 0; pairs--) {
-    const a1 = a + aRow;
-    let c00 = f32x4.splat(0);
-    let c01 = c00;
-    let c02 = c00;
-    let c03 = c00;
-    let c10 = c00;
-    let c11 = c00;
-    let c12 = c00;
-    let c13 = c00;
-    for (let x: usize = 0; x < whole; x += 16) {
-      const x0 = v128.load(a + x);
-      const x1 = v128.load(a1 + x);
-      let y = v128.load(b + x);
-      c00 = multiplyAdd(x0, y, c00);
-      c10 = multiplyAdd(x1, y, c10);
-      y = v128.load(b1 + x);
-      c01 = multiplyAdd(x0, y, c01);
-      c11 = multiplyAdd(x1, y, c11);
-      y = v128.load(b2 + x);
-      c02 = multiplyAdd(x0, y, c02);
-      c12 = multiplyAdd(x1, y, c12);
-      y = v128.load(b3 + x);
-      c03 = multiplyAdd(x0, y, c03);
-      c13 = multiplyAdd(x1, y, c13);
+  let row = block;
+  for (; rows > 0; rows--) {
+    let sums = row;
+    let j: usize = 0;
+    let pb = b;
+    for (; j + 16 <= (<usize>columns) << 2; j += 16) {
+      let total = sums4(eight(sums), eight(sums + SUMS), eight(sums + 2 * SUMS), eight(sums + 3 * SUMS));
+      for (let x = whole; x < end; x += 4) {
+        let values = v128.load_zero<f32>(pb + x);
+        values = v128.load_lane<f32>(pb + bRow + x, values, 1);
+        values = v128.load_lane<f32>(pb + (bRow << 1) + x, values, 2);
+        values = v128.load_lane<f32>(pb + bRow * 3 + x, values, 3);
+        total = multiplyAdd(v128.load32_splat(a + x), values, total);
+      }
+      v128.store(c + j, addend ? f32x4.add(total, v128.load(addend + j)) : total);
+      sums += SUMS << 2;
+      pb += bRow << 2;
     }
-    finish(sums4(c00, c01, c02, c03), whole, end, a, b, bRow, c, addend);
-    finish(sums4(c10, c11, c12, c13), whole, end, a1, b, bRow, c + cRow, addend ? addend + addendRow : 0);
-    a += aRow << 1;
-    c += cRow << 1;
-    if (addend) addend += addendRow << 1;
+    for (; j < (<usize>columns) << 2; j += 4) {
+      // lane 0 of the same, so that a column's bits do not depend on how many there are
+      let total = sums4(eight(sums), eight(sums), eight(sums), eight(sums));
+      for (let x = whole; x < end; x += 4) {
+        total = multiplyAdd(v128.load32_splat(a + x), v128.load32_splat(pb + x), total);
+      }
+      const value = f32x4.extract_lane(total, 0);
+      store<f32>(c + j, addend ? value + load<f32>(addend + j) : value);
+      sums += SUMS;
+      pb += bRow;
+    }
+    row += SUMS_ROW;
+    a += aRow;
+    c += cRow;
+    if (addend) addend += addendRow;
   }
 }
 
-function dots1x4(k: i32, a: usize, b: usize, bRow: usize, c: usize, addend: usize): void {
-  const b1 = b + bRow;
-  const b2 = b1 + bRow;
-  const b3 = b2 + bRow;
-  const end = (<usize>k) << 2;
-  let c0 = f32x4.splat(0);
-  let c1 = c0;
-  let c2 = c0;
-  let c3 = c0;
-  let d0 = c0;
-  let d1 = c0;
-  let d2 = c0;
-  let d3 = c0;
-  let x: usize = 0;
-  for (; x + 32 <= end; x += 32) {
-    const u = v128.load(a + x);
-    const v = v128.load(a + x, 16);
-    c0 = multiplyAdd(u, v128.load(b + x), c0);
-    d0 = multiplyAdd(v, v128.load(b + x, 16), d0);
-    c1 = multiplyAdd(u, v128.load(b1 + x), c1);
-    d1 = multiplyAdd(v, v128.load(b1 + x, 16), d1);
-    c2 = multiplyAdd(u, v128.load(b2 + x), c2);
-    d2 = multiplyAdd(v, v128.load(b2 + x, 16), d2);
-    c3 = multiplyAdd(u, v128.load(b3 + x), c3);
-    d3 = multiplyAdd(v, v128.load(b3 + x, 16), d3);
-  }
-  if (x + 16 <= end) {
-    const u = v128.load(a + x);
-    c0 = multiplyAdd(u, v128.load(b + x), c0);
-    c1 = multiplyAdd(u, v128.load(b1 + x), c1);
-    c2 = multiplyAdd(u, v128.load(b2 + x), c2);
-    c3 = multiplyAdd(u, v128.load(b3 + x), c3);
-    x += 16;
-  }
-  const sums = sums4(f32x4.add(c0, d0), f32x4.add(c1, d1), f32x4.add(c2, d2), f32x4.add(c3, d3));
-  finish(sums, x, end, a, b, bRow, c, addend);
-}
-
-function dot(k: i32, a: usize, b: usize): f32 {
-  const whole = (<usize>(k & ~3)) << 2;
-  const end = (<usize>k) << 2;
-  let sums = f32x4.splat(0);
-  let x: usize = 0;
-  for (; x < whole; x += 16) sums = multiplyAdd(v128.load(a + x), v128.load(b + x), sums);
-  let total = sum(sums);
-  for (; x < end; x += 4) total += load<f32>(a + x) * load<f32>(b + x);
-  return total;
+/** s_l + s_(l + 4) */
+@inline
+function eight(sums: usize): v128 {
+  return f32x4.add(v128.load(sums), v128.load(sums, 16));
 }

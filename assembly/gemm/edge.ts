@@ -1,15 +1,14 @@
 import { TILE_ROWS } from "./sizes";
-import { tilesOfColumns, tilesOfRows } from "./tile";
+import { tilesOfRows } from "./tile";
 import { edge, panel } from "./work";
 
 /** The last columns, fewer than 8: tiles go to the edge area and what counts of them from there to C. */
 export function edgeColumn(
-  alongRows: bool,
   m: i32,
   columns: i32,
   k: i32,
   a: usize,
-  aStep: usize,
+  aRow: usize,
   c: usize,
   cRow: usize,
   addend: usize,
@@ -17,8 +16,7 @@ export function edgeColumn(
 ): void {
   for (let i = 0; i < m; i += TILE_ROWS) {
     const rows = min(TILE_ROWS, m - i);
-    if (alongRows) tilesOfRows(8, rows, k, a, aStep, panel, 32, edge, 32, 0, 0);
-    else tilesOfColumns(8, rows, k, a, aStep, panel, 32, edge, 32, 0, 0);
+    tilesOfRows(8, rows, k, a, aRow, panel, 32, edge, 32, 0, 0);
     for (let r: usize = 0; r < <usize>rows; r++) {
       for (let x: usize = 0; x < (<usize>columns) << 2; x += 4) {
         const value = load<f32>(edge + (r << 5) + x);
@@ -27,6 +25,6 @@ export function edgeColumn(
       c += cRow;
       if (addend) addend += addendRow;
     }
-    a += alongRows ? aStep << 2 : 16;
+    a += aRow << 2;
   }
 }

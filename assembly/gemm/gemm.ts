@@ -19,7 +19,6 @@ import {
   GROUP_COLUMNS,
   GROUP_FROM_ROWS,
   HEIGHT,
-  PACK_A_FROM_DEPTH,
   PACK_B_FROM_ROWS,
   PACKED_HEIGHT,
   SWAP_BELOW_ROWS,
@@ -27,7 +26,7 @@ import {
   SWAP_DEPTH,
   TILE_COLUMNS,
 } from "./sizes";
-import { tilesOfColumns, tilesOfRows } from "./tile";
+import { tilesOfRows } from "./tile";
 import { outerProduct, vectorTimesMatrix } from "./vector";
 import { block, panel } from "./work";
 
@@ -96,13 +95,11 @@ function blocked(
   accumulate: bool,
 ): void {
   const depth = evenBlock(k, DEPTH);
-  const packA = transposeA && k >= PACK_A_FROM_DEPTH && n > TILE_COLUMNS;
-  const alongRows = packA || !transposeA;
   const packB = m >= PACK_B_FROM_ROWS;
   // rows of B that are this far apart meet in the same cache sets, all of them
   const collides = (bRow & (COLLISION - 1)) == 0 && m >= GROUP_FROM_ROWS && m < GROUP_BELOW_ROWS;
   const groups = collides && !transposeA && !transposeB;
-  const height = packA ? PACKED_HEIGHT : HEIGHT;
+  const height = transposeA ? PACKED_HEIGHT : HEIGHT;
   for (let k0 = 0; k0 < k; k0 += depth) {
     const kc = min(depth, k - k0);
     const adds = accumulate || k0 > 0;
@@ -111,7 +108,7 @@ function blocked(
       const mc = min(height, m - i0);
       let aBlock = transposeA ? a + <usize>k0 * aRow + ((<usize>i0) << 2) : a + <usize>i0 * aRow + ((<usize>k0) << 2);
       let aStep = aRow;
-      if (packA) {
+      if (transposeA) {
         aStep = (<usize>kc) << 2;
         unpackRows(mc, kc, aBlock, aRow, block, aStep, 0, false);
         aBlock = block;
@@ -139,9 +136,8 @@ function blocked(
         const pc = c + <usize>i0 * cRow + x;
         const addend = adds ? pc : bias ? bias + x : 0;
         const addendRow = adds ? cRow : 0;
-        if (columns < width) edgeColumn(alongRows, mc, columns, kc, aBlock, aStep, pc, cRow, addend, addendRow);
-        else if (alongRows) tilesOfRows(width, mc, kc, aBlock, aStep, pb, bStep, pc, cRow, addend, addendRow);
-        else tilesOfColumns(width, mc, kc, aBlock, aStep, pb, bStep, pc, cRow, addend, addendRow);
+        if (columns < width) edgeColumn(mc, columns, kc, aBlock, aStep, pc, cRow, addend, addendRow);
+        else tilesOfRows(width, mc, kc, aBlock, aStep, pb, bStep, pc, cRow, addend, addendRow);
       }
     }
   }

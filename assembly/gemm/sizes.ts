@@ -29,9 +29,6 @@ export const GROUP_COLUMNS: i32 = 64;
 export const GROUP_FROM_ROWS: i32 = 8;
 export const GROUP_BELOW_ROWS: i32 = 256;
 
-/** Aᵀ·B with a short k reads A's columns where they lie: a panel would be used once only. */
-export const PACK_A_FROM_DEPTH: i32 = 64;
-
 /** A·Bᵀ with few rows or few columns: dot products along k need no packing at all. */
 export const DOT_BELOW_ROWS: i32 = 16;
 export const DOT_UP_TO_COLUMNS: i32 = 16;
@@ -43,8 +40,9 @@ export const SWAP_BELOW_ROWS: i32 = 256;
 export const SWAP_DEPTH: i32 = 1024;
 export const SWAP_COLUMNS: i32 = 256;
 
-/** Rows that one dot-product pass shares a group of B's rows among: 64 rows of A by 4 of B stay in L2 and L1. */
-export const DOT_ROWS: i32 = 64;
+/** Outputs whose partial sums, 32 bytes each, one pass of dot products leaves in L1. */
+export const DOT_ROWS: i32 = 32;
+export const DOT_COLUMNS: i32 = 16;
 
 /**
  * The weights' gradient of a convolution gathers patches as rows, a row for each tap: 128 Ki floats (512 KB) stay in L2, by blocks of

@@ -4,18 +4,7 @@
 
 import { isTall } from "./mode";
 import { TALL_ROWS, TILE_ROWS, WIDE_COLUMNS } from "./sizes";
-import {
-  columns1x8,
-  columns2x8,
-  columns4x16,
-  columns4x8,
-  rows1x8,
-  rows2x8,
-  rows4x16,
-  rows4x8,
-  rows6x16,
-  rows6x8,
-} from "./tiles";
+import { rows1x8, rows2x8, rows4x16, rows4x8, rows6x16, rows6x8 } from "./tiles";
 
 /** `m` rows of `width` (8 or 16) columns with A read along its rows, `aRow` bytes apart. */
 export function tilesOfRows(
@@ -89,60 +78,6 @@ function tallTiles(m: i32): i32 {
   const tiles = m / TALL_ROWS;
   const rest = m - tiles * TALL_ROWS;
   return tiles > 0 && (rest == 2 || rest == 3) ? tiles - 1 : tiles;
-}
-
-/** `m` rows of `width` columns with A read down its stored columns: A[k, m] where it lies, `aStep` bytes from one step of k to the next. */
-export function tilesOfColumns(
-  width: i32,
-  m: i32,
-  k: i32,
-  a: usize,
-  aStep: usize,
-  b: usize,
-  bStep: usize,
-  c: usize,
-  cRow: usize,
-  addend: usize,
-  addendRow: usize,
-): void {
-  const tiles = m >> 2;
-  if (tiles > 0) {
-    if (width == WIDE_COLUMNS) columns4x16(tiles, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-    else columns4x8(tiles, k, a, aStep, b, bStep, c, cRow, addend, addendRow);
-  }
-  const done = <usize>(m & ~3);
-  for (let x: usize = 0; x < (<usize>width) << 2; x += 32) {
-    let row = done;
-    if (m & 2) {
-      columns2x8(
-        1,
-        k,
-        a + (row << 2),
-        aStep,
-        b + x,
-        bStep,
-        c + row * cRow + x,
-        cRow,
-        at(addend, addendRow, row, x),
-        addendRow,
-      );
-      row += 2;
-    }
-    if (m & 1) {
-      columns1x8(
-        1,
-        k,
-        a + (row << 2),
-        aStep,
-        b + x,
-        bStep,
-        c + row * cRow + x,
-        cRow,
-        at(addend, addendRow, row, x),
-        addendRow,
-      );
-    }
-  }
 }
 
 /** The addend's address some rows and bytes further; none stays none. */

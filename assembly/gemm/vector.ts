@@ -1,77 +1,23 @@
 // Batch 1: products of a vector, where every element of the matrix is used once and packing could only cost.
 
 import { multiplyAdd } from "../lanes";
+import { isWide } from "./mode";
+import { rows1x32, rows1x64, rows1x8 } from "./tiles";
 
-/**
- * y[n] = x[k] · B[k, n] (+ bias, or + y): 32 columns of sums in registers run down the rows of B; then 8, then single columns.
- */
+/** y[n] = x[k] · B[k, n] (+ bias, or + y): many columns of sums in registers run down the rows of B; then 8, then single columns. */
 export function vectorTimesMatrix(n: i32, k: i32, x: usize, b: usize, bRow: usize, y: usize, addend: usize): void {
   const end = (<usize>n) << 2;
   let j: usize = 0;
-  for (; j + 128 <= end; j += 128) columns32(k, x, b + j, bRow, y + j, addend ? addend + j : 0);
-  for (; j + 32 <= end; j += 32) columns8(k, x, b + j, bRow, y + j, addend ? addend + j : 0);
+  if (isWide()) {
+    for (; j + 256 <= end; j += 256) rows1x64(1, k, x, 0, b + j, bRow, y + j, 0, addend ? addend + j : 0, 0);
+  }
+  for (; j + 128 <= end; j += 128) rows1x32(1, k, x, 0, b + j, bRow, y + j, 0, addend ? addend + j : 0, 0);
+  for (; j + 32 <= end; j += 32) rows1x8(1, k, x, 0, b + j, bRow, y + j, 0, addend ? addend + j : 0, 0);
   for (; j < end; j += 4) {
     let value: f32 = addend ? load<f32>(addend + j) : 0;
     for (let i: usize = 0; i < <usize>k; i++) value += load<f32>(x + (i << 2)) * load<f32>(b + i * bRow + j);
     store<f32>(y + j, value);
   }
-}
-
-function columns32(k: i32, x: usize, b: usize, bRow: usize, y: usize, addend: usize): void {
-  let s = v128.load32_splat(x);
-  let c0 = f32x4.mul(s, v128.load(b));
-  let c1 = f32x4.mul(s, v128.load(b, 16));
-  let c2 = f32x4.mul(s, v128.load(b, 32));
-  let c3 = f32x4.mul(s, v128.load(b, 48));
-  let c4 = f32x4.mul(s, v128.load(b, 64));
-  let c5 = f32x4.mul(s, v128.load(b, 80));
-  let c6 = f32x4.mul(s, v128.load(b, 96));
-  let c7 = f32x4.mul(s, v128.load(b, 112));
-  const end = x + ((<usize>k) << 2);
-  for (x += 4; x < end; x += 4) {
-    b += bRow;
-    s = v128.load32_splat(x);
-    c0 = multiplyAdd(s, v128.load(b), c0);
-    c1 = multiplyAdd(s, v128.load(b, 16), c1);
-    c2 = multiplyAdd(s, v128.load(b, 32), c2);
-    c3 = multiplyAdd(s, v128.load(b, 48), c3);
-    c4 = multiplyAdd(s, v128.load(b, 64), c4);
-    c5 = multiplyAdd(s, v128.load(b, 80), c5);
-    c6 = multiplyAdd(s, v128.load(b, 96), c6);
-    c7 = multiplyAdd(s, v128.load(b, 112), c7);
-  }
-  if (addend) {
-    c0 = f32x4.add(v128.load(addend), c0);
-    c1 = f32x4.add(v128.load(addend, 16), c1);
-    c2 = f32x4.add(v128.load(addend, 32), c2);
-    c3 = f32x4.add(v128.load(addend, 48), c3);
-    c4 = f32x4.add(v128.load(addend, 64), c4);
-    c5 = f32x4.add(v128.load(addend, 80), c5);
-    c6 = f32x4.add(v128.load(addend, 96), c6);
-    c7 = f32x4.add(v128.load(addend, 112), c7);
-  }
-  v128.store(y, c1, 16);
-  v128.store(y, c0);
-  v128.store(y, c3, 48);
-  v128.store(y, c2, 32);
-  v128.store(y, c5, 80);
-  v128.store(y, c4, 64);
-  v128.store(y, c7, 112);
-  v128.store(y, c6, 96);
-}
-
-function columns8(k: i32, x: usize, b: usize, bRow: usize, y: usize, addend: usize): void {
-  let c0 = addend ? v128.load(addend) : f32x4.splat(0);
-  let c1 = addend ? v128.load(addend, 16) : f32x4.splat(0);
-  const end = x + ((<usize>k) << 2);
-  for (; x < end; x += 4) {
-    const s = v128.load32_splat(x);
-    c0 = multiplyAdd(s, v128.load(b), c0);
-    c1 = multiplyAdd(s, v128.load(b, 16), c1);
-    b += bRow;
-  }
-  v128.store(y, c1, 16);
-  v128.store(y, c0);
 }
 
 /** C[m, n] = x yᵀ, x read `xStep` apart (+ bias for each row, or + C). */

@@ -17,6 +17,7 @@ import {
   DOT_UP_TO_COLUMNS,
   GROUP_BELOW_ROWS,
   GROUP_COLUMNS,
+  GROUP_DEPTH,
   GROUP_FROM_ROWS,
   HEIGHT,
   PACK_B_FROM_ROWS,
@@ -94,11 +95,11 @@ function blocked(
   bias: usize,
   accumulate: bool,
 ): void {
-  const depth = evenBlock(k, DEPTH);
   const packB = m >= PACK_B_FROM_ROWS;
   // rows of B that are this far apart meet in the same cache sets, all of them
   const collides = (bRow & (COLLISION - 1)) == 0 && m >= GROUP_FROM_ROWS && m < GROUP_BELOW_ROWS;
   const groups = collides && !transposeA && !transposeB;
+  const depth = evenBlock(k, groups ? GROUP_DEPTH : DEPTH);
   const height = transposeA ? PACKED_HEIGHT : HEIGHT;
   for (let k0 = 0; k0 < k; k0 += depth) {
     const kc = min(depth, k - k0);

@@ -20,12 +20,13 @@ export const PACKED_HEIGHT: i32 = 256;
 export const PACK_B_FROM_ROWS: i32 = 32;
 
 /**
- * Rows of B a multiple of 4 KiB apart collide in the cache: there panels are packed in groups of 64 columns (of 512 rows: 128 KB,
- * in L2), so that a cache line is read once and not for every panel that it is part of. Few rows gain most, 1.7 times at 16; from 256 on
- * the packing does not show.
+ * Rows of B a multiple of 4 KiB apart collide in the cache: there panels are packed in groups of 256 columns by 256 rows (256 KB, in L2), so
+ * that a cache line is read once and not for every panel that it is part of, and rows far apart change pages seldom. Few rows gain most,
+ * 1.7 times at 16; from 256 on the packing does not show.
  */
 export const COLLISION: usize = 4096;
-export const GROUP_COLUMNS: i32 = 64;
+export const GROUP_COLUMNS: i32 = 256;
+export const GROUP_DEPTH: i32 = 256;
 export const GROUP_FROM_ROWS: i32 = 8;
 export const GROUP_BELOW_ROWS: i32 = 256;
 

@@ -244,22 +244,20 @@ function transformKernel(turned: bool, g: usize, point: usize, to: usize): void 
 /** One column j of Bᵀ d B for four tiles: a ± b down the four rows of a patch, then combined. */
 @inline
 function transformColumn(ADDS: bool, a: usize, b: usize, row: usize, point: usize, to: usize): void {
-  const a0 = v128.load(a);
-  const a1 = v128.load(a + row);
-  const a2 = v128.load(a + 2 * row);
-  const a3 = v128.load(a + 3 * row);
-  const b0 = v128.load(b);
-  const b1 = v128.load(b + row);
-  const b2 = v128.load(b + 2 * row);
-  const b3 = v128.load(b + 3 * row);
-  const t0 = ADDS ? f32x4.add(a0, b0) : f32x4.sub(a0, b0);
-  const t1 = ADDS ? f32x4.add(a1, b1) : f32x4.sub(a1, b1);
-  const t2 = ADDS ? f32x4.add(a2, b2) : f32x4.sub(a2, b2);
-  const t3 = ADDS ? f32x4.add(a3, b3) : f32x4.sub(a3, b3);
+  const t0 = combine(ADDS, a, b);
+  const t1 = combine(ADDS, a + row, b + row);
+  const t2 = combine(ADDS, a + 2 * row, b + 2 * row);
+  const t3 = combine(ADDS, a + 3 * row, b + 3 * row);
   v128.store(to, f32x4.sub(t0, t2));
   v128.store(to + 4 * point, f32x4.add(t1, t2));
   v128.store(to + 8 * point, f32x4.sub(t2, t1));
   v128.store(to + 12 * point, f32x4.sub(t1, t3));
+}
+
+
+@inline
+function combine(ADDS: bool, a: usize, b: usize): v128 {
+  return ADDS ? f32x4.add(v128.load(a), v128.load(b)) : f32x4.sub(v128.load(a), v128.load(b));
 }
 
 /** Bᵀ d B of four tiles, whose patches' even and odd columns begin at `even` and `odd`. */
@@ -273,35 +271,57 @@ function transformPatches(even: usize, odd: usize, row: usize, point: usize, to:
 
 /** V[point][panel][channel][width] of a copy. */
 function transformImage(channels: i32, height: i32, width: i32, copy: usize, v: usize): void {
-  const rows = tileRows(height);
-  const columns = rowTiles(width);
-  const point = pointBytes(channels, panelTiles(height, width));
-  const row = (<usize>copyColumns(width)) << 2;
-  const half = row * <usize>copyRows(height);
+  const tiles = tileCount(height, width);
+  const point = pointBytes(channels, wholePanels(tiles));
   const step = (<usize>tileColumns) << 2;
   const panelBytes = <usize>channels * step;
-  for (let tile = rows * columns; tile % tileColumns != 0; tile += 4) {
-    clearTiles(channels, point, step, v + panelOffset(tile, panelBytes));
+  for (let tile = tiles; tile % tileColumns != 0; tile += 4) {
+    clearTiles(channels, point, step, v + panelOffset(tile, tileColumns, panelBytes));
   }
+  transformPlanes(channels, height, width, copy, point, tileColumns, step, panelBytes, v);
+}
+
+/** V[point][channel][tile] of a copy, for dW: a single panel for all tiles. */
+function transformImageRows(channels: i32, height: i32, width: i32, copy: usize, v: usize): void {
+  const tiles = tileCount(height, width);
+  transformPlanes(channels, height, width, copy, pointBytes(channels, tiles), tiles, (<usize>tiles) << 2, 0, v);
+}
+
+/** Bᵀ d B of every tile in panels of `columns`, `panelBytes` apart, whose rows, one for each channel, are `step` bytes. */
+function transformPlanes(
+  channels: i32,
+  height: i32,
+  width: i32,
+  copy: usize,
+  point: usize,
+  columns: i32,
+  step: usize,
+  panelBytes: usize,
+  v: usize,
+): void {
+  const row = (<usize>copyColumns(width)) << 2;
+  const half = row * <usize>copyRows(height);
+  const end = (<usize>rowTiles(width)) << 2;
   for (let c = 0; c < channels; c++) {
-    let even = copy + <usize>c * 2 * half;
+    let even = copy;
     let tile = 0;
-    const to = v + <usize>c * step;
-    for (let y = 0; y < rows; y++) {
-      for (let x: usize = 0; x < (<usize>columns) << 2; x += 16) {
-        transformPatches(even + x, even + half + x, row, point, to + panelOffset(tile, panelBytes));
+    for (let y = tileRows(height); y > 0; y--) {
+      for (let x: usize = 0; x < end; x += 16) {
+        transformPatches(even + x, even + half + x, row, point, v + panelOffset(tile, columns, panelBytes));
         tile += 4;
       }
       even += 2 * row;
     }
+    copy += 2 * half;
+    v += step;
   }
 }
 
-/** Where a tile lies in panels of them. */
+/** Where a tile lies in panels of so many. */
 @inline
-function panelOffset(tile: i32, panelBytes: usize): usize {
-  const column = tile % tileColumns;
-  return <usize>((tile - column) / tileColumns) * panelBytes + ((<usize>column) << 2);
+function panelOffset(tile: i32, columns: i32, panelBytes: usize): usize {
+  const column = tile % columns;
+  return <usize>(tile / columns) * panelBytes + ((<usize>column) << 2);
 }
 
 /** Zeros where the last panel has no tiles: whatever was there might be slow to compute with. */
@@ -309,25 +329,6 @@ function clearTiles(channels: i32, point: usize, step: usize, at: usize): void {
   const zero = f32x4.splat(0);
   for (let i: usize = 0; i < POINTS; i++) {
     for (let c: usize = 0; c < <usize>channels; c++) v128.store(at + i * point + c * step, zero);
-  }
-}
-
-/** V[point][channel][tile] of a copy, for dW. */
-function transformImageRows(channels: i32, height: i32, width: i32, copy: usize, v: usize): void {
-  const rows = tileRows(height);
-  const columns = rowTiles(width);
-  const point = pointBytes(channels, rows * columns);
-  const row = (<usize>copyColumns(width)) << 2;
-  const half = row * <usize>copyRows(height);
-  for (let c = 0; c < channels; c++) {
-    let even = copy + <usize>c * 2 * half;
-    for (let y = 0; y < rows; y++) {
-      for (let x: usize = 0; x < (<usize>columns) << 2; x += 16) {
-        transformPatches(even + x, even + half + x, row, point, v);
-        v += 16;
-      }
-      even += 2 * row;
-    }
   }
 }
 
@@ -408,7 +409,7 @@ function transformOutput(channels: i32, height: i32, width: i32, m: usize, bias:
     for (let ty = 0; ty < rows; ty++) {
       const isDouble = 2 * ty + 1 < height;
       for (let tx = 0; tx < columns; tx += 4) {
-        const at = from + panelOffset(tile, panelBytes);
+        const at = from + panelOffset(tile, tileColumns, panelBytes);
         tile += 4;
         const count = min(8, width - 2 * tx);
         if (count > 0) transformTiles(at, point, addend, count, isDouble, row, y + ((<usize>tx) << 3));

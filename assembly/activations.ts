@@ -5,8 +5,9 @@
 // a vector; anything else goes by runs of one slope. Loads come before arithmetic, arithmetic before stores.
 
 import { exp, expm1OfNegative } from "./exponential";
-import { loadUpTo4, select, storeUpTo4, sum } from "./lanes";
+import { select, sum } from "./lanes";
 import { addGradient, SUM_BLOCK } from "./reductions";
+import { inTurns, TURN } from "./turns";
 
 export function prelu(rows: i32, channels: i32, inner: i32, x: usize, slope: usize, y: usize): void {
   if (inner == 1) {
@@ -335,88 +336,109 @@ class Relu {}
 class Elu {}
 class Exponential {}
 
-/** f of four lanes; `alpha` is ELU's. */
+/** ELU's. */
+const ALPHA: usize = memory.data(4, 4);
+
+/** f of four lanes. */
 @inline
 function apply<F>(x: v128, alpha: v128, zero: v128): v128 {
   if (idof<F>() == idof<Relu>()) return v128.andnot(x, f32x4.lt(x, zero));
   if (idof<F>() == idof<Exponential>()) return exp(x);
   // pmin(a, b) is b < a ? b : a: a NaN in a stays, and what is positive becomes 0 for the exponential
-  return select(f32x4.gt(x, zero), x, f32x4.mul(alpha, expm1OfNegative(f32x4.pmin(x, zero))));
+  return select(f32x4.ge(x, zero), x, f32x4.mul(alpha, expm1OfNegative(x)));
 }
 
 /** dy · f'(x) of four lanes. */
 @inline
 function mask<F>(x: v128, dy: v128, alpha: v128, zero: v128): v128 {
   if (idof<F>() == idof<Relu>()) return v128.andnot(dy, f32x4.le(x, zero));
-  const slope = f32x4.mul(alpha, exp(f32x4.pmin(x, zero)));
+  const slope = f32x4.mul(alpha, exp(x));
   return select(f32x4.gt(x, zero), dy, f32x4.mul(dy, slope));
 }
 
-function forwardAll<F>(n: i32, x: usize, alpha: f32, y: usize): void {
+
+@inline
+function forwardTurns<F>(bytes: usize, y: usize, x: usize): void {
   const zero = f32x4.splat(0);
-  const a = f32x4.splat(alpha);
-  const end = x + ((<usize>n) << 2);
-  for (; x + 32 <= end; x += 32) {
+  const alpha = v128.load32_splat(ALPHA);
+  const end = y + bytes;
+  for (; y < end; y += TURN, x += TURN) {
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);
-    const r0 = apply<F>(x0, a, zero);
-    const r1 = apply<F>(x1, a, zero);
-    v128.store(y, r1, 16);
-    v128.store(y, r0);
-    y += 32;
-  }
-  for (; x < end; x += 16) {
-    const count = min<usize>((end - x) >> 2, 4);
-    storeUpTo4(y, apply<F>(loadUpTo4(x, count), a, zero), count);
-    y += 16;
+    const x2 = v128.load(x, 32);
+    const x3 = v128.load(x, 48);
+    const y0 = apply<F>(x0, alpha, zero);
+    const y1 = apply<F>(x1, alpha, zero);
+    const y2 = apply<F>(x2, alpha, zero);
+    const y3 = apply<F>(x3, alpha, zero);
+    v128.store(y, y1, 16);
+    v128.store(y, y0);
+    v128.store(y, y3, 48);
+    v128.store(y, y2, 32);
   }
 }
 
-function backwardAll<F>(n: i32, x: usize, dy: usize, alpha: f32, dx: usize): void {
+
+@inline
+function backwardTurns<F>(bytes: usize, dx: usize, x: usize, dy: usize): void {
   const zero = f32x4.splat(0);
-  const a = f32x4.splat(alpha);
-  const end = x + ((<usize>n) << 2);
-  for (; x + 32 <= end; x += 32) {
-    const x0 = v128.load(x);
-    const x1 = v128.load(x, 16);
-    const g0 = v128.load(dy);
-    const g1 = v128.load(dy, 16);
-    const r0 = mask<F>(x0, g0, a, zero);
-    const r1 = mask<F>(x1, g1, a, zero);
+  const alpha = v128.load32_splat(ALPHA);
+  const end = dx + bytes;
+  for (; dx < end; dx += TURN, x += TURN, dy += TURN) {
+    const r0 = mask<F>(v128.load(x), v128.load(dy), alpha, zero);
+    const r1 = mask<F>(v128.load(x, 16), v128.load(dy, 16), alpha, zero);
+    const r2 = mask<F>(v128.load(x, 32), v128.load(dy, 32), alpha, zero);
+    const r3 = mask<F>(v128.load(x, 48), v128.load(dy, 48), alpha, zero);
     v128.store(dx, r1, 16);
     v128.store(dx, r0);
-    dy += 32;
-    dx += 32;
-  }
-  for (; x < end; x += 16) {
-    const count = min<usize>((end - x) >> 2, 4);
-    storeUpTo4(dx, mask<F>(loadUpTo4(x, count), loadUpTo4(dy, count), a, zero), count);
-    dy += 16;
-    dx += 16;
+    v128.store(dx, r3, 48);
+    v128.store(dx, r2, 32);
   }
 }
 
 /** y = x < 0 ? 0 : x: NaN and -0 stay, as in PyTorch. */
 export function relu(n: i32, x: usize, y: usize): void {
-  forwardAll<Relu>(n, x, 0, y);
+  inTurns(reluTurns, n, 1, y, x, 0, 0, 0);
+}
+
+function reluTurns(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
+  forwardTurns<Relu>(bytes, y, x);
 }
 
 /** dx = x <= 0 ? 0 : dy: a NaN lets dy pass, as in PyTorch. */
 export function reluBackward(n: i32, x: usize, dy: usize, dx: usize): void {
-  backwardAll<Relu>(n, x, dy, 0, dx);
+  inTurns(reluBackwardTurns, n, 1, dx, x, dy, 0, 0);
+}
+
+function reluBackwardTurns(bytes: usize, dx: usize, x: usize, dy: usize, _d: usize, _e: usize): void {
+  backwardTurns<Relu>(bytes, dx, x, dy);
 }
 
 /** ELU, y = x > 0 ? x : alpha · expm1(x); NaN stays. */
 export function elu(n: i32, x: usize, alpha: f32, y: usize): void {
-  forwardAll<Elu>(n, x, alpha, y);
+  store<f32>(ALPHA, alpha);
+  inTurns(eluTurns, n, 1, y, x, 0, 0, 0);
+}
+
+function eluTurns(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
+  forwardTurns<Elu>(bytes, y, x);
 }
 
 /** dx = x > 0 ? dy : dy · alpha · exp(x) */
 export function eluBackward(n: i32, x: usize, dy: usize, alpha: f32, dx: usize): void {
-  backwardAll<Elu>(n, x, dy, alpha, dx);
+  store<f32>(ALPHA, alpha);
+  inTurns(eluBackwardTurns, n, 1, dx, x, dy, 0, 0);
+}
+
+function eluBackwardTurns(bytes: usize, dx: usize, x: usize, dy: usize, _d: usize, _e: usize): void {
+  backwardTurns<Elu>(bytes, dx, x, dy);
 }
 
 /** y = exp(x) */
 export function exponential(n: i32, x: usize, y: usize): void {
-  forwardAll<Exponential>(n, x, 0, y);
+  inTurns(exponentialTurns, n, 1, y, x, 0, 0, 0);
+}
+
+function exponentialTurns(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
+  forwardTurns<Exponential>(bytes, y, x);
 }

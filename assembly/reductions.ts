@@ -51,10 +51,8 @@ function sumTurns(bytes: usize, x: usize): void {
     s3 = f32x4.add(s3, v128.load(x, 48));
   }
   const sums = sumsAddress();
-  v128.store(sums, s1, 16);
-  v128.store(sums, s0);
-  v128.store(sums, s3, 48);
-  v128.store(sums, s2, 32);
+  v128.store(sums, f32x4.add(s1, s3), 16);
+  v128.store(sums, f32x4.add(s0, s2));
 }
 
 /** y[j] (+)= Σ_i x[i, j]: 16 columns of sums in registers run down the rows, then 4, then single columns. */

@@ -68,9 +68,9 @@ function copyTails(operands: i32, bytes: usize, toBlocks: bool): void {
   }
 }
 
-/** Where loops leave their sums: four vectors, and four of a second sum. */
-export const SUMS: usize = memory.data(128, 16);
-export const SECOND: usize = 64;
+/** Where loops leave their sums: two vectors, and two of a second sum. */
+export const SUMS: usize = memory.data(64, 16);
+export const SECOND: usize = 32;
 const SUMS_POINTER: usize = memory.data<usize>([SUMS]);
 
 /** SUMS, but not as a constant: V8 14 does not see that stores to constant addresses are neighbours. */
@@ -80,12 +80,10 @@ export function sumsAddress(): usize {
 }
 
 export function clearSums(): void {
-  for (let i: usize = 0; i < 128; i += 16) v128.store(SUMS + i, f32x4.splat(0));
+  for (let i: usize = 0; i < 64; i += 16) v128.store(SUMS + i, f32x4.splat(0));
 }
 
-/** The sum of the four vectors at SUMS, or at SUMS + SECOND. */
+/** The sum of the two vectors at SUMS, or at SUMS + SECOND. */
 export function sumAt(sums: usize): f64 {
-  const low = f32x4.add(v128.load(sums), v128.load(sums, 16));
-  const high = f32x4.add(v128.load(sums, 32), v128.load(sums, 48));
-  return <f64>sum(f32x4.add(low, high));
+  return <f64>sum(f32x4.add(v128.load(sums), v128.load(sums, 16)));
 }

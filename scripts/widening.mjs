@@ -26,16 +26,18 @@ export const WIDENING = {
   normal: { widens: { "random/threefry": 2, "random/normalTurns": 1 } },
 
   // rows and planes
-  channelSums: { widens: { "reductions/channelSums": 4 } },
+  channelSums: { widens: { "reductions/channelSums": 3 } },
   prelu: { widens: { "activations/prelu": 4 } },
   preluBackward: {
     widens: {
       "activations/maskSlopeBias2": 4,
       "activations/maskSlope2": 3,
       "activations/maskBias2": 3,
-      "activations/mask1": 8,
-      "activations/preluBackward": 3,
+      "activations/mask1": 4,
+      "activations/preluBackward": 2,
+      "activations/maskRun": 3,
     },
+    not: { "activations/mask1": "with one sum of two: the loop decides, and stores are in blocks of their own" },
   },
   batchNorm: { widens: { "normalization/apply": 2 }, not: { columns: "sums in double: conversions do not widen" } },
   normalize: { widens: { "normalization/apply": 2 } },

@@ -5,8 +5,9 @@
 // a vector; anything else goes by runs of one slope. Loads come before arithmetic, arithmetic before stores.
 
 import { exp, expm1OfNegative } from "./exponential";
-import { loadUpTo4, select, storeUpTo4, sum } from "./lanes";
+import { select } from "./lanes";
 import { addGradient, SUM_BLOCK } from "./reductions";
+import { inTurns, SECOND, sumAt, SUMS, sumsAddress, TURN } from "./turns";
 
 export function prelu(rows: i32, channels: i32, inner: i32, x: usize, slope: usize, y: usize): void {
   if (inner == 1) {
@@ -240,15 +241,17 @@ function mask2(row: usize, x: usize, dy: usize, slope: usize, dx: usize): void {
   maskRows(2, false, false, row, x, dy, slope, dx, 0, 0);
 }
 
-/** The last of an odd number of rows: with batch 1 the only one. */
+/** The last of an odd number of rows: with batch 1 the only one. Where not both sums are wanted the loop decides, which saves code. */
 function mask1(row: usize, x: usize, dy: usize, slope: usize, dx: usize, dslope: usize, dbias: usize): void {
   if (dslope && dbias) maskRows(1, true, true, row, x, dy, slope, dx, dslope, dbias);
-  else if (dslope) maskRows(1, true, false, row, x, dy, slope, dx, dslope, 0);
-  else if (dbias) maskRows(1, false, true, row, x, dy, slope, dx, 0, dbias);
-  else maskRows(1, false, false, row, x, dy, slope, dx, 0, 0);
+  else maskRows(1, dslope != 0, dbias != 0, row, x, dy, slope, dx, dslope, dbias);
 }
 
-/** One slope a run; the channels are the outer loop so that each channel's sums are carried in double over the whole batch. */
+/** What some channels' slopes and biases get added, in double. */
+const TOTALS: usize = memory.data(64 * 16, 16);
+const MOST_CHANNELS: usize = 64;
+
+/** One slope a run. Memory is passed over in order; the sums of up to 64 channels are carried in double over the batch. */
 function backwardByRuns(
   rows: i32,
   channels: i32,
@@ -262,37 +265,54 @@ function backwardByRuns(
   dbias: usize,
   accumulateBias: bool,
 ): void {
-  const stride = <usize>channels * run;
-  for (let c: usize = 0; c < <usize>channels; c++) {
-    store<f64>(SLOPE_SUM, 0);
-    store<f64>(BIAS_SUM, 0);
+  for (let first: usize = 0; first < <usize>channels; first += MOST_CHANNELS) {
+    const count = min(MOST_CHANNELS, <usize>channels - first);
+    memory.fill(TOTALS, 0, count << 4);
     for (let r: usize = 0; r < <usize>rows; r++) {
-      const base = r * stride + c * run;
-      for (let j: usize = 0; j < run; j += SUM_BLOCK) {
-        const offset = base + j;
-        maskRun(min(SUM_BLOCK, run - j), x + offset, dy + offset, slope + (c << 2), dx + offset);
+      for (let c: usize = 0; c < count; c++) {
+        const start = (r * <usize>channels + first + c) * run;
+        for (let at = start; at < start + run; at += SUM_BLOCK) {
+          const bytes = min(SUM_BLOCK, start + run - at);
+          maskRun(bytes, x + at, dy + at, slope + ((first + c) << 2), dx + at, TOTALS + (c << 4));
+        }
       }
     }
-    if (dslope) addGradient(dslope + (c << 2), load<f64>(SLOPE_SUM), accumulateSlope);
-    if (dbias) addGradient(dbias + (c << 2), load<f64>(BIAS_SUM), accumulateBias);
+    for (let c: usize = 0; c < count; c++) {
+      const at = (first + c) << 2;
+      if (dslope) addGradient(dslope + at, load<f64>(TOTALS + (c << 4)), accumulateSlope);
+      if (dbias) addGradient(dbias + at, load<f64>(TOTALS + (c << 4), 8), accumulateBias);
+    }
   }
 }
 
-/** What a channel's slope and bias get added, in double. */
-const SLOPE_SUM: usize = memory.data(8, 8);
-const BIAS_SUM: usize = memory.data(8, 8);
+/** dx for a run of one slope; adds the run's Σ (x > 0 ? 0 : dy · x) and Σ dx to the totals. */
+function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize, totals: usize): void {
+  const whole = bytes & ~31;
+  maskTurns(whole, x, dy, slope, dx);
+  let slopeSum = sumAt(SUMS);
+  let biasSum = sumAt(SUMS + SECOND);
+  const a = load<f32>(slope);
+  for (let i = whole; i < bytes; i += 4) {
+    const v = load<f32>(x + i);
+    const g = load<f32>(dy + i);
+    const d = v > 0 ? g : a * g;
+    if (!(v > 0)) slopeSum += <f64>(g * v);
+    biasSum += <f64>d;
+    store<f32>(dx + i, d);
+  }
+  store<f64>(totals, load<f64>(totals) + slopeSum);
+  store<f64>(totals, load<f64>(totals, 8) + biasSum, 8);
+}
 
-/** dx for a run of one slope; adds the run's Σ (x > 0 ? 0 : dy · x) and Σ dx to the channel's sums. */
-function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): void {
+/** dx of whole turns; the sums of slopes into SUMS, those of biases behind them. */
+function maskTurns(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): void {
   const zero = f32x4.splat(0);
   const a = v128.load32_splat(slope);
-  const end = x + bytes;
-  const whole = x + (bytes & ~31);
   let s0 = zero;
   let s1 = zero;
   let b0 = zero;
   let b1 = zero;
-  while (x < whole) {
+  for (const end = x + bytes; x < end; x += 32, dy += 32, dx += 32) {
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);
     const g0 = v128.load(dy);
@@ -307,26 +327,12 @@ function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): vo
     b1 = f32x4.add(b1, r1);
     v128.store(dx, r1, 16);
     v128.store(dx, r0);
-    x += 32;
-    dy += 32;
-    dx += 32;
   }
-  let slopeSum = <f64>sum(f32x4.add(s0, s1));
-  let biasSum = <f64>sum(f32x4.add(b0, b1));
-  const single = load<f32>(slope);
-  while (x < end) {
-    const v = load<f32>(x);
-    const g = load<f32>(dy);
-    const d: f32 = v > 0 ? g : single * g;
-    if (!(v > 0)) slopeSum += <f64>(g * v);
-    biasSum += <f64>d;
-    store<f32>(dx, d);
-    x += 4;
-    dy += 4;
-    dx += 4;
-  }
-  store<f64>(SLOPE_SUM, load<f64>(SLOPE_SUM) + slopeSum);
-  store<f64>(BIAS_SUM, load<f64>(BIAS_SUM) + biasSum);
+  const sums = sumsAddress();
+  v128.store(sums, s1, 16);
+  v128.store(sums, s0);
+  v128.store(sums, b1, 48);
+  v128.store(sums, b0, 32);
 }
 
 // What follows has no parameters: one loop for y = f(x), one for dx from x and dy, with the function marked by a class.
@@ -335,88 +341,109 @@ class Relu {}
 class Elu {}
 class Exponential {}
 
-/** f of four lanes; `alpha` is ELU's. */
+/** ELU's. */
+const ALPHA: usize = memory.data(4, 4);
+
+/** f of four lanes. */
 @inline
 function apply<F>(x: v128, alpha: v128, zero: v128): v128 {
   if (idof<F>() == idof<Relu>()) return v128.andnot(x, f32x4.lt(x, zero));
   if (idof<F>() == idof<Exponential>()) return exp(x);
   // pmin(a, b) is b < a ? b : a: a NaN in a stays, and what is positive becomes 0 for the exponential
-  return select(f32x4.gt(x, zero), x, f32x4.mul(alpha, expm1OfNegative(f32x4.pmin(x, zero))));
+  return select(f32x4.ge(x, zero), x, f32x4.mul(alpha, expm1OfNegative(x)));
 }
 
 /** dy · f'(x) of four lanes. */
 @inline
 function mask<F>(x: v128, dy: v128, alpha: v128, zero: v128): v128 {
   if (idof<F>() == idof<Relu>()) return v128.andnot(dy, f32x4.le(x, zero));
-  const slope = f32x4.mul(alpha, exp(f32x4.pmin(x, zero)));
+  const slope = f32x4.mul(alpha, exp(x));
   return select(f32x4.gt(x, zero), dy, f32x4.mul(dy, slope));
 }
 
-function forwardAll<F>(n: i32, x: usize, alpha: f32, y: usize): void {
+
+@inline
+function forwardTurns<F>(bytes: usize, y: usize, x: usize): void {
   const zero = f32x4.splat(0);
-  const a = f32x4.splat(alpha);
-  const end = x + ((<usize>n) << 2);
-  for (; x + 32 <= end; x += 32) {
+  const alpha = v128.load32_splat(ALPHA);
+  const end = y + bytes;
+  for (; y < end; y += TURN, x += TURN) {
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);
-    const r0 = apply<F>(x0, a, zero);
-    const r1 = apply<F>(x1, a, zero);
-    v128.store(y, r1, 16);
-    v128.store(y, r0);
-    y += 32;
-  }
-  for (; x < end; x += 16) {
-    const count = min<usize>((end - x) >> 2, 4);
-    storeUpTo4(y, apply<F>(loadUpTo4(x, count), a, zero), count);
-    y += 16;
+    const x2 = v128.load(x, 32);
+    const x3 = v128.load(x, 48);
+    const y0 = apply<F>(x0, alpha, zero);
+    const y1 = apply<F>(x1, alpha, zero);
+    const y2 = apply<F>(x2, alpha, zero);
+    const y3 = apply<F>(x3, alpha, zero);
+    v128.store(y, y1, 16);
+    v128.store(y, y0);
+    v128.store(y, y3, 48);
+    v128.store(y, y2, 32);
   }
 }
 
-function backwardAll<F>(n: i32, x: usize, dy: usize, alpha: f32, dx: usize): void {
+
+@inline
+function backwardTurns<F>(bytes: usize, dx: usize, x: usize, dy: usize): void {
   const zero = f32x4.splat(0);
-  const a = f32x4.splat(alpha);
-  const end = x + ((<usize>n) << 2);
-  for (; x + 32 <= end; x += 32) {
-    const x0 = v128.load(x);
-    const x1 = v128.load(x, 16);
-    const g0 = v128.load(dy);
-    const g1 = v128.load(dy, 16);
-    const r0 = mask<F>(x0, g0, a, zero);
-    const r1 = mask<F>(x1, g1, a, zero);
+  const alpha = v128.load32_splat(ALPHA);
+  const end = dx + bytes;
+  for (; dx < end; dx += TURN, x += TURN, dy += TURN) {
+    const r0 = mask<F>(v128.load(x), v128.load(dy), alpha, zero);
+    const r1 = mask<F>(v128.load(x, 16), v128.load(dy, 16), alpha, zero);
+    const r2 = mask<F>(v128.load(x, 32), v128.load(dy, 32), alpha, zero);
+    const r3 = mask<F>(v128.load(x, 48), v128.load(dy, 48), alpha, zero);
     v128.store(dx, r1, 16);
     v128.store(dx, r0);
-    dy += 32;
-    dx += 32;
-  }
-  for (; x < end; x += 16) {
-    const count = min<usize>((end - x) >> 2, 4);
-    storeUpTo4(dx, mask<F>(loadUpTo4(x, count), loadUpTo4(dy, count), a, zero), count);
-    dy += 16;
-    dx += 16;
+    v128.store(dx, r3, 48);
+    v128.store(dx, r2, 32);
   }
 }
 
 /** y = x < 0 ? 0 : x: NaN and -0 stay, as in PyTorch. */
 export function relu(n: i32, x: usize, y: usize): void {
-  forwardAll<Relu>(n, x, 0, y);
+  inTurns(reluTurns, n, 1, y, x, 0, 0, 0);
+}
+
+function reluTurns(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
+  forwardTurns<Relu>(bytes, y, x);
 }
 
 /** dx = x <= 0 ? 0 : dy: a NaN lets dy pass, as in PyTorch. */
 export function reluBackward(n: i32, x: usize, dy: usize, dx: usize): void {
-  backwardAll<Relu>(n, x, dy, 0, dx);
+  inTurns(reluBackwardTurns, n, 1, dx, x, dy, 0, 0);
+}
+
+function reluBackwardTurns(bytes: usize, dx: usize, x: usize, dy: usize, _d: usize, _e: usize): void {
+  backwardTurns<Relu>(bytes, dx, x, dy);
 }
 
 /** ELU, y = x > 0 ? x : alpha · expm1(x); NaN stays. */
 export function elu(n: i32, x: usize, alpha: f32, y: usize): void {
-  forwardAll<Elu>(n, x, alpha, y);
+  store<f32>(ALPHA, alpha);
+  inTurns(eluTurns, n, 1, y, x, 0, 0, 0);
+}
+
+function eluTurns(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
+  forwardTurns<Elu>(bytes, y, x);
 }
 
 /** dx = x > 0 ? dy : dy · alpha · exp(x) */
 export function eluBackward(n: i32, x: usize, dy: usize, alpha: f32, dx: usize): void {
-  backwardAll<Elu>(n, x, dy, alpha, dx);
+  store<f32>(ALPHA, alpha);
+  inTurns(eluBackwardTurns, n, 1, dx, x, dy, 0, 0);
+}
+
+function eluBackwardTurns(bytes: usize, dx: usize, x: usize, dy: usize, _d: usize, _e: usize): void {
+  backwardTurns<Elu>(bytes, dx, x, dy);
 }
 
 /** y = exp(x) */
 export function exponential(n: i32, x: usize, y: usize): void {
-  forwardAll<Exponential>(n, x, 0, y);
+  inTurns(exponentialTurns, n, 1, y, x, 0, 0, 0);
+}
+
+function exponentialTurns(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
+  forwardTurns<Exponential>(bytes, y, x);
 }

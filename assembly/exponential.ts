@@ -64,7 +64,7 @@ export function exp(x: v128): v128 {
   return f32x4.mul(f32x4.mul(p, first), second);
 }
 
-/** expm1 of four lanes that are <= 0 or NaN, which stays; below -17.33 it is -1 to float32. */
+/** expm1 of four lanes that are <= 0 or NaN, which stays; below -17.33 it is -1 to float32. Of -0 it is 0. */
 @inline
 export function expm1OfNegative(x: v128): v128 {
   const clamped = f32x4.pmax(x, v128.load32_splat(TABLE, SATURATED));
@@ -74,9 +74,7 @@ export function expm1OfNegative(x: v128): v128 {
   const power = i32x4.shl(shifted, 23);
   const r = reduce(clamped, f32x4.sub(shifted, round));
   const scaled = f32x4.mul(r, power);
-  const result = f32x4.add(multiplyAdd(tail(r), scaled, scaled), f32x4.sub(power, v128.load32_splat(TABLE, ONE)));
-  // the sum above turns -0 into 0
-  return select(f32x4.eq(x, f32x4.splat(0)), x, result);
+  return f32x4.add(multiplyAdd(tail(r), scaled, scaled), f32x4.sub(power, v128.load32_splat(TABLE, ONE)));
 }
 
 /** f³ · P(f), what Cephes' logf adds to f - f² / 2 for log(1 + f), f in sqrt(1/2) - 1 .. sqrt(2) - 1. `square` is f². For random draws, too: alike in every build. */

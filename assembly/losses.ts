@@ -1,7 +1,8 @@
 // Losses: value and gradient in one pass over the rows.
 
 import { exp, log1pOfUnit } from "./exponential";
-import { loadTail, loadUpTo4, select, storeTail, storeUpTo4, sum } from "./lanes";
+import { loadTail, select, storeTail, sum } from "./lanes";
+import { clearSums, inPaddedTurns, inTurns, sumAt, SUMS, sumsAddress } from "./turns";
 
 /**
  * Softmax cross-entropy of logits z[rows, classes] with label smoothing s:
@@ -88,75 +89,96 @@ function scaleRow(row: usize, y: usize, factor: f32, shift: f32): void {
   for (; y < end; y += 4) store<f32>(y, load<f32>(y) * factor - shift);
 }
 
-/** What is summed in float32 before it is added in double: 64 vectors, so that long sums lose nothing. */
-const SUM_VECTORS: i32 = 64;
+/** Floats that are summed in float32 before the sum is carried in double, so that long sums lose nothing. */
+const SUM_FLOATS: i32 = 512;
+/** What the loops take as they begin. */
+const FACTOR: usize = memory.data(4, 4);
 
 /** Mean squared error without the mean: returns Σ (y - t)²; grad = 2 · (y - t) · scale. */
 export function squaredError(n: i32, y: usize, target: usize, grad: usize, scale: f32): f64 {
-  const end = y + ((<usize>n) << 2);
-  const factor = f32x4.splat(2 * scale);
+  store<f32>(FACTOR, 2 * scale);
   let total: f64 = 0;
-  while (y < end) {
-    let lanes = f32x4.splat(0);
-    for (let i = 0; i < SUM_VECTORS && y < end; i++) {
-      const count = min<usize>((end - y) >> 2, 4);
-      const distance = f32x4.sub(loadUpTo4(y, count), loadUpTo4(target, count));
-      lanes = f32x4.add(lanes, f32x4.mul(distance, distance));
-      storeUpTo4(grad, f32x4.mul(distance, factor), count);
-      y += 16;
-      target += 16;
-      grad += 16;
-    }
-    total += sumInDouble(lanes);
+  for (let i = 0; i < n; i += SUM_FLOATS) {
+    const at = (<usize>i) << 2;
+    clearSums();
+    inTurns(squaredErrorTurns, min(n - i, SUM_FLOATS), 1, grad + at, y + at, target + at, 0, 0);
+    total += sumAt(SUMS);
   }
   return total;
 }
+
+/** Adds to SUMS. */
+function squaredErrorTurns(bytes: usize, grad: usize, y: usize, target: usize, _d: usize, _e: usize): void {
+  const factor = v128.load32_splat(FACTOR);
+  const sums = sumsAddress();
+  let s0 = v128.load(sums);
+  let s1 = v128.load(sums, 16);
+  for (const end = y + bytes; y < end; y += 32, target += 32, grad += 32) {
+    const d0 = f32x4.sub(v128.load(y), v128.load(target));
+    const d1 = f32x4.sub(v128.load(y, 16), v128.load(target, 16));
+    s0 = f32x4.add(s0, f32x4.mul(d0, d0));
+    s1 = f32x4.add(s1, f32x4.mul(d1, d1));
+    v128.store(grad, f32x4.mul(d1, factor), 16);
+    v128.store(grad, f32x4.mul(d0, factor));
+  }
+  v128.store(sums, s1, 16);
+  v128.store(sums, s0);
+}
+
+/** A logit whose loss is 0 beside a target of 0. */
+const NO_LOSS: f32 = -1000;
 
 /**
  * Binary cross-entropy of sigmoid(z) without the mean: returns Σ max(z, 0) - z · t + log(1 + exp(-|z|));
  * grad = (sigmoid(z) - t) · scale. Neither overflows, whatever z is.
  */
 export function binaryCrossEntropy(n: i32, z: usize, target: usize, grad: usize, scale: f32): f64 {
-  const end = z + ((<usize>n) << 2);
-  const factor = f32x4.splat(scale);
-  const zero = f32x4.splat(0);
-  const one = f32x4.splat(1);
+  store<f32>(FACTOR, scale);
   let total: f64 = 0;
-  while (z < end) {
-    let lanes = zero;
-    for (let i = 0; i < SUM_VECTORS && z < end; i++) {
-      const count = min<usize>((end - z) >> 2, 4);
-      const x = loadUpTo4(z, count);
-      const t = loadUpTo4(target, count);
-      const e = exp(f32x4.neg(f32x4.abs(x)));
-      const isPositive = f32x4.ge(x, zero);
-      const distance = f32x4.sub(select(isPositive, x, v128.and(x, f32x4.ne(x, x))), f32x4.mul(x, t));
-      // a lane past the end would add log 2
-      const value = f32x4.add(distance, log1pOfUnit(e));
-      lanes = f32x4.add(lanes, v128.and(value, firstLanes(count)));
-      const sigmoid = f32x4.div(select(isPositive, one, e), f32x4.add(one, e));
-      storeUpTo4(grad, f32x4.mul(f32x4.sub(sigmoid, t), factor), count);
-      z += 16;
-      target += 16;
-      grad += 16;
-    }
-    total += sumInDouble(lanes);
+  for (let i = 0; i < n; i += SUM_FLOATS) {
+    const at = (<usize>i) << 2;
+    clearSums();
+    inPaddedTurns(crossEntropyTurns, min(n - i, SUM_FLOATS), 1, NO_LOSS, grad + at, z + at, target + at, 0, 0);
+    total += sumAt(SUMS);
   }
   return total;
 }
 
-/** All ones in the first `count` lanes. */
+/** Adds to SUMS. */
+function crossEntropyTurns(bytes: usize, grad: usize, z: usize, target: usize, _d: usize, _e: usize): void {
+  const factor = v128.load32_splat(FACTOR);
+  const sums = sumsAddress();
+  let s0 = v128.load(sums);
+  let s1 = v128.load(sums, 16);
+  for (const end = z + bytes; z < end; z += 32, target += 32, grad += 32) {
+    const z0 = v128.load(z);
+    const z1 = v128.load(z, 16);
+    const t0 = v128.load(target);
+    const t1 = v128.load(target, 16);
+    const e0 = exp(f32x4.neg(f32x4.abs(z0)));
+    const e1 = exp(f32x4.neg(f32x4.abs(z1)));
+    s0 = f32x4.add(s0, crossEntropy(z0, t0, e0));
+    s1 = f32x4.add(s1, crossEntropy(z1, t1, e1));
+    const g0 = f32x4.mul(f32x4.sub(sigmoid(z0, e0), t0), factor);
+    const g1 = f32x4.mul(f32x4.sub(sigmoid(z1, e1), t1), factor);
+    v128.store(grad, g1, 16);
+    v128.store(grad, g0);
+  }
+  v128.store(sums, s1, 16);
+  v128.store(sums, s0);
+}
+
+/** e is exp(-|z|). */
 @inline
-function firstLanes(count: usize): v128 {
-  return i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(<i32>count));
+function crossEntropy(z: v128, t: v128, e: v128): v128 {
+  // z < 0 ? 0 : z, NaN stays
+  const positive = v128.andnot(z, f32x4.lt(z, f32x4.splat(0)));
+  return f32x4.add(f32x4.sub(positive, f32x4.mul(z, t)), log1pOfUnit(e));
 }
 
 
 @inline
-function sumInDouble(lanes: v128): f64 {
-  return (
-    <f64>f32x4.extract_lane(lanes, 0) +
-    <f64>f32x4.extract_lane(lanes, 1) +
-    (<f64>f32x4.extract_lane(lanes, 2) + <f64>f32x4.extract_lane(lanes, 3))
-  );
+function sigmoid(z: v128, e: v128): v128 {
+  const one = f32x4.splat(1);
+  return f32x4.div(select(f32x4.ge(z, f32x4.splat(0)), one, e), f32x4.add(one, e));
 }

@@ -1,6 +1,8 @@
 // Parameter updates: one pass over parameter, gradient and state. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW, RMSprop).
 
-import { loadUpTo4, multiplyAdd, storeUpTo4 } from "./lanes";
+import { multiplyAdd } from "./lanes";
+import { fill } from "./reductions";
+import { inTurns, TURN } from "./turns";
 
 /**
  * g' = g + weightDecay · p;  buffer = bufferDecay · buffer + gradientScale · g';
@@ -18,76 +20,86 @@ export function sgd(
   gradientScale: f32,
   nesterov: bool,
 ): void {
-  if (!buffer && weightDecay == 0) {
-    plainSgd((<usize>n) << 2, p, g, lr);
-    return;
-  }
-  const rate = f32x4.splat(-lr);
-  const decay = f32x4.splat(weightDecay);
-  const pull = f32x4.splat(momentum);
-  const kept = f32x4.splat(bufferDecay);
-  const fresh = f32x4.splat(gradientScale);
-  const decays = weightDecay != 0;
-  const reads = bufferDecay != 0;
-  const end = p + ((<usize>n) << 2);
-  while (p + 16 <= end) {
-    sgdVector(4, p, g, buffer, rate, decays, decay, pull, reads, kept, fresh, nesterov);
-    p += 16;
-    g += 16;
-    if (buffer) buffer += 16;
-  }
-  if (p < end) sgdVector((end - p) >> 2, p, g, buffer, rate, decays, decay, pull, reads, kept, fresh, nesterov);
+  // 0 · -0 + s is s, whatever s is
+  if (buffer && bufferDecay == 0) fill(n, buffer, -0.0);
+  store<f32>(CONSTANTS, -lr);
+  store<f32>(CONSTANTS, weightDecay, 4);
+  store<f32>(CONSTANTS, momentum, 8);
+  store<f32>(CONSTANTS, bufferDecay, 12);
+  store<f32>(CONSTANTS, gradientScale, 16);
+  store<i32>(CONSTANTS, nesterov, 20);
+  inTurns(sgdTurns, n, 2, p, buffer, g, 0, 0);
 }
 
-/** `count` lanes: a literal 4, or the 1 to 3 of the tail. */
+/** What the loops take as they begin, in the order of the parameters. */
+const CONSTANTS: usize = memory.data(32, 16);
+
+/** The two ways that are common have loops of their own, in which nothing is decided. */
+function sgdTurns(bytes: usize, p: usize, buffer: usize, g: usize, _d: usize, _e: usize): void {
+  const rate = v128.load32_splat(CONSTANTS);
+  const decay = v128.load32_splat(CONSTANTS, 4);
+  const pull = v128.load32_splat(CONSTANTS, 8);
+  const kept = v128.load32_splat(CONSTANTS, 12);
+  const fresh = v128.load32_splat(CONSTANTS, 16);
+  const decays = load<f32>(CONSTANTS, 4) != 0;
+  const nesterov = load<bool>(CONSTANTS, 20);
+  const end = p + bytes;
+  if (!buffer && !decays) {
+    for (; p < end; p += TURN, g += TURN) {
+      sgdPair(p, g, 0, rate, false, decay, false, kept, fresh, false, pull);
+      sgdPair(p + 32, g + 32, 0, rate, false, decay, false, kept, fresh, false, pull);
+    }
+  } else if (!decays && !nesterov) {
+    for (; p < end; p += TURN, g += TURN, buffer += TURN) {
+      sgdPair(p, g, buffer, rate, false, decay, true, kept, fresh, false, pull);
+      sgdPair(p + 32, g + 32, buffer + 32, rate, false, decay, true, kept, fresh, false, pull);
+    }
+  } else {
+    const remembers = buffer != 0;
+    for (; p < end; p += 32, g += 32, buffer += 32) {
+      sgdPair(p, g, buffer, rate, decays, decay, remembers, kept, fresh, nesterov, pull);
+    }
+  }
+}
+
+
 @inline
-function sgdVector(
-  count: usize,
+function sgdPair(
   p: usize,
   g: usize,
   buffer: usize,
   rate: v128,
   decays: bool,
   decay: v128,
-  pull: v128,
-  reads: bool,
+  remembers: bool,
   kept: v128,
   fresh: v128,
   nesterov: bool,
+  pull: v128,
 ): void {
-  const value = loadUpTo4(p, count);
-  let step = loadUpTo4(g, count);
-  if (decays) step = multiplyAdd(decay, value, step);
-  if (buffer) {
-    let state = f32x4.mul(fresh, step);
-    if (reads) state = multiplyAdd(kept, loadUpTo4(buffer, count), state);
-    storeUpTo4(buffer, state, count);
-    step = nesterov ? multiplyAdd(pull, state, step) : state;
+  const p0 = v128.load(p);
+  const p1 = v128.load(p, 16);
+  let s0 = v128.load(g);
+  let s1 = v128.load(g, 16);
+  if (decays) {
+    s0 = multiplyAdd(decay, p0, s0);
+    s1 = multiplyAdd(decay, p1, s1);
   }
-  storeUpTo4(p, multiplyAdd(rate, step, value), count);
-}
-
-function plainSgd(bytes: usize, p: usize, g: usize, lr: f32): void {
-  const rate = f32x4.splat(-lr);
-  const end = p + bytes;
-  const whole = p + (bytes & ~63);
-  while (p < whole) {
-    const r0 = multiplyAdd(rate, v128.load(g), v128.load(p));
-    const r1 = multiplyAdd(rate, v128.load(g, 16), v128.load(p, 16));
-    const r2 = multiplyAdd(rate, v128.load(g, 32), v128.load(p, 32));
-    const r3 = multiplyAdd(rate, v128.load(g, 48), v128.load(p, 48));
-    v128.store(p, r1, 16);
-    v128.store(p, r0);
-    v128.store(p, r3, 48);
-    v128.store(p, r2, 32);
-    p += 64;
-    g += 64;
+  if (remembers) {
+    const b0 = multiplyAdd(kept, v128.load(buffer), f32x4.mul(fresh, s0));
+    const b1 = multiplyAdd(kept, v128.load(buffer, 16), f32x4.mul(fresh, s1));
+    v128.store(buffer, b1, 16);
+    v128.store(buffer, b0);
+    if (nesterov) {
+      s0 = multiplyAdd(pull, b0, s0);
+      s1 = multiplyAdd(pull, b1, s1);
+    } else {
+      s0 = b0;
+      s1 = b1;
+    }
   }
-  while (p < end) {
-    store<f32>(p, load<f32>(p) - lr * load<f32>(g));
-    p += 4;
-    g += 4;
-  }
+  v128.store(p, multiplyAdd(rate, s1, p1), 16);
+  v128.store(p, multiplyAdd(rate, s0, p0));
 }
 
 /**
@@ -110,64 +122,64 @@ export function adam(
   weightDecay: f32,
   keep: f32,
 ): void {
-  const rate = f32x4.splat(-stepSize);
-  const c1 = f32x4.splat(oneMinusBeta1);
-  const b2 = f32x4.splat(beta2);
-  const c2 = f32x4.splat(oneMinusBeta2);
-  const correction = f32x4.splat(inverseRootCorrection2);
-  const e = f32x4.splat(eps);
-  const decay = f32x4.splat(weightDecay);
-  const kept = f32x4.splat(keep);
-  const decays = weightDecay != 0;
-  const end = p + ((<usize>n) << 2);
-  while (p + 16 <= end) {
-    adamVector(4, p, g, m, v, vMax, rate, c1, b2, c2, correction, e, decays, decay, kept);
-    p += 16;
-    g += 16;
-    m += 16;
-    v += 16;
-    if (vMax) vMax += 16;
-  }
-  if (p < end) adamVector((end - p) >> 2, p, g, m, v, vMax, rate, c1, b2, c2, correction, e, decays, decay, kept);
+  store<f32>(CONSTANTS, -stepSize);
+  store<f32>(CONSTANTS, oneMinusBeta1, 4);
+  store<f32>(CONSTANTS, beta2, 8);
+  store<f32>(CONSTANTS, oneMinusBeta2, 12);
+  store<f32>(CONSTANTS, inverseRootCorrection2, 16);
+  store<f32>(CONSTANTS, eps, 20);
+  store<f32>(CONSTANTS, weightDecay, 24);
+  store<f32>(CONSTANTS, keep, 28);
+  inTurns(adamTurns, n, 4, p, m, v, vMax, g);
 }
 
-/** `count` lanes: a literal 4, or the 1 to 3 of the tail. */
-@inline
-function adamVector(
-  count: usize,
-  p: usize,
-  g: usize,
-  m: usize,
-  v: usize,
-  vMax: usize,
-  rate: v128,
-  c1: v128,
-  b2: v128,
-  c2: v128,
-  correction: v128,
-  e: v128,
-  decays: bool,
-  decay: v128,
-  kept: v128,
-): void {
-  const value = loadUpTo4(p, count);
-  let step = loadUpTo4(g, count);
-  const m0 = loadUpTo4(m, count);
-  const v0 = loadUpTo4(v, count);
-  if (decays) step = multiplyAdd(decay, value, step);
-  const first = multiplyAdd(c1, f32x4.sub(step, m0), m0);
-  const second = multiplyAdd(c2, f32x4.mul(step, step), f32x4.mul(b2, v0));
-  let scale = second;
-  if (vMax) {
-    // max gives NaN where either is, as torch.maximum does
-    scale = f32x4.max(loadUpTo4(vMax, count), second);
-    storeUpTo4(vMax, scale, count);
+function adamTurns(bytes: usize, p: usize, m: usize, v: usize, vMax: usize, g: usize): void {
+  const rate = v128.load32_splat(CONSTANTS);
+  const c1 = v128.load32_splat(CONSTANTS, 4);
+  const b2 = v128.load32_splat(CONSTANTS, 8);
+  const c2 = v128.load32_splat(CONSTANTS, 12);
+  const correction = v128.load32_splat(CONSTANTS, 16);
+  const e = v128.load32_splat(CONSTANTS, 20);
+  const decay = v128.load32_splat(CONSTANTS, 24);
+  const kept = v128.load32_splat(CONSTANTS, 28);
+  const decays = load<f32>(CONSTANTS, 24) != 0;
+  const end = p + bytes;
+  for (; p < end; p += 32, g += 32, m += 32, v += 32) {
+    const p0 = v128.load(p);
+    const p1 = v128.load(p, 16);
+    let s0 = v128.load(g);
+    let s1 = v128.load(g, 16);
+    let m0 = v128.load(m);
+    let m1 = v128.load(m, 16);
+    let v0 = v128.load(v);
+    let v1 = v128.load(v, 16);
+    if (decays) {
+      s0 = multiplyAdd(decay, p0, s0);
+      s1 = multiplyAdd(decay, p1, s1);
+    }
+    m0 = multiplyAdd(c1, f32x4.sub(s0, m0), m0);
+    m1 = multiplyAdd(c1, f32x4.sub(s1, m1), m1);
+    v0 = multiplyAdd(c2, f32x4.mul(s0, s0), f32x4.mul(b2, v0));
+    v1 = multiplyAdd(c2, f32x4.mul(s1, s1), f32x4.mul(b2, v1));
+    v128.store(m, m1, 16);
+    v128.store(m, m0);
+    v128.store(v, v1, 16);
+    v128.store(v, v0);
+    if (vMax) {
+      // max gives NaN where either is, as torch.maximum does
+      v0 = f32x4.max(v128.load(vMax), v0);
+      v1 = f32x4.max(v128.load(vMax, 16), v1);
+      v128.store(vMax, v1, 16);
+      v128.store(vMax, v0);
+      vMax += 32;
+    }
+    const root0 = multiplyAdd(f32x4.sqrt(v0), correction, e);
+    const root1 = multiplyAdd(f32x4.sqrt(v1), correction, e);
+    const step0 = f32x4.div(f32x4.mul(rate, m0), root0);
+    const step1 = f32x4.div(f32x4.mul(rate, m1), root1);
+    v128.store(p, f32x4.add(f32x4.mul(kept, p1), step1), 16);
+    v128.store(p, f32x4.add(f32x4.mul(kept, p0), step0));
   }
-  const root = multiplyAdd(f32x4.sqrt(scale), correction, e);
-  const update = f32x4.div(f32x4.mul(rate, first), root);
-  storeUpTo4(m, first, count);
-  storeUpTo4(v, second, count);
-  storeUpTo4(p, f32x4.add(f32x4.mul(kept, value), update), count);
 }
 
 /**
@@ -189,33 +201,58 @@ export function rmsprop(
   weightDecay: f32,
   momentum: f32,
 ): void {
-  const rate = f32x4.splat(-lr);
-  const a = f32x4.splat(alpha);
-  const c = f32x4.splat(oneMinusAlpha);
-  const e = f32x4.splat(eps);
-  const end = p + ((<usize>n) << 2);
-  for (; p < end; p += 16) {
-    const count = min<usize>((end - p) >> 2, 4);
-    const value = loadUpTo4(p, count);
-    let step = loadUpTo4(g, count);
-    if (weightDecay != 0) step = multiplyAdd(f32x4.splat(weightDecay), value, step);
-    const second = multiplyAdd(c, f32x4.mul(step, step), f32x4.mul(a, loadUpTo4(v, count)));
-    storeUpTo4(v, second, count);
-    let scale = second;
+  store<f32>(CONSTANTS, -lr);
+  store<f32>(CONSTANTS, alpha, 4);
+  store<f32>(CONSTANTS, oneMinusAlpha, 8);
+  store<f32>(CONSTANTS, eps, 12);
+  store<f32>(CONSTANTS, weightDecay, 16);
+  store<f32>(CONSTANTS, momentum, 20);
+  inTurns(rmspropTurns, n, 4, p, v, average, buffer, g);
+}
+
+function rmspropTurns(bytes: usize, p: usize, v: usize, average: usize, buffer: usize, g: usize): void {
+  const rate = v128.load32_splat(CONSTANTS);
+  const a = v128.load32_splat(CONSTANTS, 4);
+  const c = v128.load32_splat(CONSTANTS, 8);
+  const e = v128.load32_splat(CONSTANTS, 12);
+  const decay = v128.load32_splat(CONSTANTS, 16);
+  const pull = v128.load32_splat(CONSTANTS, 20);
+  const decays = load<f32>(CONSTANTS, 16) != 0;
+  const end = p + bytes;
+  for (; p < end; p += 32, g += 32, v += 32) {
+    const p0 = v128.load(p);
+    const p1 = v128.load(p, 16);
+    let s0 = v128.load(g);
+    let s1 = v128.load(g, 16);
+    let v0 = v128.load(v);
+    let v1 = v128.load(v, 16);
+    if (decays) {
+      s0 = multiplyAdd(decay, p0, s0);
+      s1 = multiplyAdd(decay, p1, s1);
+    }
+    v0 = multiplyAdd(c, f32x4.mul(s0, s0), f32x4.mul(a, v0));
+    v1 = multiplyAdd(c, f32x4.mul(s1, s1), f32x4.mul(a, v1));
+    v128.store(v, v1, 16);
+    v128.store(v, v0);
     if (average) {
-      const mean = multiplyAdd(c, step, f32x4.mul(a, loadUpTo4(average, count)));
-      storeUpTo4(average, mean, count);
-      scale = f32x4.sub(second, f32x4.mul(mean, mean));
-      average += 16;
+      const mean0 = multiplyAdd(c, s0, f32x4.mul(a, v128.load(average)));
+      const mean1 = multiplyAdd(c, s1, f32x4.mul(a, v128.load(average, 16)));
+      v128.store(average, mean1, 16);
+      v128.store(average, mean0);
+      v0 = f32x4.sub(v0, f32x4.mul(mean0, mean0));
+      v1 = f32x4.sub(v1, f32x4.mul(mean1, mean1));
+      average += 32;
     }
-    step = f32x4.div(step, f32x4.add(f32x4.sqrt(scale), e));
+    s0 = f32x4.div(s0, f32x4.add(f32x4.sqrt(v0), e));
+    s1 = f32x4.div(s1, f32x4.add(f32x4.sqrt(v1), e));
     if (buffer) {
-      step = multiplyAdd(f32x4.splat(momentum), loadUpTo4(buffer, count), step);
-      storeUpTo4(buffer, step, count);
-      buffer += 16;
+      s0 = multiplyAdd(pull, v128.load(buffer), s0);
+      s1 = multiplyAdd(pull, v128.load(buffer, 16), s1);
+      v128.store(buffer, s1, 16);
+      v128.store(buffer, s0);
+      buffer += 32;
     }
-    storeUpTo4(p, multiplyAdd(rate, step, value), count);
-    g += 16;
-    v += 16;
+    v128.store(p, multiplyAdd(rate, s1, p1), 16);
+    v128.store(p, multiplyAdd(rate, s0, p0));
   }
 }

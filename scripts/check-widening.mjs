@@ -1,0 +1,90 @@
+// node scripts/check-widening.mjs (and part of npm run test:nodes): which functions of the kernels V8 widens to 256 bits. Compiles
+// build/*.wasm with V8's optimizing compiler and its trace, and compares the pairs of stores that it merged with widening.mjs.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { nodeBinary, run } from "./node-binaries.mjs";
+import { printTable } from "./print-table.mjs";
+import { SETUP, WIDENING } from "./widening.mjs";
+
+const VERSIONS = ["24", "26"];
+const KERNEL_SETS = ["simd", "relaxed-simd"];
+const FLAGS = [
+  "--experimental-wasm-revectorize",
+  "--trace-wasm-revectorize",
+  // every function, in the optimizing compiler, one after the other
+  "--no-liftoff",
+  "--no-wasm-lazy-compilation",
+  "--single-threaded",
+];
+const COMPILE = "new WebAssembly.Module(require('node:fs').readFileSync(process.argv[1]))";
+
+const build = fileURLToPath(new URL("../build/", import.meta.url));
+
+/** The names of a module's functions by index, from its text: imported ones come first. */
+function functionNames(wat) {
+  const names = [...wat.matchAll(/^ (?:\(import .*)?\(func \$(?:"([^"]+)"|(\S+))/gm)];
+  return names.map(([, quoted, plain]) => (quoted ?? plain).replaceAll("assembly/", ""));
+}
+
+/** How many pairs of stores V8 merges in each function. */
+function mergedStores(binary, kernels) {
+  const names = functionNames(readFileSync(join(build, `${kernels}.wat`), "utf8"));
+  const trace = run(binary, [...FLAGS, "-e", COMPILE, join(build, `${kernels}.wasm`)]);
+  const merged = new Map(names.map((name) => [name, 0]));
+  for (const part of trace.split("Begin revec function wasm-function#").slice(1)) {
+    const [, decision = ""] = part.split(/Decided? to vectorize, [1-9]\d* revectorizable nodes/);
+    merged.set(names[Number.parseInt(part, 10)], decision.match(/Print \d+: Store\(/g)?.length ?? 0);
+  }
+  return merged;
+}
+
+/** What both modules export; Node 20 does not take the relaxed one. */
+function exportedNames() {
+  const module = new WebAssembly.Module(readFileSync(join(build, "simd.wasm")));
+  return WebAssembly.Module.exports(module).map(({ name }) => name);
+}
+
+/** Where a module is not what the table says. */
+function problemsOf(merged, exported) {
+  const unlisted = exported.filter((name) => !(name in WIDENING || SETUP.includes(name)));
+  const problems = unlisted.map((name) => `${name} is not in scripts/widening.mjs`);
+  for (const [kernel, { widens = {} }] of Object.entries(WIDENING)) {
+    if (!exported.includes(kernel)) problems.push(`${kernel} is not exported`);
+    for (const [name, pairs] of Object.entries(widens)) {
+      const got = merged.get(name);
+      if (got === undefined) problems.push(`${kernel}: there is no function ${name}: renamed, or inlined by binaryen`);
+      else if (got < pairs) problems.push(`${kernel}: ${name}: ${got} pairs of stores are merged, expected ${pairs}`);
+    }
+  }
+  return problems;
+}
+
+/** Throws where a function that should widen does not; `binaries` are those of Node by version. */
+export function checkWidening(binaries) {
+  const able = [...binaries].filter(([version]) => VERSIONS.includes(version));
+  const runs = able.flatMap(([version, binary]) =>
+    KERNEL_SETS.map((kernels) => ({ title: `${version} ${kernels}`, merged: mergedStores(binary, kernels) })),
+  );
+  const rows = Object.entries(WIDENING).flatMap(([kernel, { widens = {}, not = {} }]) => [
+    ...Object.keys(widens).map((name) => [kernel, name, ...runs.map(({ merged }) => `${merged.get(name) ?? "-"}`)]),
+    ...Object.entries(not).map(([name, reason]) => [kernel, `${name}: ${reason}`]),
+  ]);
+  console.log("Pairs of stores that V8 merges into 256 bits:");
+  printTable([["kernel", "function", ...runs.map(({ title }) => title)], ...rows.filter((row) => row.length > 2)]);
+  console.log("\nWhat stays at 128 bits:");
+  printTable(rows.filter((row) => row.length === 2));
+  console.log();
+  const exported = exportedNames();
+  const problems = runs.flatMap(({ title, merged }) =>
+    problemsOf(merged, exported).map((problem) => `${title}: ${problem}`),
+  );
+  for (const problem of problems) console.error(problem);
+  if (problems.length > 0) throw new Error("not every kernel widens as scripts/widening.mjs says");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const binaries = new Map();
+  for (const version of VERSIONS) binaries.set(version, await nodeBinary(version));
+  checkWidening(binaries);
+}

@@ -1,0 +1,59 @@
+// Which functions V8 widens to 256 bits (Node 24 and 26, --experimental-wasm-revectorize), by exported kernel: the functions as the
+// build names them, with the pairs of neighbouring stores that it merges, and what does not widen with the reason. A function that
+// binaryen inlines stands under the one that it was inlined into.
+
+/** Exports that compute nothing. */
+export const SETUP = ["memory", "isRelaxed", "useWork", "workBytes", "calibrate", "useTall", "useWide"];
+
+export const WIDENING = {
+  // passes over operands, in turns of four vectors
+  fill: { widens: { "reductions/fillTurns": 2 } },
+  scale: { widens: { "reductions/scaleTurns": 2 } },
+  addScaled: { widens: { "reductions/addScaledTurns": 2 } },
+  addProduct: { widens: { "reductions/addProductTurns": 2 } },
+  relu: { widens: { "activations/reluTurns": 2 } },
+  reluBackward: { widens: { "activations/reluBackwardTurns": 2 } },
+  elu: { widens: { "activations/eluTurns": 2 } },
+  eluBackward: { widens: { "activations/eluBackwardTurns": 2 } },
+  exponential: { widens: { "activations/exponentialTurns": 2 } },
+  squaredError: { widens: { "losses/squaredErrorTurns": 2 } },
+  binaryCrossEntropy: { widens: { "losses/crossEntropyTurns": 2 } },
+  sgd: { widens: { "optimizers/sgdTurns": 8 } },
+  adam: { widens: { "optimizers/adamTurns": 4 } },
+  rmsprop: { widens: { "optimizers/rmspropTurns": 4 } },
+  dropout: { widens: { "random/threefry": 2, "random/dropoutTurns": 1 } },
+  uniform: { widens: { "random/threefry": 2, "random/uniformTurns": 1 } },
+  normal: { widens: { "random/threefry": 2, "random/normalTurns": 1 } },
+
+  // rows and planes
+  channelSums: { widens: { "reductions/channelSums": 3 } },
+  prelu: { widens: { "activations/prelu": 4 } },
+  preluBackward: {
+    widens: {
+      "activations/maskSlopeBias2": 4,
+      "activations/maskSlope2": 3,
+      "activations/maskBias2": 3,
+      "activations/mask1": 4,
+      "activations/preluBackward": 2,
+      "activations/maskRun": 3,
+    },
+    not: { "activations/mask1": "with one sum of two: the loop decides, and stores are in blocks of their own" },
+  },
+  batchNorm: { widens: { "normalization/apply": 2 }, not: { columns: "sums in double: conversions do not widen" } },
+  normalize: { widens: { "normalization/apply": 2 } },
+  batchNormBackward: {
+    widens: { "normalization/batchNormBackward": 1 },
+    not: { columns: "sums in double: conversions do not widen" },
+  },
+  sumOfSquares: { not: { sumOfSquares: "sums in double: conversions do not widen" } },
+  softmaxCrossEntropy: { not: { exponentials: "rows are short: one vector at a time" } },
+  maxPool2d: { not: { halveRows: "even and odd columns part by shuffles" } },
+  maxPool2dBackward: { not: { unhalveRow: "shuffles double every gradient" } },
+
+  // products
+  gemm: {},
+  conv2d: {},
+  conv2dBackwardInput: {},
+  conv2dBackwardWeight: {},
+  conv2dWorkBytes: {},
+};

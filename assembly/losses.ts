@@ -2,6 +2,7 @@
 
 import { exp, log1pOfUnit } from "./exponential";
 import { loadTail, select, storeTail, sum } from "./lanes";
+import { log } from "./logarithm";
 import { clearSums, inPaddedTurns, inTurns, sumAt, SUMS, sumsAddress } from "./turns";
 
 /**
@@ -26,7 +27,7 @@ export function softmaxCrossEntropy(
   for (; rows > 0; rows--) {
     const highest = rowMaximum(row, logits);
     const total = exponentials(row, logits, highest, grad);
-    const logTotal = Math.log(<f64>total);
+    const logTotal = log(<f64>total);
     const label = (<usize>load<i32>(labels)) << 2;
     let rowLoss = logTotal + (<f64>highest - <f64>load<f32>(logits + label));
     if (smoothing > 0) {

@@ -638,14 +638,14 @@ describe("buffers, and what a layer remembers", () => {
     });
 
     describe("memory runs out", () => {
-      /** An engine of 1 MiB with so many bytes left, whatever its kernels' work area takes. */
+      /** An engine of 2 MiB with so many bytes left, whatever its kernels' work area takes. */
       const tightEngine = (free: number): { tight: lg.Engine; ballast: lg.Tensor } => {
-        const tight = lg.createEngine({ kernels: engine().kernels, maximumMemory: 2 ** 20 });
+        const tight = lg.createEngine({ kernels: engine().kernels, maximumMemory: 2 ** 21 });
         // the first page is no one's to allocate
-        const ballast = tight.zeros([(2 ** 20 - 2 ** 16 - tight.memory.used - free) / 4]);
+        const ballast = tight.zeros([(2 ** 21 - 2 ** 16 - tight.memory.used - free) / 4]);
         return { tight, ballast };
       };
-      const OUT = /out of linear memory: \d+ bytes were asked for, \d+ are in use, 1048576 are allowed .*dispose/;
+      const OUT = /out of linear memory: \d+ bytes were asked for, \d+ are in use, 2097152 are allowed .*dispose/;
 
       it("the message says how much was asked, used and allowed", async () => {
         const { tight } = tightEngine(4096);

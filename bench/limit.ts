@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { dependentAdditions, independentProductsAndSums, type Loop } from "./loops.js";
+import { readProcessor } from "./machine.js";
 import { median, millisecondsOf } from "./numbers.js";
 
 /** What this processor could do at best: of one core, with 128-bit lanes, measured in this process. */
@@ -59,10 +59,6 @@ export function measureClock(): number {
 
 /** Family 26 of AMD's processors. Where that cannot be asked, the answer is no and the register-only loop is the limit. */
 function isZen5(): boolean {
-  try {
-    const cpuinfo = readFileSync("/proc/cpuinfo", "utf8");
-    return /^vendor_id\s*: AuthenticAMD$/m.test(cpuinfo) && /^cpu family\s*: 26$/m.test(cpuinfo);
-  } catch {
-    return false;
-  }
+  const { vendor, family } = readProcessor();
+  return vendor === "AuthenticAMD" && family === "26";
 }

@@ -1,26 +1,32 @@
 import { parseArgs } from "node:util";
+import type { Run } from "./run.js";
 
 /** What the person at the keyboard can mend; it is shown as one line, without a stack. */
 export class InputError extends Error {}
 
 export interface Options {
-  /** Whether other libraries are measured, and not our kernels. */
-  peers: boolean;
+  /** What is measured: our kernels beside their twin, other libraries, or fresh processes. */
+  bench: Run["bench"];
   /** Rows are measured whose names contain all of these words. */
   words: string[];
   /** Where the measurements go as JSON, beside the table. */
   json?: string;
+  /** A tenth of the time. */
+  quick: boolean;
   help: boolean;
 }
 
 export const USAGE = `Measures the training step and every kernel: WebAssembly beside the pure-JS twin and beside the processor's limit.
 With "peers": the training step and the forward pass, beside other libraries that are installed into a temporary folder.
+With "coldstart": fresh processes that load lanegrad and do one forward pass.
 
 Usage: npm run bench -- [options] [peers] [FILTER ...]
+       npm run bench -- [options] coldstart
 
   FILTER         part of a row's name, in any case; of several words all must match:
                  "step", "sgd", "forward 784", "prelu 'batch 32'"
-  --json FILE    also write everything to FILE
+  --json FILE    also write everything to FILE, for npm run bench:report
+  --quick        measure for a tenth of the time, to see that all works
   --help         this text`;
 
 /** Reads the command line; whatever does not fit is an InputError. */
@@ -30,11 +36,17 @@ export function parseOptions(args: string[]): Options {
       args,
       strict: true,
       allowPositionals: true,
-      options: { json: { type: "string" }, help: { type: "boolean", default: false } },
+      options: {
+        json: { type: "string" },
+        quick: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
     });
     const words = positionals.map((word) => word.toLowerCase());
-    const peers = words[0] === "peers";
-    return { ...values, peers, words: peers ? words.slice(1) : words };
+    const [first, ...rest] = words;
+    return first === "peers" || first === "coldstart"
+      ? { ...values, bench: first, words: rest }
+      : { ...values, bench: "kernels", words };
   } catch (error) {
     // parseArgs follows its first sentence with advice of several lines
     const [firstSentence] = (error as Error).message.split(/\.\s/);

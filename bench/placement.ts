@@ -2,7 +2,8 @@ import type { Engine } from "../src/index.js";
 import { type Kernels, setWindow, type WindowSizes } from "../src/kernels/kernels.js";
 import { CLASSES } from "./network.js";
 import { numbersFrom, uniform } from "./numbers.js";
-import type { Row, Scope, Work } from "./row.js";
+import type { Row, Scope } from "./row.js";
+import type { Work } from "./run.js";
 
 const MEASURING_MS = 1200;
 

@@ -1,4 +1,5 @@
 import type { Engines } from "./engines.js";
+import type { Work } from "./run.js";
 
 /** One of these functions a contender: set up, checked, and called again and again. */
 export interface Contenders {
@@ -7,9 +8,6 @@ export interface Contenders {
   /** The pure-JavaScript program that is not ours; see opponent/. */
   opponent?(): unknown;
 }
-
-/** What one call does: arithmetic where that bounds it, else the numbers it passes over. */
-export type Work = { flop: number } | { elements: number };
 
 export interface Row {
   readonly name: string;

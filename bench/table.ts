@@ -1,115 +1,70 @@
-import type { Limit } from "./limit.js";
-import type { Rounds } from "./measure.js";
-import type { Row } from "./row.js";
-
-/** A row's measurements as figures; times are medians in milliseconds, of one call. */
-export interface Result {
-  name: string;
-  wasm: number;
-  twin: number;
-  opponent?: number;
-  gflops?: number;
-  shareOfLimit?: number;
-  nanosecondsPerElement?: number;
-  timesTwin: number;
-  timesOpponent?: number;
-  /** GHz meanwhile */
-  clock: number;
-  rounds: number;
-  countedRounds: number;
-  noisy: boolean;
-}
-
-export function resultOf({ name, work }: Row, rounds: Rounds, limit: Limit): Result {
-  const { wasm, twin, opponent } = rounds.milliseconds;
-  const gflops = "flop" in work ? work.flop / wasm / 1e6 : undefined;
-  return {
-    name,
-    wasm,
-    twin,
-    opponent,
-    gflops,
-    shareOfLimit: gflops === undefined ? undefined : gflops / (limit.flopPerCycle * rounds.clock),
-    nanosecondsPerElement: "elements" in work ? (1e6 * wasm) / work.elements : undefined,
-    timesTwin: twin / wasm,
-    timesOpponent: opponent === undefined ? undefined : opponent / wasm,
-    clock: rounds.clock,
-    rounds: rounds.total,
-    countedRounds: rounds.counted,
-    noisy: rounds.noisy,
-  };
-}
+import { type Figures, figuresOf, perElementText, roundsText, shareText, timesText, timeText } from "./figures.js";
+import type { Run, RunRow } from "./run.js";
 
 interface Column {
   title: string;
   width: number;
   /** Empty where the row has no such figure. */
-  text(result: Result): string;
+  text(row: RunRow, figures: Figures): string;
 }
 
 /** Lines of a table whose rows appear one at a time: widths are known beforehand. */
 export class Table {
+  readonly #run: Pick<Run, "contenders" | "limit">;
   readonly #columns: Column[];
 
-  constructor(rows: readonly Row[], kernels: string) {
-    const nameWidth = Math.max(...rows.map(({ name }) => name.length));
-    this.#columns = columns(kernels).map((column, i) => ({ ...column, width: i === 0 ? nameWidth : column.width }));
+  /** Of rows with these names; `limit` is given where they have shares of it. */
+  constructor(rows: readonly { name: string }[], run: Pick<Run, "contenders" | "limit">) {
+    this.#run = run;
+    const [, ...others] = run.contenders.map(({ name }) => name);
+    this.#columns = [
+      { title: "", width: -Math.max(...rows.map(({ name }) => name.length)), text: ({ name }) => name },
+      ...run.contenders.map(({ name }, i) => timeColumn(name, i === 0 ? 9 : 12)),
+      ...(run.limit === undefined ? [] : WORK_COLUMNS),
+      ...others.map(timesColumn),
+      { title: "rounds", width: 8, text: roundsText },
+    ];
   }
 
   heading(): string {
-    return this.#line((column) => column.title);
+    return this.#line(({ title }) => title);
   }
 
-  line(result: Result): string {
-    return this.#line((column) => column.text(result));
+  line(row: RunRow): string {
+    const figures = figuresOf(row, this.#run);
+    return this.#line(({ text }) => text(row, figures));
   }
 
+  /** A negative width is one to the right of the text. */
   #line(cell: (column: Column) => string): string {
-    const [first, ...others] = this.#columns;
-    const cells = [cell(first).padEnd(first.width), ...others.map((column) => cell(column).padStart(column.width))];
+    const cells = this.#columns.map((column) =>
+      column.width < 0 ? cell(column).padEnd(-column.width) : cell(column).padStart(column.width),
+    );
     return cells.join("  ").trimEnd();
   }
 }
 
-const columns = (kernels: string): Column[] => [
-  { title: "", width: 0, text: ({ name }) => name },
-  { title: kernels, width: 9, text: ({ wasm }) => time(wasm) },
-  { title: "twin", width: 9, text: ({ twin }) => time(twin) },
-  { title: "opponent", width: 9, text: ({ opponent }) => optional(opponent, time) },
-  { title: "GFLOP/s", width: 7, text: ({ gflops }) => optional(gflops, (value) => value.toFixed(1)) },
-  {
-    title: "of limit",
-    width: 8,
-    text: ({ shareOfLimit }) => optional(shareOfLimit, (v) => `${(100 * v).toFixed(0)} %`),
-  },
+const WORK_COLUMNS: Column[] = [
+  { title: "GFLOP/s", width: 7, text: (_, { gflops }) => optional(gflops, (value) => value.toFixed(1)) },
+  { title: "of limit", width: 8, text: (_, { shareOfLimit }) => optional(shareOfLimit, shareText) },
   {
     title: "ns/elem",
     width: 7,
-    text: ({ nanosecondsPerElement }) => optional(nanosecondsPerElement, (value) => value.toFixed(3)),
-  },
-  { title: "x twin", width: 6, text: ({ timesTwin }) => timesTwin.toFixed(1) },
-  { title: "x opponent", width: 10, text: ({ timesOpponent }) => optional(timesOpponent, (value) => value.toFixed(1)) },
-  {
-    title: "rounds",
-    width: 8,
-    text: ({ countedRounds, rounds, noisy }) => `${countedRounds}/${rounds}${noisy ? "!" : " "}`,
+    text: (_, { nanosecondsPerElement }) => optional(nanosecondsPerElement, perElementText),
   },
 ];
+
+const timeColumn = (name: string, least: number): Column => ({
+  title: name,
+  width: Math.max(least, name.length),
+  text: ({ milliseconds, without }) => (name in milliseconds ? timeText(milliseconds[name]) : (without?.[name] ?? "")),
+});
+
+const timesColumn = (name: string): Column => ({
+  title: `x ${name}`,
+  width: Math.max(6, name.length + 2),
+  text: (_, { times }) => optional(times[name], timesText),
+});
 
 const optional = (value: number | undefined, text: (value: number) => string): string =>
   value === undefined ? "" : text(value);
-
-const UNITS = [
-  { name: "s", milliseconds: 1000 },
-  { name: "ms", milliseconds: 1 },
-  { name: "µs", milliseconds: 1e-3 },
-  { name: "ns", milliseconds: 1e-6 },
-];
-
-/** Three digits that say something: "1.23 ms", "12.3 µs", "123 ns". */
-function time(milliseconds: number): string {
-  const unit = UNITS.find((candidate) => milliseconds >= candidate.milliseconds) ?? UNITS[UNITS.length - 1];
-  const value = milliseconds / unit.milliseconds;
-  const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
-  return `${value.toFixed(digits)} ${unit.name}`;
-}

@@ -33,7 +33,7 @@ export function createProblem(batch: number): Problem {
 }
 
 /** PyTorch's, for a dense layer with so many inputs. */
-const initialRange = (inputs: number): [number, number] => [-1 / Math.sqrt(inputs), 1 / Math.sqrt(inputs)];
+export const initialRange = (inputs: number): [number, number] => [-1 / Math.sqrt(inputs), 1 / Math.sqrt(inputs)];
 
 export interface Training {
   step: Step;
@@ -46,7 +46,7 @@ export interface Training {
 }
 
 /** The network with the problem's parameters, and its images as a tensor. */
-export function createNet(
+function createNet(
   { batch, x, weights, biases }: Problem,
   engine: lg.Engine,
   scope: Scope,

@@ -1,78 +1,79 @@
 import { openEngines } from "../engines.js";
-import { FEWEST_ROUNDS, Probe } from "../measure.js";
-import { describeMachine } from "../report.js";
+import { noiseNote } from "../legend.js";
+import { describeSetup } from "../machine.js";
+import { Probe } from "../measure.js";
 import { Scope } from "../row.js";
+import type { Measured, RunRow } from "../run.js";
+import { Table } from "../table.js";
 import { openLanegrad } from "./lanegrad.js";
-import { type Measured, measureInTurns } from "./measure.js";
+import { measureInTurns } from "./measure.js";
 import { specsOf } from "./packages.js";
 import { type Opened, openPeer, PEERS } from "./peers.js";
 import type { Contenders, PeerRow } from "./rows.js";
-import { type PeerResult, PeerTable } from "./table.js";
 
 const OURS = "lanegrad";
 
 /**
  * `npm run bench -- peers`: the training step and the forward pass of other libraries beside ours, one thread each, in
- * turns in one process. What was measured, for --json.
+ * turns in one process. A row takes `pace` times as long as it wants.
  */
-export async function comparePeers(rows: readonly PeerRow[], print: (text: string) => void): Promise<object> {
+export async function comparePeers(
+  rows: readonly PeerRow[],
+  pace: number,
+  print: (text: string) => void,
+): Promise<Measured> {
   using engines = openEngines();
-  const machine = describeMachine();
-  print(`lanegrad · Node ${machine.node} · V8 ${machine.v8} · ${machine.kernels} kernels · 1 thread\n${machine.cpu}`);
+  const { node, v8, kernels, machine } = describeSetup();
+  print(`lanegrad · Node ${node} · V8 ${v8} · ${kernels} kernels · 1 thread\n${machine.cpu}`);
 
   const peers = new Map<string, Opened>();
+  const contenders: Measured["contenders"] = [{ name: OURS }];
   for (const peer of PEERS) {
+    const { title: name, packages } = peer;
     const opened = await openPeer(peer);
-    peers.set(peer.title, opened);
-    const packages = specsOf(peer.packages).join(" ");
-    print(`${peer.title.padEnd(12)} ${packages}${"missing" in opened ? `: ${opened.missing}` : ""}`);
+    const missing = "missing" in opened ? opened.missing : undefined;
+    const about = specsOf(packages).join(" ");
+    peers.set(name, opened);
+    contenders.push({ name, about, missing });
+    print(`${name.padEnd(12)} ${about}${missing === undefined ? "" : `: ${missing}`}`);
   }
-  const contenders = new Map([[OURS, openLanegrad(engines.wasm)]]);
-  for (const [title, opened] of peers) if ("contender" in opened) contenders.set(title, opened.contender);
+  const present = new Map([[OURS, openLanegrad(engines.wasm)]]);
+  for (const [name, opened] of peers) if ("contender" in opened) present.set(name, opened.contender);
 
-  const table = new PeerTable(OURS, [...peers.keys()]);
+  const table = new Table(rows, { contenders });
   print(`\n${table.heading()}`);
   using probe = new Probe(engines.wasm);
-  const results: PeerResult[] = [];
+  const measured: RunRow[] = [];
   for (const row of rows) {
-    const result = resultOf(row, await measureRow(row, contenders, probe), peers);
-    results.push(result);
+    const result = await measureRow(row, present, pace, probe);
+    result.without = reasons(row, result, peers);
+    measured.push(result);
     print(table.line(result));
   }
 
-  print(`\n${footing(results)}`);
-  const about = PEERS.map(({ title, packages }) => {
-    const opened = peers.get(title)!;
-    return { title, packages, ...("missing" in opened && { missing: opened.missing }) };
-  });
-  return { ...machine, peers: about, bestProbe: probe.best, results };
+  print(`\n${[...FOOTING, ...noiseNote(measured)].join("\n")}`);
+  return { bench: "peers", bestProbe: probe.best, contenders, rows: measured };
 }
 
-async function measureRow(row: PeerRow, contenders: Contenders, probe: Probe): Promise<Measured> {
+async function measureRow(
+  { name, milliseconds, prepare }: PeerRow,
+  contenders: Contenders,
+  pace: number,
+  probe: Probe,
+): Promise<RunRow> {
   using scope = new Scope();
-  return await measureInTurns(await row.prepare(contenders, scope), probe, row.milliseconds);
+  return { name, ...(await measureInTurns(await prepare(contenders, scope), probe, pace * milliseconds)) };
 }
 
-function resultOf({ name, cannot }: PeerRow, measured: Measured, peers: ReadonlyMap<string, Opened>): PeerResult {
-  const { [OURS]: ours, ...theirs } = measured.milliseconds;
+/** Why those that were not measured were not. */
+function reasons({ cannot }: PeerRow, { milliseconds }: RunRow, peers: ReadonlyMap<string, Opened>) {
   const without = [...peers]
-    .filter(([title]) => !(title in theirs))
-    .map(([title, opened]) => [title, "missing" in opened ? "not here" : cannot]);
-  return {
-    name,
-    ...measured,
-    times: Object.fromEntries(Object.entries(theirs).map(([title, time]) => [title, time / ours])),
-    without: Object.fromEntries(without),
-  };
+    .filter(([name]) => !(name in milliseconds))
+    .map(([name, opened]) => [name, "missing" in opened ? "not here" : cannot]);
+  return Object.fromEntries(without);
 }
 
-function footing(results: readonly PeerResult[]): string {
-  const lines = [
-    "Milliseconds are medians over rounds in which the contenders take turns; x says how many times as long as ours.",
-    "All have the same data and parameters; losses and logits were seen to agree before they were measured.",
-  ];
-  if (results.some(({ noisy }) => noisy)) {
-    lines.push(`! fewer than ${FEWEST_ROUNDS} rounds were quiet: the row is of all its rounds, and not to be quoted.`);
-  }
-  return lines.join("\n");
-}
+const FOOTING = [
+  "Times are medians over rounds in which the contenders take turns; x says how many times as long as ours.",
+  "All have the same data and parameters; losses and logits were seen to agree before they were measured.",
+];

@@ -20,7 +20,7 @@ export interface Inference extends Disposable {
 
 /** A library that is loaded and set to one thread. */
 export interface Contender {
-  /** Missing where the library only runs what others have trained. */
-  train?(problem: Problem): Training;
+  /** Undefined where the library cannot train such a network. */
+  train(problem: Problem): Training | undefined;
   infer(problem: Problem): Inference | Promise<Inference>;
 }

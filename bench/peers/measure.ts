@@ -1,15 +1,7 @@
 import { FEWEST_ROUNDS, type Probe } from "../measure.js";
 import { median } from "../numbers.js";
+import type { RunRow } from "../run.js";
 import type { Call } from "./contender.js";
-
-export interface Measured {
-  /** By contender: milliseconds a call, the median over the rounds that count. */
-  milliseconds: Record<string, number>;
-  rounds: number;
-  countedRounds: number;
-  /** Too few rounds were quiet; then all of them count. */
-  noisy: boolean;
-}
 
 /** As in bench/measure.ts. */
 const TURN_MS = 4;
@@ -37,7 +29,7 @@ export async function measureInTurns(
   contenders: Record<string, Call<unknown>>,
   probe: Probe,
   milliseconds: number,
-): Promise<Measured> {
+): Promise<Omit<RunRow, "name">> {
   const turns: Turn[] = [];
   for (const [name, call] of Object.entries(contenders)) turns.push({ name, call, calls: await warmUp(call) });
 

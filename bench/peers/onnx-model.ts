@@ -1,5 +1,5 @@
-import { CLASSES, DENSE, HIDDEN, INPUTS } from "../network.js";
-import type { Problem } from "./problem.js";
+import { CLASSES } from "../network.js";
+import type { LayerSpec, Problem, Values } from "./problem.js";
 
 export const INPUT = "x";
 export const OUTPUT = "logits";
@@ -9,7 +9,7 @@ const MODEL = { irVersion: 1, graph: 7, opsetImport: 8 };
 const OPSET = { version: 2 };
 const GRAPH = { node: 1, name: 2, initializer: 5, input: 11, output: 12 };
 const NODE = { input: 1, output: 2, opType: 4, attribute: 5 };
-const ATTRIBUTE = { name: 1, i: 3, type: 20 };
+const ATTRIBUTE = { name: 1, i: 3, ints: 8, type: 20 };
 const TENSOR = { dims: 1, dataType: 2, name: 8, rawData: 9 };
 const VALUE = { name: 1, type: 2 };
 const TYPE = { tensorType: 1 };
@@ -18,39 +18,57 @@ const SHAPE = { dim: 1 };
 const DIMENSION = { value: 1 };
 const FLOAT = 1;
 const ATTRIBUTE_INT = 2;
+const ATTRIBUTE_INTS = 7;
+
+const WIRE_VARINT = 0;
+const WIRE_BYTES = 2;
 
 const IR_VERSION = 8;
 const OPSET_VERSION = 17;
 
-/**
- * The problem's network as an ONNX file, with the nodes that PyTorch's exporter writes: Gemm with B transposed, and
- * PRelu.
- */
-export function modelOf({ batch, weights, biases, slopes }: Problem): Uint8Array {
+const integer = (name: string, value: number): Buffer =>
+  Buffer.concat([field(ATTRIBUTE.name, name), field(ATTRIBUTE.i, value), field(ATTRIBUTE.type, ATTRIBUTE_INT)]);
+
+const integers = (name: string, values: number[]): Buffer =>
+  Buffer.concat([
+    field(ATTRIBUTE.name, name),
+    ...values.map((value) => field(ATTRIBUTE.ints, value)),
+    field(ATTRIBUTE.type, ATTRIBUTE_INTS),
+  ]);
+
+/** A layer's node: its type and attributes; what is left out has the layer's value by default. */
+const OPERATIONS: Record<LayerSpec["kind"], [opType: string, ...attributes: Buffer[]]> = {
+  linear: ["Gemm", integer("transB", 1)],
+  prelu: ["PRelu"],
+  conv2d: ["Conv", integers("kernel_shape", [3, 3]), integers("pads", [1, 1, 1, 1])],
+  batchNorm2d: ["BatchNormalization"],
+  maxPool2d: ["MaxPool", integers("kernel_shape", [2, 2]), integers("strides", [2, 2])],
+  flatten: ["Flatten"],
+};
+
+/** The problem's network as an ONNX file, with the nodes that PyTorch's exporter writes. */
+export function modelOf({ batch, x, layers }: Problem): Uint8Array {
   const nodes: Buffer[] = [];
   const initializers: Buffer[] = [];
-  const constant = (name: string, values: Float32Array, shape: number[]): string => {
-    initializers.push(tensor(name, values, shape));
-    return name;
-  };
   let value = INPUT;
-  DENSE.forEach(([inputs, outputs], i) => {
-    const isLast = i === DENSE.length - 1;
-    const weight = constant(`w${i}`, weights[i], [outputs, inputs]);
-    const bias = constant(`b${i}`, biases[i], [outputs]);
-    const product = isLast ? OUTPUT : `h${i}`;
-    nodes.push(node("Gemm", [value, weight, bias], product, integerAttribute("transB", 1)));
-    value = product;
-    if (isLast) return;
-    const slope = constant(`s${i}`, slopes, [HIDDEN]);
-    nodes.push(node("PRelu", [value, slope], `a${i}`));
-    value = `a${i}`;
-  });
+  let rank = x.shape.length;
+  for (const [i, layer] of layers.entries()) {
+    const constants = constantsOf(layer, rank).map(({ values, shape }, j) => {
+      const name = `constant ${i} ${j}`;
+      initializers.push(tensor(name, values, shape));
+      return name;
+    });
+    const output = i === layers.length - 1 ? OUTPUT : `h${i}`;
+    const [opType, ...attributes] = OPERATIONS[layer.kind];
+    nodes.push(node(opType, [value, ...constants], output, ...attributes));
+    value = output;
+    if (layer.kind === "flatten") rank = 2;
+  }
   const graph = [
     ...nodes.map((bytes) => field(GRAPH.node, bytes)),
     field(GRAPH.name, "peers"),
     ...initializers.map((bytes) => field(GRAPH.initializer, bytes)),
-    field(GRAPH.input, valueInfo(INPUT, [batch, INPUTS])),
+    field(GRAPH.input, valueInfo(INPUT, x.shape)),
     field(GRAPH.output, valueInfo(OUTPUT, [batch, CLASSES])),
   ];
   return Buffer.concat([
@@ -58,6 +76,21 @@ export function modelOf({ batch, weights, biases, slopes }: Problem): Uint8Array
     field(MODEL.graph, Buffer.concat(graph)),
     field(MODEL.opsetImport, field(OPSET.version, OPSET_VERSION)),
   ]);
+}
+
+/** A layer's parameters as its node wants them, where its input has so many axes. */
+function constantsOf({ kind, parameters }: LayerSpec, rank: number): Values[] {
+  // slopes meet the last axes, and channels are axis 1
+  if (kind === "prelu") {
+    const [{ values, shape }] = parameters;
+    return [{ values, shape: [...shape, ...Array<number>(rank - 2).fill(1)] }];
+  }
+  if (kind === "batchNorm2d") {
+    const [{ values, shape }] = parameters;
+    const running = [0, 1].map((value) => ({ values: values.map(() => value), shape }));
+    return [...parameters, ...running];
+  }
+  return [...parameters];
 }
 
 function node(opType: string, inputs: string[], output: string, ...attributes: Buffer[]): Buffer {
@@ -68,9 +101,6 @@ function node(opType: string, inputs: string[], output: string, ...attributes: B
     ...attributes.map((bytes) => field(NODE.attribute, bytes)),
   ]);
 }
-
-const integerAttribute = (name: string, value: number): Buffer =>
-  Buffer.concat([field(ATTRIBUTE.name, name), field(ATTRIBUTE.i, value), field(ATTRIBUTE.type, ATTRIBUTE_INT)]);
 
 function tensor(name: string, values: Float32Array, shape: number[]): Buffer {
   return Buffer.concat([
@@ -86,9 +116,6 @@ function valueInfo(name: string, shape: number[]): Buffer {
   const tensorType = [field(TENSOR_TYPE.elemType, FLOAT), field(TENSOR_TYPE.shape, Buffer.concat(dimensions))];
   return Buffer.concat([field(VALUE.name, name), field(VALUE.type, field(TYPE.tensorType, Buffer.concat(tensorType)))]);
 }
-
-const WIRE_VARINT = 0;
-const WIRE_BYTES = 2;
 
 /** A field of a protobuf message: its number and kind, then an integer, or a length and so many bytes. */
 function field(number: number, content: number | string | Buffer): Buffer {

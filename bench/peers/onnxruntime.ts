@@ -1,4 +1,3 @@
-import { INPUTS } from "../network.js";
 import type { Contender } from "./contender.js";
 import { INPUT, modelOf, OUTPUT } from "./onnx-model.js";
 import { requireFrom } from "./packages.js";
@@ -30,9 +29,10 @@ export function openOnnxRuntime(name: "onnxruntime-web" | "onnxruntime-node") {
       interOpNumThreads: 1,
     };
     return {
+      train: () => undefined,
       async infer(problem) {
         const session = await withoutNewWorker(() => ort.InferenceSession.create(modelOf(problem), options));
-        const feeds = { [INPUT]: new ort.Tensor("float32", problem.x, [problem.batch, INPUTS]) };
+        const feeds = { [INPUT]: new ort.Tensor("float32", problem.x.values, problem.x.shape) };
         return {
           forward: async () => (await session.run(feeds))[OUTPUT].data,
           [Symbol.dispose]: () => void session.release(),

@@ -2,7 +2,7 @@ import type { Contender } from "./contender.js";
 import { openJax } from "./jax.js";
 import { openOnnxRuntime } from "./onnxruntime.js";
 import { install, JAX, ONNXRUNTIME_NODE, ONNXRUNTIME_WEB, type Packages, TENSORFLOW } from "./packages.js";
-import { createProblem } from "./problem.js";
+import { createDenseProblem } from "./problem.js";
 import { openTensorFlow } from "./tensorflow.js";
 
 interface Peer {
@@ -42,6 +42,6 @@ export async function openPeer({ packages, open }: Peer): Promise<Opened> {
 
 /** Some load their binaries no earlier than for the first model. */
 async function tryOut(contender: Contender): Promise<void> {
-  using inference = await contender.infer(createProblem(1));
+  using inference = await contender.infer(createDenseProblem(1));
   await inference.forward();
 }

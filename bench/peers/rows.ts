@@ -1,7 +1,7 @@
-import { BATCHES } from "../network.js";
+import { BATCHES, IMAGE_BATCH } from "../network.js";
 import type { Scope } from "../row.js";
 import type { Call, Contender, Inference, Training } from "./contender.js";
-import { createProblem } from "./problem.js";
+import { createDenseProblem, createImageProblem, type Problem } from "./problem.js";
 
 /** The first is ours: it is who the others must agree with. */
 export type Contenders = ReadonlyMap<string, Contender>;
@@ -21,40 +21,46 @@ const CHECK_STEPS = 3;
 /** Relative, of losses and of logits: enough to tell another network from another order of additions. */
 const CHECK_TOLERANCE = 1e-3;
 
-const stepRows: PeerRow[] = BATCHES.map((batch) => ({
-  name: `step sgd batch ${batch}`,
-  milliseconds: STEP_MS,
+const stepRow = (network: string, milliseconds: number, createProblem: () => Problem): PeerRow => ({
+  name: `step ${network}`,
+  milliseconds,
   cannot: "cannot train",
   async prepare(contenders, scope) {
-    const problem = createProblem(batch);
+    const problem = createProblem();
     const trainings = new Map<string, Training>();
-    for (const [name, { train }] of contenders) {
-      if (train !== undefined) trainings.set(name, scope.own(train(problem)));
+    for (const [name, contender] of contenders) {
+      const training = contender.train(problem);
+      if (training !== undefined) trainings.set(name, scope.own(training));
     }
     for (let i = 0; i < CHECK_STEPS; i++) {
       const losses = await resultsOf(trainings, async ({ step }) => [await step()]);
-      assertSame(`the loss before step ${i} of batch ${batch}`, losses);
+      assertSame(`the loss before step ${i} of ${network}`, losses);
     }
     for (const training of trainings.values()) training.freeze();
     return Object.fromEntries([...trainings].map(([name, { step }]) => [name, step]));
   },
-}));
+});
 
-const forwardRows: PeerRow[] = BATCHES.map((batch) => ({
-  name: `forward batch ${batch}`,
+const forwardRow = (network: string, createProblem: () => Problem): PeerRow => ({
+  name: `forward ${network}`,
   milliseconds: FORWARD_MS,
   cannot: "",
   async prepare(contenders, scope) {
-    const problem = createProblem(batch);
+    const problem = createProblem();
     const inferences = new Map<string, Inference>();
     for (const [name, contender] of contenders) inferences.set(name, scope.own(await contender.infer(problem)));
     const logits = await resultsOf(inferences, async ({ forward }) => forward());
-    assertSame(`the logits of batch ${batch}`, logits);
+    assertSame(`the logits of ${network}`, logits);
     return Object.fromEntries([...inferences].map(([name, { forward }]) => [name, forward]));
   },
-}));
+});
 
-export const peerRows: PeerRow[] = [...stepRows, ...forwardRows];
+export const peerRows: PeerRow[] = [
+  ...BATCHES.map((batch) => stepRow(`sgd batch ${batch}`, STEP_MS, () => createDenseProblem(batch))),
+  stepRow(`cnn sgd batch ${IMAGE_BATCH}`, STEP_MS, createImageProblem),
+  ...BATCHES.map((batch) => forwardRow(`batch ${batch}`, () => createDenseProblem(batch))),
+  forwardRow(`cnn batch ${IMAGE_BATCH}`, createImageProblem),
+];
 
 async function resultsOf<Of>(
   contenders: Map<string, Of>,

@@ -1,12 +1,19 @@
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
-import { CLASSES, INPUTS } from "../network.js";
 import { LEARNING_RATES } from "../training.js";
 import type { Contender } from "./contender.js";
 import { requireFrom } from "./packages.js";
-import { type Problem, parametersOf, transposed } from "./problem.js";
+import {
+  BATCH_NORM_EPSILON,
+  type LayerSpec,
+  type Problem,
+  permuted,
+  type Values,
+  withChannelsLast,
+} from "./problem.js";
 
 interface Tensor {
+  readonly shape: number[];
   dataSync(): Float32Array;
   dispose(): void;
 }
@@ -26,6 +33,13 @@ interface TensorFlow {
   prelu(x: Tensor, slopes: Tensor): Tensor;
   matMul(a: Tensor, b: Tensor): Tensor;
   add(a: Tensor, b: Tensor): Tensor;
+  conv2d(x: Tensor, weight: Tensor, stride: number, padding: "same"): Tensor;
+  batchNorm(x: Tensor, mean: Tensor, variance: Tensor, bias: Tensor, weight: Tensor, epsilon: number): Tensor;
+  maxPool(x: Tensor, size: number, stride: number, padding: "valid"): Tensor;
+  reshape(x: Tensor, shape: number[]): Tensor;
+  zeros(shape: number[]): Tensor;
+  ones(shape: number[]): Tensor;
+  getKernel(name: string, backend: string): unknown;
   losses: { softmaxCrossEntropy(oneHot: Tensor, logits: Tensor): Tensor };
   train: { sgd(learningRate: number): Optimizer };
 }
@@ -59,9 +73,10 @@ export async function openTensorFlow(folder: string): Promise<Contender> {
 
   return {
     train(problem) {
+      if (problem.layers.some(({ kind }) => kind === "conv2d") && !trainsConvolutions(tf)) return undefined;
       const { x, parameters } = createNet(tf, problem);
-      const oneHot = tf.tensor(problem.oneHot, [problem.batch, CLASSES]);
-      const lossOf = () => tf.losses.softmaxCrossEntropy(oneHot, forward(tf, parameters, x));
+      const oneHot = tf.tensor(problem.oneHot.values, problem.oneHot.shape);
+      const lossOf = () => tf.losses.softmaxCrossEntropy(oneHot, forward(tf, problem.layers, parameters, x));
       let optimizer = tf.train.sgd(LEARNING_RATES.sgd);
       return {
         step() {
@@ -83,26 +98,56 @@ export async function openTensorFlow(folder: string): Promise<Contender> {
     infer(problem) {
       const { x, parameters } = createNet(tf, problem);
       return {
-        forward: () => tf.tidy(() => forward(tf, parameters, x).dataSync()),
+        forward: () => tf.tidy(() => forward(tf, problem.layers, parameters, x).dataSync()),
         [Symbol.dispose]: () => tf.dispose([x, ...parameters]),
       };
     },
   };
 }
 
+/** What the gradients of convolutions and pools call. */
+const trainsConvolutions = ({ getKernel }: TensorFlow): boolean =>
+  ["Conv2DBackpropFilter", "Conv2DBackpropInput", "MaxPoolGrad"].every((name) => getKernel(name, "wasm") !== undefined);
+
+/** Its wasm backend knows images with their channels last only. */
 function createNet(tf: TensorFlow, problem: Problem) {
+  const tensor = ({ values, shape }: Values) => tf.tensor(values, shape);
+  const { x, layers } = withChannelsLast(problem);
   return {
-    x: tf.tensor(problem.x, [problem.batch, INPUTS]),
-    parameters: parametersOf(problem)
-      .map(transposed)
-      .map(({ values, shape }) => tf.tidy(() => tf.variable(tf.tensor(values, shape)))),
+    x: tensor(x),
+    parameters: layers.flatMap(({ kind, parameters }) =>
+      parameters.map((values) => tf.tidy(() => tf.variable(tensor(laidOut(kind, values))))),
+    ),
   };
 }
 
-/** The fused product with bias is slower here: its gradient computes dL/dx of the first layer too. */
-function forward(tf: TensorFlow, [w1, b1, slopes1, w2, b2, slopes2, w3, b3]: Tensor[], x: Tensor): Tensor {
-  const dense = (input: Tensor, weight: Tensor, bias: Tensor) => tf.add(tf.matMul(input, weight), bias);
-  const first = tf.prelu(dense(x, w1, b1), slopes1);
-  const second = tf.prelu(dense(first, w2, b2), slopes2);
-  return dense(second, w3, b3);
+/** Weights as [inputs, outputs] and [height, width, inputs, outputs]. */
+function laidOut(kind: LayerSpec["kind"], values: Values): Values {
+  if (values.shape.length === 1) return values;
+  return permuted(values, kind === "conv2d" ? [1, 2, 3, 0] : [1, 0]);
+}
+
+function forward(tf: TensorFlow, layers: readonly LayerSpec[], parameters: readonly Tensor[], x: Tensor): Tensor {
+  const rest = [...parameters];
+  return layers.reduce((h, layer) => apply(tf, layer, rest.splice(0, layer.parameters.length), h), x);
+}
+
+function apply(tf: TensorFlow, { kind }: LayerSpec, [first, second]: Tensor[], x: Tensor): Tensor {
+  switch (kind) {
+    // the fused product with bias is slower here: its gradient computes dL/dx of the first layer too
+    case "linear":
+      return tf.add(tf.matMul(x, first), second);
+    case "prelu":
+      return tf.prelu(x, first);
+    case "conv2d":
+      return tf.add(tf.conv2d(x, first, 1, "same"), second);
+    case "batchNorm2d":
+      return tf.batchNorm(x, tf.zeros(first.shape), tf.ones(first.shape), second, first, BATCH_NORM_EPSILON);
+    case "maxPool2d":
+      return tf.maxPool(x, 2, 2, "valid");
+    case "flatten": {
+      const [batch, height, width, channels] = x.shape;
+      return tf.reshape(x, [batch, height * width * channels]);
+    }
+  }
 }

@@ -1,0 +1,58 @@
+import { setImmediate as turnOfTheEventLoop } from "node:timers/promises";
+import { openEngines } from "./engines.js";
+import { footing, heading } from "./legend.js";
+import { measureClock, measureLimit } from "./limit.js";
+import { describeSetup } from "./machine.js";
+import { measure, Probe, type Rounds } from "./measure.js";
+import { type Contenders, type Row, Scope } from "./row.js";
+import type { Measured, RunRow } from "./run.js";
+import { Table } from "./table.js";
+
+/** What a row's contenders are called where people read of them. */
+const NAMES: Record<keyof Contenders, string> = { wasm: "lanegrad", twin: "twin", opponent: "blocked JS" };
+const CONTENDERS = [
+  { name: NAMES.wasm },
+  { name: NAMES.twin, about: "our kernels in pure JavaScript" },
+  { name: NAMES.opponent, about: "a register-blocked pure-JavaScript program that is not ours" },
+];
+
+/** Rows of ours, WebAssembly beside the pure-JS twin, each for `pace` times as long as it wants. */
+export async function compareWithTwin(
+  rows: readonly Row[],
+  pace: number,
+  print: (text: string) => void,
+): Promise<Measured> {
+  using engines = openEngines();
+  const limit = measureLimit();
+  using probe = new Probe(engines.wasm);
+  print(heading(describeSetup(), limit, measureClock()));
+
+  const run = { bench: "kernels", contenders: CONTENDERS, limit } as const;
+  const table = new Table(rows, run);
+  const measured: RunRow[] = [];
+  print(`\n${table.heading()}`);
+  for (const row of rows) {
+    using scope = new Scope();
+    const result = rowOf(row, measure(row.prepare(engines, scope), probe, pace * row.milliseconds));
+    measured.push(result);
+    print(table.line(result));
+    await turnOfTheEventLoop();
+  }
+
+  const bestProbe = probe.best;
+  print(`\n${footing(measured, bestProbe)}`);
+  return { ...run, contenders: [...CONTENDERS], bestProbe, rows: measured };
+}
+
+function rowOf({ name, work }: Row, { milliseconds, clock, total, counted, noisy }: Rounds): RunRow {
+  const times = Object.entries(milliseconds).map(([key, time]) => [NAMES[key as keyof Contenders], time]);
+  return {
+    name,
+    work,
+    milliseconds: Object.fromEntries(times),
+    clock,
+    rounds: total,
+    countedRounds: counted,
+    noisy,
+  };
+}

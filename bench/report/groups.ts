@@ -1,0 +1,52 @@
+import type { RunRow } from "../run.js";
+
+/** What rows are shown together, in this order. */
+export const GROUPS = ["step", "forward", "product", "convolution", "pass", "coldstart", "other"] as const;
+export type Group = (typeof GROUPS)[number];
+
+/** By the row's name, as the benches give it, and by what its call does. */
+export function groupOf({ name, work }: Pick<RunRow, "name" | "work">): Group {
+  if (name.startsWith("step ")) return "step";
+  if (name.startsWith("forward ")) return "forward";
+  if (productOf(name) !== undefined || squareOf(name) !== undefined) return "product";
+  if (convolutionOf(name) !== undefined) return "convolution";
+  if (work !== undefined && "elements" in work && passOf(name) !== undefined) return "pass";
+  return name === "cold start" ? "coldstart" : "other";
+}
+
+interface Message {
+  message: string;
+  shape: string;
+}
+
+/** "product dW 784-256 batch 32" */
+export function productOf(name: string): (Message & { batch: number }) | undefined {
+  const [, message, shape, batch] = /^product (forward|dX|dW) (\S+) batch (\d+)$/.exec(name) ?? [];
+  return message === undefined ? undefined : { message, shape, batch: Number(batch) };
+}
+
+/** "product square 256" */
+export function squareOf(name: string): number | undefined {
+  const [, size] = /^product square (\d+)$/.exec(name) ?? [];
+  return size === undefined ? undefined : Number(size);
+}
+
+/** "conv2d dX 3-64 32x32 3x3" */
+export function convolutionOf(name: string): Message | undefined {
+  const [, message, shape] = /^conv2d (forward|dX|dW) (.+)$/.exec(name) ?? [];
+  return message === undefined ? undefined : { message, shape };
+}
+
+/** "prelu 256 batch 32", "maxPool2d 2x2 64x32x32 batch 16", "adam 256" */
+export function passOf(name: string): { pass: string; shape: string } | undefined {
+  const [, pass, shape] = /^(\S+(?: \dx\d)?) (.+)$/.exec(name) ?? [];
+  return pass === undefined ? undefined : { pass, shape };
+}
+
+/** "step sgd batch 32", "step cnn sgd batch 16"; undefined for what is no dense network. */
+export function stepOf(name: string): { optimizer: string; batch: number } | undefined {
+  const [, optimizer, batch] = /^step (sgd|adam) batch (\d+)$/.exec(name) ?? [];
+  return optimizer === undefined
+    ? undefined
+    : { optimizer: optimizer === "sgd" ? "SGD" : "Adam", batch: Number(batch) };
+}

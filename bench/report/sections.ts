@@ -1,0 +1,66 @@
+import type { Group } from "./groups.js";
+import { grouped, type Report } from "./model.js";
+import { type Sheet, sheetOf } from "./sheets.js";
+
+/** A part of the page, and of RESULTS.md, where {{id}} stands. */
+export interface Section {
+  id: string;
+  title: string;
+  about: string;
+  sheets: Sheet[];
+}
+
+interface Outline extends Omit<Section, "sheets"> {
+  groups: readonly Group[];
+}
+
+const OUTLINES: Outline[] = [
+  {
+    id: "steps",
+    title: "A whole training step",
+    about:
+      "Forward pass, loss, all gradients and update: how many times as long as lanegrad the others take, in the same process, taking turns. 784-256-256-10 with PReLU, and a convolutional network for 3x32x32 images.",
+    groups: ["step"],
+  },
+  {
+    id: "forward",
+    title: "A forward pass",
+    about: "The same networks without training, beside libraries that only run models too.",
+    groups: ["forward"],
+  },
+  {
+    id: "products",
+    title: "Matrix products",
+    about:
+      "The three messages of each dense layer, and square products, as a share of what the core's lanes can do. Steps are counted by their products alone.",
+    groups: ["product"],
+  },
+  {
+    id: "convolutions",
+    title: "Convolutions",
+    about:
+      "Batch 16, by message. The products are counted as the direct way has them, so that Winograd's way, which needs fewer, can pass 100 %.",
+    groups: ["convolution"],
+  },
+  {
+    id: "passes",
+    title: "All other passes",
+    about: "Nanoseconds an element, one mark for each shape: lanegrad filled, the pure-JavaScript twin hollow.",
+    groups: ["pass"],
+  },
+  {
+    id: "coldstart",
+    title: "Cold start",
+    about: "From the start of a fresh process to its end, with one forward pass of 784-256 in it.",
+    groups: ["coldstart"],
+  },
+  { id: "other", title: "Other rows", about: "", groups: ["other"] },
+];
+
+/** A sheet for each bench that has rows there: the contenders are others. */
+export function sectionsOf({ entries }: Report): Section[] {
+  return OUTLINES.map(({ groups, ...outline }) => {
+    const own = entries.filter(({ group }) => groups.includes(group));
+    return { ...outline, sheets: grouped(own, ({ bench }) => bench).map(sheetOf) };
+  });
+}

@@ -3,10 +3,10 @@ import { ArgumentError, EngineError } from "./errors.js";
 import { createTwin } from "./kernels/js/index.js";
 import type { KernelSet, Kernels } from "./kernels/kernels.js";
 import { exerciseKernels } from "./kernels/warm-up.js";
-import { bestKernelSet, isAvailable, kernelsOf, loadKernels, openModule } from "./kernels/wasm.js";
+import { bestKernelSet, isAvailable, kernelsOf, loadKernels } from "./kernels/wasm.js";
 import { isWideByDefault } from "./kernels/wide/gate.js";
-import { widen } from "./kernels/wide/wide.js";
-import { Width } from "./kernels/wide/width.js";
+import { openWide } from "./kernels/wide/wide.js";
+import type { Width } from "./kernels/wide/width.js";
 import { LinearMemory } from "./memory.js";
 import { Generator } from "./random.js";
 import { checkShape, type Storage, type Tensor, type TensorData, tensorFrom, zerosTensor } from "./tensor.js";
@@ -205,11 +205,8 @@ function openKernels(
   if (module !== undefined) {
     return { ops: kernelsOf(module, isAuto ? undefined : set, linear), width: "the module was compiled elsewhere" };
   }
-  const attempt = wide ? widen(set) : { reason: "not asked for: createEngine({ wide: true }) or LANEGRAD_WIDE=1" };
-  if ("reason" in attempt) return { ops: loadKernels(set, linear), width: attempt.reason };
-  const width = new Width(openModule(attempt.module, linear));
-  width.look();
-  return { ops: width.watched(), width };
+  const width = wide ? openWide(set, linear) : "not asked for: createEngine({ wide: true }) or LANEGRAD_WIDE=1";
+  return { ops: typeof width === "string" ? loadKernels(set, linear) : width.watched(), width };
 }
 
 /**

@@ -119,4 +119,32 @@ describe.runIf(canWiden)("a wide engine", () => {
     const [a, b] = [first, second].map((engine) => engine.tensor([[1, 2]]).toArray());
     expect(a).toEqual(b);
   });
+
+  // V8 compiles everything anew for a debugger, and again without the flag once it has gone
+  test("gives up the wide tiles when a debugger was there, and keeps its bits", { retry: 2 }, async () => {
+    const code = `
+      import { Session } from "node:inspector";
+      import { setTimeout as wait } from "node:timers/promises";
+      import { createEngine, Linear } from "lanegrad";
+      const engine = createEngine({ wide: true, kernels: "simd", seed: 1 });
+      const layer = new Linear(300, 100, { engine });
+      const x = Float32Array.from({ length: 64 * 300 }, (_, i) => Math.sin(i));
+      const before = layer.forward(x).data.slice();
+      const session = new Session();
+      session.connect();
+      session.post("Debugger.enable");
+      layer.forward(x);
+      session.disconnect();
+      const wasWide = engine.wide;
+      const end = performance.now() + 20_000;
+      while (engine.wide && performance.now() < end) {
+        for (let i = 0; i < 500; i++) layer.forward(x);
+        await wait(10);
+      }
+      const after = layer.forward(x).data;
+      const { wide, wideReason: reason } = engine;
+      console.log(JSON.stringify({ wasWide, wide, reason, isSame: before.every((value, i) => value === after[i]) }));`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "-e", code], { cwd: root });
+    expect(JSON.parse(stdout)).toEqual({ wasWide: true, ...refused(/not the faster ones any more/), isSame: true });
+  });
 });

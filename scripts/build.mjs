@@ -15,10 +15,26 @@ async function compileKernels(set) {
   const warnings = stderr.toString();
   if (warnings) throw new Error(`asc: ${warnings}`);
   const base64 = (await readFile(`build/${set}.wasm`)).toString("base64");
-  const text = `// Written by scripts/build.mjs from build/${set}.wasm.\nexport default "${base64}";\n`;
+  const widening = widenable(await readFile(`build/${set}.wat`, "utf8"));
+  const text = `// Written by scripts/build.mjs from build/${set}.wasm.
+export const base64 = "${base64}";
+export const widening = [${widening.join(", ")}];
+`;
   const target = `src/kernels/${set}.wasm.ts`;
   const before = await readFile(target, "utf8").catch(() => "");
   if (before !== text) await writeFile(target, text);
+}
+
+/**
+ * The functions that may be widened to 256 bits (src/kernels/wide), by their indices: those with two stores that might lie beside each
+ * other, and without a shuffle, beside which V8 13.6 gets them wrong, or an integer extension, at which it may abort.
+ */
+function widenable(wat) {
+  const functions = wat.split(/^ \(func /m).slice(1);
+  const isWidenable = (code) =>
+    (code.match(/v128\.store\b/g)?.length ?? 0) >= 2 &&
+    !/i8x16\.(shuffle|swizzle|relaxed_swizzle)|\.ext(end|mul|add)_/.test(code);
+  return functions.flatMap((code, index) => (isWidenable(code) ? [index] : []));
 }
 
 async function bundle() {

@@ -3,11 +3,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { nodeBinary, run } from "./node-binaries.mjs";
+import { nodeBinary, run, WIDE_VERSIONS } from "./nodes.mjs";
 import { printTable } from "./print-table.mjs";
 import { SETUP, WIDENING } from "./widening.mjs";
 
-const VERSIONS = ["24", "26"];
 const KERNEL_SETS = ["simd", "relaxed-simd"];
 const FLAGS = [
   "--experimental-wasm-revectorize",
@@ -62,7 +61,7 @@ function problemsOf(merged, exported) {
 
 /** Throws where a function that should widen does not; `binaries` are those of Node by version. */
 export function checkWidening(binaries) {
-  const able = [...binaries].filter(([version]) => VERSIONS.includes(version));
+  const able = [...binaries].filter(([version]) => WIDE_VERSIONS.includes(version));
   const runs = able.flatMap(([version, binary]) =>
     KERNEL_SETS.map((kernels) => ({ title: `${version} ${kernels}`, merged: mergedStores(binary, kernels) })),
   );
@@ -85,6 +84,6 @@ export function checkWidening(binaries) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const binaries = new Map();
-  for (const version of VERSIONS) binaries.set(version, await nodeBinary(version));
+  for (const version of WIDE_VERSIONS) binaries.set(version, await nodeBinary(version));
   checkWidening(binaries);
 }

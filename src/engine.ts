@@ -4,6 +4,9 @@ import { createTwin } from "./kernels/js/index.js";
 import type { KernelSet, Kernels } from "./kernels/kernels.js";
 import { exerciseKernels } from "./kernels/warm-up.js";
 import { bestKernelSet, isAvailable, kernelsOf, loadKernels } from "./kernels/wasm.js";
+import { isWideByDefault } from "./kernels/wide/gate.js";
+import { openWide } from "./kernels/wide/wide.js";
+import type { Width } from "./kernels/wide/width.js";
 import { LinearMemory } from "./memory.js";
 import { Generator } from "./random.js";
 import { checkShape, type Storage, type Tensor, type TensorData, tensorFrom, zerosTensor } from "./tensor.js";
@@ -15,7 +18,11 @@ export interface EngineOptions {
   threads?: number;
   /** Bytes that the linear memory may grow to; default 1 GiB. */
   maximumMemory?: number;
-  /** 256-bit kernels are not there yet: `engine.wide` stays false and `engine.wideReason` says so. */
+  /**
+   * Kernels of 256 bits where V8 can (Node 24 and 26 on x64): an experiment, with the same bits at about half the time. While the
+   * engine is made, an experimental flag of V8 is on for the whole process. Where it is refused, `engine.wideReason` says why.
+   * Default false, or true where the environment has LANEGRAD_WIDE=1.
+   */
   wide?: boolean;
   /** Kernels compiled elsewhere: a WebAssembly.Module of one of this version's builds. */
   module?: WebAssembly.Module;
@@ -50,15 +57,12 @@ export class Engine {
   readonly kernels: KernelSet;
   /** How many threads kernels are split over right now. */
   readonly threads: number = 1;
-  /** Whether widened kernels are in effect; `wideReason` says why not. */
-  readonly wide: boolean = false;
-  readonly wideReason: string = "256-bit kernels are not part of this version";
   /** Settles when every thread has reported in. */
   readonly ready: Promise<void> = Promise.resolve();
   /** @internal */
   readonly generator: Generator;
   // let go when the engine is disposed
-  #alive: { linear: LinearMemory; ops: Kernels } | undefined;
+  #alive: { linear: LinearMemory; ops: Kernels; width: Width | string } | undefined;
   // a view that is still held keeps its tensor
   readonly #viewed = new WeakMap<Float32Array, Tensor>();
 
@@ -68,7 +72,7 @@ export class Engine {
       kernels = "auto",
       threads = 1,
       maximumMemory = DEFAULT_MAXIMUM_MEMORY,
-      wide = false,
+      wide = isWideByDefault(),
       module,
       seed = 0,
     } = options;
@@ -92,10 +96,25 @@ export class Engine {
       );
     }
     const linear = new LinearMemory({ maximum: maximumMemory });
-    const ops = openKernels(set, linear, kernels === "auto", module);
+    const { ops, width } = openKernels(set, linear, { isAuto: kernels === "auto", module, wide });
     this.kernels = ops.set;
-    this.#alive = { linear, ops };
+    this.#alive = { linear, ops, width };
     this.generator = new Generator(seed);
+  }
+
+  /**
+   * Whether kernels of 256 bits are in effect. It is measured now and then, and may turn false while the engine is in use, when a debugger was
+   * attached: results keep the same bits.
+   */
+  get wide(): boolean {
+    return this.wideReason === "";
+  }
+
+  /** Why `wide` is false; empty where it is true. */
+  get wideReason(): string {
+    const width = this.#alive?.width ?? "the engine was disposed";
+    if (typeof width === "string") return width;
+    return width.look() ? "" : "the wide tiles are not the faster ones any more: V8 has compiled the kernels again";
   }
 
   /** Bytes in use, at their peak, reserved and allowed. */
@@ -170,15 +189,24 @@ export class Engine {
   }
 }
 
+interface Opened {
+  readonly ops: Kernels;
+  /** The width of widened kernels, or why they are not. */
+  readonly width: Width | string;
+}
+
 /** The kernels of a set; a module compiled elsewhere is the set where none was asked for by name. */
 function openKernels(
   set: KernelSet,
   linear: LinearMemory,
-  isAuto: boolean,
-  module: WebAssembly.Module | undefined,
-): Kernels {
-  if (set === "js") return createTwin(linear);
-  return module === undefined ? loadKernels(set, linear) : kernelsOf(module, isAuto ? undefined : set, linear);
+  { isAuto, module, wide }: { isAuto: boolean; module: WebAssembly.Module | undefined; wide: boolean },
+): Opened {
+  if (set === "js") return { ops: createTwin(linear), width: "the js kernels are no WebAssembly" };
+  if (module !== undefined) {
+    return { ops: kernelsOf(module, isAuto ? undefined : set, linear), width: "the module was compiled elsewhere" };
+  }
+  const width = wide ? openWide(set, linear) : "not asked for: createEngine({ wide: true }) or LANEGRAD_WIDE=1";
+  return { ops: typeof width === "string" ? loadKernels(set, linear) : width.watched(), width };
 }
 
 /**

@@ -2,16 +2,18 @@ import { instantiateSync } from "@assemblyscript/loader";
 import { EngineError, MemoryError } from "../errors.js";
 import type { LinearMemory } from "../memory.js";
 import type { KernelSet, Kernels } from "./kernels.js";
-import relaxedSimdBase64 from "./relaxed-simd.wasm.js";
-import simdBase64 from "./simd.wasm.js";
+import * as relaxedSimd from "./relaxed-simd.wasm.js";
+import * as simd from "./simd.wasm.js";
+import type { Code } from "./wide/compile.js";
+import { isExportName } from "./wide/module-bytes.js";
 
 /**
  * The WebAssembly kernels. The module travels as base64 inside the JavaScript (written by `npm run build`): it survives every
  * bundler, needs no file access or top-level await, and decodes in well under a millisecond.
  */
-type WasmKernelSet = Exclude<KernelSet, "js">;
+export type WasmKernelSet = Exclude<KernelSet, "js">;
 
-const MODULES: Record<WasmKernelSet, string> = { "relaxed-simd": relaxedSimdBase64, simd: simdBase64 };
+const BUILDS = { "relaxed-simd": relaxedSimd, simd };
 
 /** A module with one function () -> v128 of this code. */
 const probe = (...code: number[]): Uint8Array<ArrayBuffer> => {
@@ -46,12 +48,18 @@ function compile(set: WasmKernelSet, isShared: boolean): WebAssembly.Module {
   const key = `${set} ${isShared}`;
   let module = compiled.get(key);
   if (module === undefined) {
-    const bytes = decodeBase64(MODULES[set]);
-    if (!isShared) askForUnsharedMemory(bytes);
-    module = new WebAssembly.Module(bytes);
+    module = new WebAssembly.Module(codeOf(set, isShared).bytes);
     compiled.set(key, module);
   }
   return module;
+}
+
+/** A build, for a memory that is shared or is not. */
+export function codeOf(set: WasmKernelSet, isShared: boolean): Code {
+  const { base64, widening } = BUILDS[set];
+  const bytes = decodeBase64(base64);
+  if (!isShared) askForUnsharedMemory(bytes);
+  return { bytes, widening };
 }
 
 /** One byte of the module says whether it asks for a shared memory; where there is none it must not. */
@@ -100,7 +108,7 @@ function keepsOrderOfLoads(): boolean {
 
 /** Kernels over `memory`, with a work area allocated in it. Throws EngineError where they do not instantiate. */
 export function loadKernels(set: WasmKernelSet, memory: LinearMemory): WasmKernels {
-  return instantiate(compile(set, memory.isShared), memory);
+  return openModule(compile(set, memory.isShared), memory);
 }
 
 /** Kernels that were compiled elsewhere: of the set asked for, or of any. Throws EngineError where they do not fit. */
@@ -109,14 +117,15 @@ export function kernelsOf(
   set: WasmKernelSet | undefined,
   memory: LinearMemory,
 ): WasmKernels {
-  const kernels = instantiate(module, memory);
+  const kernels = openModule(module, memory);
   if (set !== undefined && kernels.set !== set) {
     throw new EngineError(`createEngine: module: got "${kernels.set}" kernels, expected "${set}"`);
   }
   return kernels;
 }
 
-function instantiate(module: WebAssembly.Module, memory: LinearMemory): WasmKernels {
+/** Kernels of a module that was compiled before; likewise. */
+export function openModule(module: WebAssembly.Module, memory: LinearMemory): WasmKernels {
   let exports: Omit<WasmKernels, "set"> & Setup;
   try {
     // the loader's own `exports` wrap every function once more
@@ -129,5 +138,6 @@ function instantiate(module: WebAssembly.Module, memory: LinearMemory): WasmKern
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new EngineError(`createEngine: the kernels do not instantiate here: ${reason}`, { cause });
   }
-  return { set: exports.isRelaxed() ? "relaxed-simd" : "simd", ...exports };
+  const named = Object.entries(exports).filter(([name]) => !isExportName(name));
+  return { set: exports.isRelaxed() ? "relaxed-simd" : "simd", ...(Object.fromEntries(named) as typeof exports) };
 }

@@ -1,89 +1,20 @@
-import * as lg from "lanegrad";
 import { describe, test } from "vitest";
-import { layers, losses, optimizers, type Target } from "../support/dispatch.js";
 import { describeEngines } from "../support/engines.js";
-import {
-  expectOutput,
-  expectTensor,
-  floats,
-  type GoldenCase,
-  type GoldenTensor,
-  goldenCases,
-  integers,
-  stored,
-} from "../support/golden.js";
-import { parametersByName } from "../support/messages.js";
-
-const cases = goldenCases(
-  "trajectory",
-  (config) =>
-    config.layers.every(({ type }) => type in layers) && config.loss in losses && config.optimizer.type in optimizers,
-);
-
-/** The samples `rows` of x or y, in that order. */
-function gather(tensor: GoldenTensor, rows: Int32Array): Target {
-  const all = stored(tensor);
-  const shape = [rows.length, ...tensor.shape.slice(1)];
-  const size = all.length / tensor.shape[0];
-  const data = all.slice(0, rows.length * size);
-  rows.forEach((row, i) => {
-    data.set(all.subarray(row * size, (row + 1) * size), i * size);
-  });
-  return { data, shape };
-}
-
-/** The network of the case with PyTorch's initial weights. */
-function buildNet({ config, inputs }: GoldenCase, engine: lg.Engine): lg.Sequential {
-  const net = new lg.Sequential(...config.layers.map((layer) => layers[layer.type](layer, engine)));
-  const parameters = parametersByName(net);
-  for (const [name, tensor] of Object.entries(inputs)) {
-    if (name.startsWith("init.")) parameters.get(name.slice("init.".length))!.value.data.set(floats(tensor));
-  }
-  return net;
-}
+import { expectOutput, expectTensor } from "../support/golden.js";
+import { train, trajectories } from "../support/trajectory.js";
 
 describe("training as PyTorch", () => {
   describeEngines((engine) => {
     // A training loop needs no dx of the first layer: `backwardParams` spares it and has to come to the same.
     describe.each(["backward", "backwardParams"] as const)("by %s", (message) => {
-      test.each(cases)("$name", (golden) => {
-        const { config, inputs, outputs } = golden;
-        const net = buildNet(golden, engine());
-        const optimizer = optimizers[config.optimizer.type](net.parameters(), config.optimizer);
-        const samples = Int32Array.from({ length: inputs.x.shape[0] }, (_, i) => i);
-        const batches = inputs.batches ? integers(inputs.batches) : undefined;
-        const batchSize = inputs.batches ? inputs.batches.shape[1] : samples.length;
-
-        const run = (rows: Int32Array): { loss: number; grad: lg.Tensor; x: lg.Tensor } => {
-          const { data, shape } = gather(inputs.x, rows);
-          const x = engine().tensor(Float32Array.from(data), shape);
-          return { ...losses[config.loss](net.forward(x), gather(inputs.y, rows), config), x };
-        };
-
-        const got: number[] = [];
-        for (let step = 0; step < config.steps; step++) {
-          const { loss, grad, x } = run(batches?.subarray(step * batchSize, (step + 1) * batchSize) ?? samples);
-          got.push(loss);
-          optimizer.zeroGrad();
-          net[message](grad);
-          optimizer.step();
-          x.dispose();
+      test.each(trajectories)("$name", (golden) => {
+        const { losses, evalLoss, tensors } = train(golden, engine(), message);
+        expectOutput(golden, "losses", losses);
+        for (const name of Object.keys(golden.outputs)) {
+          if (name.startsWith("final.")) expectTensor(golden, name, tensors[name]);
         }
-        expectOutput(golden, "losses", got);
-        const state = net.stateDict();
-        for (const name of Object.keys(outputs)) {
-          if (name.startsWith("final.")) expectTensor(golden, name, state[name.slice("final.".length)]);
-        }
-
-        net.eval();
-        const first = gather(inputs.x, samples.subarray(0, outputs.evalOutput.shape[0]));
-        const x = engine().tensor(Float32Array.from(first.data), first.shape);
-        expectTensor(golden, "evalOutput", net.forward(x));
-        x.dispose();
-        const evaluated = run(samples);
-        expectOutput(golden, "evalLoss", [evaluated.loss]);
-        evaluated.x.dispose();
-        net.dispose();
+        expectTensor(golden, "evalOutput", tensors.evalOutput);
+        expectOutput(golden, "evalLoss", [evalLoss]);
       });
     });
   });

@@ -1,4 +1,4 @@
-// node program.mjs KERNEL_SET: everything that computes, on one kernel set. Prints a SHA-256 of the resulting bits for each section as JSON;
+// node program.mjs KERNEL_SET: everything that computes, on one kernel set, widened with LANEGRAD_WIDE=1. Prints a SHA-256 of the resulting bits for each section as JSON;
 // scripts/test-nodes.mjs compares them between versions of Node. Plain JavaScript over dist/, so that any Node runs it as it is.
 import { createHash } from "node:crypto";
 import * as lg from "../../dist/index.js";
@@ -14,12 +14,16 @@ for (const name of Object.getOwnPropertyNames(Math)) {
 }
 
 const kernelSet = process.argv[2];
+/** What engines are where nothing else is said. */
+const wide = process.env.LANEGRAD_WIDE === "1";
 const called = new Set();
 
 /** An engine with these kernels and no others, which notes in `called` what ran. */
 function openEngine(seed = 0) {
   const engine = lg.createEngine({ kernels: kernelSet, seed });
   if (engine.kernels !== kernelSet) throw new Error(`asked for the "${kernelSet}" kernels, got "${engine.kernels}"`);
+  if (engine.wide !== wide)
+    throw new Error(`asked for wide kernels: ${wide}, got ${engine.wide}: ${engine.wideReason}`);
   const { ops } = engine;
   for (const [name, kernel] of Object.entries(ops)) {
     if (typeof kernel !== "function") continue;
@@ -473,7 +477,7 @@ async function main() {
   // the twin has nothing but kernels
   assertComplete("kernels", Object.keys(lg.createEngine({ kernels: "js" }).ops), ["set", ...called]);
   const { version, versions } = process;
-  console.log(JSON.stringify({ node: version, v8: versions.v8, kernels: kernelSet, hashes }));
+  console.log(JSON.stringify({ node: version, v8: versions.v8, kernels: kernelSet, wide, hashes }));
 }
 
 try {

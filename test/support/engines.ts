@@ -1,5 +1,6 @@
 import * as lg from "lanegrad";
 import { afterAll, beforeAll, describe, expect } from "vitest";
+import { isWideRun } from "./wide.js";
 
 /** V8 takes relaxed SIMD from Node 22 on; asking the version and not the library, a set that is missing is a failure. */
 export const hasRelaxedSimd = Number.parseInt(process.versions.node, 10) >= 22;
@@ -11,10 +12,11 @@ export const KERNEL_SETS: readonly lg.Engine["kernels"][] = [
   "js",
 ];
 
-/** An engine with these kernels and no others: a run that silently fell back would prove nothing. */
+/** An engine with these kernels and no others, widened where that is asked for: a run that silently fell back would prove nothing. */
 export function openEngine(kernels: (typeof KERNEL_SETS)[number]): lg.Engine {
   const engine = lg.createEngine({ kernels });
   expect(engine.kernels).toBe(kernels);
+  expect(engine.wide, engine.wideReason).toBe(isWideRun && kernels !== "js");
   return engine;
 }
 

@@ -127,7 +127,12 @@ export function expectOutput(golden: GoldenCase, name: string, got: ArrayLike<nu
 }
 
 /** Compares one output of a case, shape and numbers. */
-export function expectTensor(golden: GoldenCase, name: string, got: lg.Tensor, limit?: Limit): void {
+export function expectTensor(
+  golden: GoldenCase,
+  name: string,
+  got: Pick<lg.Tensor, "shape" | "data">,
+  limit?: Limit,
+): void {
   expect(got.shape, `${golden.name}: ${name}`).toEqual(golden.outputs[name].shape);
   expectOutput(golden, name, got.data, limit);
 }

@@ -1,10 +1,12 @@
 import { describe } from "vitest";
 import { createTwin } from "../../src/kernels/js/index.js";
 import type { Kernels } from "../../src/kernels/kernels.js";
-import { loadKernels } from "../../src/kernels/wasm.js";
+import { loadKernels, openModule, type WasmKernelSet, type WasmKernels } from "../../src/kernels/wasm.js";
+import { widen } from "../../src/kernels/wide/wide.js";
 import { LinearMemory } from "../../src/memory.js";
 import { Arena } from "./arena.js";
 import { hasRelaxedSimd } from "./engines.js";
+import { isWideRun } from "./wide.js";
 
 export { threefry } from "../../src/random.js";
 
@@ -23,7 +25,7 @@ const relaxed = hasRelaxedSimd ? (["relaxed-simd"] as const) : [];
 export function kernelSets(heap = new LinearMemory({ maximum: MEMORY })): KernelsUnderTest[] {
   return [
     { name: "js", kernels: createTwin(heap), heap },
-    ...(["simd", ...relaxed] as const).map((set) => withTiles(set, set, heap, false, false)),
+    ...(["simd", ...relaxed] as const).map((set) => withTiles(set, set, heap, isWideRun, false)),
   ];
 }
 
@@ -47,11 +49,20 @@ function withTiles(
   wide: boolean,
   tall: boolean,
 ): KernelsUnderTest {
-  const kernels = loadKernels(set, heap);
+  const kernels = isWideRun ? loadWide(set, heap) : loadKernels(set, heap);
   if (kernels.set !== set) throw new Error(`asked for the "${set}" kernels, got "${kernels.set}"`);
   kernels.useWide(wide);
   kernels.useTall(tall);
   return { name, kernels, heap };
+}
+
+/** Widened kernels with the wide tiles in effect. */
+export function loadWide(set: WasmKernelSet, heap: LinearMemory): WasmKernels {
+  const attempt = widen(set);
+  if ("reason" in attempt) throw new Error(`no widened kernels: ${attempt.reason}`);
+  const kernels = openModule(attempt.module, heap);
+  kernels.useWide(true);
+  return kernels;
 }
 
 /** Declares the same tests for each kernel set, with an arena of 4 MiB for the buffers of its calls; the twin works there, too. */

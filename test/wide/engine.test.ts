@@ -1,0 +1,150 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import * as lg from "lanegrad";
+import { describe, expect, test } from "vitest";
+import { codeOf, openModule } from "../../src/kernels/wasm.js";
+import { isWider } from "../../src/kernels/wide/calibration.js";
+import { exposeFunctions } from "../../src/kernels/wide/module-bytes.js";
+import { LinearMemory } from "../../src/memory.js";
+import { canWiden } from "../support/wide.js";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+interface Report {
+  readonly wide: boolean;
+  readonly reason: string;
+}
+
+/** What an engine with these options says of itself. */
+const program = (options: lg.EngineOptions): string => `
+  import { createEngine } from "lanegrad";
+  const { wide, wideReason: reason } = createEngine(${JSON.stringify(options)});
+  console.log(JSON.stringify({ wide, reason }));`;
+
+/** In a process of its own; nothing may reach stderr, where V8 names the flags that it does not know. */
+async function report(
+  options: lg.EngineOptions,
+  { flags = [] as string[], wideByDefault = undefined as string | undefined } = {},
+): Promise<Report> {
+  const { LANEGRAD_WIDE: _, ...env } = process.env;
+  if (wideByDefault !== undefined) env.LANEGRAD_WIDE = wideByDefault;
+  const args = [...flags, "--input-type=module", "-e", program(options)];
+  const { stdout, stderr } = await run(process.execPath, args, { cwd: root, env });
+  expect(stderr).toBe("");
+  return JSON.parse(stdout);
+}
+
+const WIDE: Report = { wide: true, reason: "" };
+const refused = (reason: RegExp): object => ({ wide: false, reason: expect.stringMatching(reason) });
+/** What this Node makes of a wish. */
+const GRANTED = canWiden ? WIDE : refused(/^V8 \d+\.\d+.* is not among those tested/);
+const NOT_ASKED = refused(/^not asked for/);
+
+describe("an engine is wide", () => {
+  test.each(["simd", "auto"] as const)("where %s kernels are asked to be, and V8 is a tested one", async (kernels) => {
+    expect(await report({ kernels, wide: true })).toEqual(GRANTED);
+  });
+
+  test("where the environment says so, unless the engine's options say otherwise", async () => {
+    expect(await report({}, { wideByDefault: "1" })).toEqual(GRANTED);
+    expect(await report({ wide: false }, { wideByDefault: "1" })).toEqual(NOT_ASKED);
+  });
+
+  test("not by itself, and for no other value", async () => {
+    expect(await report({})).toEqual(NOT_ASKED);
+    expect(await report({}, { wideByDefault: "0" })).toEqual(NOT_ASKED);
+    expect(await report({}, { wideByDefault: "" })).toEqual(NOT_ASKED);
+  });
+
+  test("not with the js kernels, nor with a module that was compiled elsewhere", async () => {
+    expect(await report({ kernels: "js", wide: true })).toEqual(refused(/js kernels/));
+    using engine = lg.createEngine({ module: new WebAssembly.Module(codeOf("simd", true).bytes), wide: true });
+    expect([engine.wide, engine.wideReason]).toEqual([false, expect.stringMatching(/compiled elsewhere/)]);
+  });
+
+  test("not once it is disposed", () => {
+    const engine = lg.createEngine({ wide: true });
+    engine.dispose();
+    expect([engine.wide, engine.wideReason]).toEqual([false, expect.stringMatching(/disposed/)]);
+  });
+
+  test("not in a worker thread", async () => {
+    const code = `
+      import("lanegrad").then(({ createEngine }) => {
+        const { wide, wideReason: reason } = createEngine({ wide: true });
+        require("node:worker_threads").parentPort.postMessage({ wide, reason });
+      });`;
+    const main = `
+      import { Worker } from "node:worker_threads";
+            new Worker(${JSON.stringify(code)}, { eval: true, execArgv: [] }).on("message", (report) => console.log(JSON.stringify(report)));`;
+    const { stdout, stderr } = await run(process.execPath, ["--input-type=module", "-e", main], { cwd: root });
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout)).toEqual(refused(canWiden ? /main thread/ : /not among those tested/));
+  });
+
+  // earlier Nodes do not know it
+  test.runIf(canWiden)("not where the command line sets the flag for the whole process", async () => {
+    const flags = ["--experimental-wasm-revectorize"];
+    expect(await report({ wide: true }, { flags })).toEqual(refused(/^--experimental-wasm-revectorize is set/));
+  });
+
+  test.runIf(canWiden)("not where code from strings is forbidden", async () => {
+    const flags = ["--disallow-code-generation-from-strings"];
+    expect(await report({ wide: true }, { flags })).toEqual(refused(/^it failed: /));
+  });
+});
+
+describe.runIf(canWiden)("a wide engine", () => {
+  test("leaves other WebAssembly as it is: a module compiled afterwards is not widened", { retry: 2 }, () => {
+    using engine = lg.createEngine({ wide: true });
+    expect(engine.wide).toBe(true);
+    const heap = new LinearMemory({ maximum: 2 ** 25 });
+    const { bytes } = exposeFunctions(codeOf("simd", true).bytes, crypto.getRandomValues(new Uint8Array(16)));
+    const foreign = openModule(new WebAssembly.Module(bytes), heap);
+    const calibrate = (columns: number, turns: number): void => foreign.calibrate(columns, turns);
+    // V8 compiles what is called often
+    const end = performance.now() + 300;
+    while (performance.now() < end) for (const columns of [8, 16]) calibrate(columns, 64);
+    expect(isWider(calibrate, () => performance.now())).toBe(false);
+    // and the clock tells the difference
+    expect(engine.wide).toBe(true);
+  });
+
+  test("shares its kernels with the next one, which is there in no time", () => {
+    using first = lg.createEngine({ wide: true });
+    using second = lg.createEngine({ wide: true, seed: 1 });
+    expect([first.wide, second.wide]).toEqual([true, true]);
+    const [a, b] = [first, second].map((engine) => engine.tensor([[1, 2]]).toArray());
+    expect(a).toEqual(b);
+  });
+
+  // V8 compiles everything anew for a debugger, and again without the flag once it has gone
+  test("gives up the wide tiles when a debugger was there, and keeps its bits", { retry: 2 }, async () => {
+    const code = `
+      import { Session } from "node:inspector";
+      import { setTimeout as wait } from "node:timers/promises";
+      import { createEngine, Linear } from "lanegrad";
+      const engine = createEngine({ wide: true, kernels: "simd", seed: 1 });
+      const layer = new Linear(300, 100, { engine });
+      const x = Float32Array.from({ length: 64 * 300 }, (_, i) => Math.sin(i));
+      const before = layer.forward(x).data.slice();
+      const session = new Session();
+      session.connect();
+      session.post("Debugger.enable");
+      layer.forward(x);
+      session.disconnect();
+      const wasWide = engine.wide;
+      const end = performance.now() + 20_000;
+      while (engine.wide && performance.now() < end) {
+        for (let i = 0; i < 500; i++) layer.forward(x);
+        await wait(10);
+      }
+      const after = layer.forward(x).data;
+      const { wide, wideReason: reason } = engine;
+      console.log(JSON.stringify({ wasWide, wide, reason, isSame: before.every((value, i) => value === after[i]) }));`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "-e", code], { cwd: root });
+    expect(JSON.parse(stdout)).toEqual({ wasWide: true, ...refused(/not the faster ones any more/), isSame: true });
+  });
+});

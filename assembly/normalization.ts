@@ -4,22 +4,27 @@
 //   back     dx = c0 · dy + c1 + c2 · (x - mean) with c0 = weight · inverse, c1 = -c0 · Σ dy / count,
 //            c2 = -c0 · inverse² · Σ dy (x - mean) / count
 //
-// inner > 1 (planes) goes channel by channel, all passes over one channel before the next, which finds it in L2: float32 lanes add
-// up a block, blocks are added in double. inner = 1 (columns) goes four channels at a time down the rows, with sums in double.
+// inner > 1 (planes) goes by groups of channels, each pass over a group in the order of memory: planes of one channel lie at
+// distances that collide in the cache. float32 lanes add up a block, blocks are added in double. inner = 1 (columns) goes four
+// channels at a time down the rows, with sums in double.
 //
 // The mean is kept as a float32 for the differences; what it lost by that is in double in the variance and in the shift.
 
-import { loadUpTo4, multiplyAdd, storeUpTo4, sum } from "./lanes";
-import { addGradient, SUM_BLOCK } from "./reductions";
+import { loadUpTo4, multiplyAdd, storeUpTo4 } from "./lanes";
+import { addGradient, blockSum, SUM_BLOCK } from "./reductions";
+import { SECOND as SECOND_LANES, sumAt, SUMS as LANES, sumsAddress } from "./turns";
 
-// What the passes over one channel, or four, read: a lane for each channel.
-const MEAN: usize = memory.data(16, 16);
-const SCALE: usize = memory.data(16, 16);
-const SHIFT: usize = memory.data(16, 16);
-const SLOPE: usize = memory.data(16, 16);
-/** Two sums in double for each of four channels. */
-const SUMS: usize = memory.data(64, 16);
-const SECOND: usize = 32;
+/** Planes that are dealt with together: more are no faster, fewer leave gaps in what is read. */
+const MOST_CHANNELS: i32 = 64;
+
+// What the passes over a group read: a float for each of its channels.
+const MEAN: usize = memory.data(64 * 4, 16);
+const SCALE: usize = memory.data(64 * 4, 16);
+const SHIFT: usize = memory.data(64 * 4, 16);
+const SLOPE: usize = memory.data(64 * 4, 16);
+/** Two numbers in double for each of its channels: first mean and centred squares, on the way back the two sums. */
+const SUMS: usize = memory.data(2 * 64 * 8, 16);
+const SECOND: usize = 64 * 8;
 
 export function batchNorm(
   rows: i32,
@@ -39,30 +44,25 @@ export function batchNorm(
   const row = <usize>channels * run;
   const count = <f64>rows * <f64>inner;
   const inverses = statistics + ((<usize>channels) << 2);
-  const group = inner == 1 ? 4 : 1;
+  const group = inner == 1 ? 4 : MOST_CHANNELS;
   for (let c = 0; c < channels; c += group) {
     const lanes = min(group, channels - c);
     const start = <usize>c * run;
-    if (inner == 1) columnTotals(rows, row, lanes, x + start);
-    else store<f64>(SUMS, planesSum(rows, row, run, x + start));
-    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
-      store<f32>(MEAN + (lane << 2), <f32>(load<f64>(SUMS + (lane << 3)) / count));
-    }
-    if (inner == 1) columnSquares(rows, row, lanes, x + start);
-    else planesSquares(rows, row, run, x + start, count * eps);
+    if (inner == 1) columnStatistics(rows, row, lanes, x + start);
+    else planesStatistics(rows, row, run, lanes, x + start, count * eps);
     for (let lane: usize = 0; lane < <usize>lanes; lane++) {
       const at = (<usize>c + lane) << 2;
-      // both sums are around the rounded mean
-      const rounded = load<f32>(MEAN + (lane << 2));
-      const lost = isFinite(rounded) ? load<f64>(SUMS + (lane << 3)) / count : 0;
-      const mean = <f64>rounded + lost;
-      const squares = load<f64>(SUMS + (lane << 3), SECOND) - count * lost * lost;
+      const mean = load<f64>(SUMS + (lane << 3));
+      const squares = load<f64>(SUMS + (lane << 3), SECOND);
+      const rounded = <f32>mean;
+      const lost = isFinite(rounded) ? mean - <f64>rounded : 0;
       const inverse = 1 / Math.sqrt(squares / count + eps);
       keepRunning(runningMean + at, momentum, mean);
       keepRunning(runningVariance + at, momentum, squares / (count - 1));
-      store<f32>(statistics + at, <f32>mean);
+      store<f32>(statistics + at, rounded);
       store<f32>(inverses + at, <f32>inverse);
       const scale = <f64>load<f32>(weight + at) * inverse;
+      store<f32>(MEAN + (lane << 2), rounded);
       store<f32>(SCALE + (lane << 2), <f32>scale);
       store<f32>(SHIFT + (lane << 2), <f32>(<f64>load<f32>(bias + at) - lost * scale));
     }
@@ -88,7 +88,7 @@ export function normalize(
 ): void {
   const run = (<usize>inner) << 2;
   const row = <usize>channels * run;
-  const group = inner == 1 ? 4 : 1;
+  const group = inner == 1 ? 4 : MOST_CHANNELS;
   for (let c = 0; c < channels; c += group) {
     const lanes = min(group, channels - c);
     const start = <usize>c * run;
@@ -103,15 +103,16 @@ export function normalize(
   }
 }
 
-/** y = (x - MEAN) · SCALE + SHIFT for one channel's planes or some channels' columns. */
+/** y = (x - MEAN) · SCALE + SHIFT for a group of channels. */
 function apply(rows: i32, row: usize, run: usize, lanes: i32, x: usize, y: usize): void {
   if (run == 4) {
     applyColumns(rows, row, lanes, x, y);
   } else {
-    for (; rows > 0; rows--) {
-      applyRun(run, x, y);
-      x += row;
-      y += row;
+    for (let r: usize = 0; r < <usize>rows; r++) {
+      for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+        const at = r * row + lane * run;
+        applyRun(run, lane << 2, x + at, y + at);
+      }
     }
   }
 }
@@ -122,10 +123,10 @@ function normalized(x: v128, mean: v128, scale: v128, shift: v128): v128 {
   return multiplyAdd(f32x4.sub(x, mean), scale, shift);
 }
 
-function applyRun(bytes: usize, x: usize, y: usize): void {
-  const mean = v128.load32_splat(MEAN);
-  const scale = v128.load32_splat(SCALE);
-  const shift = v128.load32_splat(SHIFT);
+function applyRun(bytes: usize, lane: usize, x: usize, y: usize): void {
+  const mean = v128.load32_splat(MEAN + lane);
+  const scale = v128.load32_splat(SCALE + lane);
+  const shift = v128.load32_splat(SHIFT + lane);
   const end = x + bytes;
   for (; x + 64 <= end; x += 64) {
     const x0 = v128.load(x);
@@ -160,100 +161,122 @@ function applyColumns(rows: i32, row: usize, lanes: usize, x: usize, y: usize): 
   }
 }
 
-/** Σ x over a channel's planes. Counted from its first value: a constant channel has no variance, a large offset costs nothing. */
-function planesSum(rows: i32, row: usize, run: usize, x: usize): f64 {
-  const first = load<f32>(x);
-  const pivot: f32 = isFinite(first) ? first : 0;
-  let total: f64 = 0;
-  for (let r = 0; r < rows; r++) {
-    const plane = x + <usize>r * row;
-    for (let j: usize = 0; j < run; j += SUM_BLOCK) total += pivotedSum(min(SUM_BLOCK, run - j), plane + j, pivot);
+/** Mean and Σ (x - mean)² of a group of planes, into SUMS; `least` will be added to the squares. */
+function planesStatistics(rows: i32, row: usize, run: usize, lanes: i32, x: usize, least: f64): void {
+  const count = <f64>rows * <f64>(run >> 2);
+  memory.fill(SUMS, 0, 2 * SECOND);
+  for (let r: usize = 0; r < <usize>rows; r++) {
+    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+      const plane = x + r * row + lane * run;
+      let total: f64 = 0;
+      for (let at: usize = 0; at < run; at += SUM_BLOCK) total += blockSum(min(SUM_BLOCK, run - at), plane + at);
+      store<f64>(SUMS + (lane << 3), load<f64>(SUMS + (lane << 3)) + total);
+    }
   }
-  if (!isFinite(total)) return sumInDouble(rows, row, run, x);
-  return total + <f64>pivot * <f64>rows * <f64>(run >> 2);
-}
-
-/** Where float32 lanes ran over: the sum of numbers near the largest may be one all the same. */
-function sumInDouble(rows: i32, row: usize, run: usize, x: usize): f64 {
-  let total: f64 = 0;
-  for (; rows > 0; rows--, x += row) for (let j: usize = 0; j < run; j += 4) total += <f64>load<f32>(x + j);
-  return total;
-}
-
-function pivotedSum(bytes: usize, x: usize, pivot: f32): f64 {
-  const from = f32x4.splat(pivot);
-  const end = x + bytes;
-  let s0 = f32x4.splat(0);
-  let s1 = s0;
-  let s2 = s0;
-  let s3 = s0;
-  for (; x + 64 <= end; x += 64) {
-    s0 = f32x4.add(s0, f32x4.sub(v128.load(x), from));
-    s1 = f32x4.add(s1, f32x4.sub(v128.load(x, 16), from));
-    s2 = f32x4.add(s2, f32x4.sub(v128.load(x, 32), from));
-    s3 = f32x4.add(s3, f32x4.sub(v128.load(x, 48), from));
+  roundMeans(lanes, count);
+  memory.fill(SUMS, 0, 2 * SECOND);
+  for (let r: usize = 0; r < <usize>rows; r++) {
+    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+      const plane = x + r * row + lane * run;
+      for (let at: usize = 0; at < run; at += SUM_BLOCK) {
+        addSquares(min(SUM_BLOCK, run - at), MEAN + (lane << 2), plane + at, SUMS + (lane << 3));
+      }
+    }
   }
-  let total = <f64>sum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
-  for (; x < end; x += 4) total += <f64>(load<f32>(x) - pivot);
-  return total;
-}
-
-/** Σ (x - MEAN) and Σ (x - MEAN)² over a channel's planes, into SUMS; `least` will be added to the squares. */
-function planesSquares(rows: i32, row: usize, run: usize, x: usize, least: f64): void {
-  store<f64>(SUMS, 0);
-  store<f64>(SUMS, 0, SECOND);
-  for (let r = 0; r < rows; r++) {
-    const plane = x + <usize>r * row;
-    for (let j: usize = 0; j < run; j += SUM_BLOCK) addSquares(min(SUM_BLOCK, run - j), plane + j);
+  refineMeans(lanes, count);
+  for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+    const squares = load<f64>(SUMS + (lane << 3), SECOND);
+    // squares leave the range of float32 long before the numbers do
+    if (!(squares <= LARGE && squares + least >= SMALL)) {
+      statisticsInDouble(rows, row, run, x + lane * run, SUMS + (lane << 3));
+    }
   }
-  const squares = load<f64>(SUMS, SECOND);
-  // squares leave the range of float32 long before the numbers do
-  if (!(squares <= LARGE && squares + least >= SMALL)) squaresInDouble(rows, row, run, x);
 }
 
 const LARGE: f64 = 1e37;
 const SMALL: f64 = 1e-28;
 
-function squaresInDouble(rows: i32, row: usize, run: usize, x: usize): void {
-  const mean = <f64>load<f32>(MEAN);
-  let total: f64 = 0;
-  let squares: f64 = 0;
-  for (; rows > 0; rows--, x += row) {
-    for (let j: usize = 0; j < run; j += 4) {
-      const d = <f64>load<f32>(x + j) - mean;
-      total += d;
-      squares += d * d;
-    }
+/** From sums the rounded means that differences are taken from. */
+function roundMeans(lanes: i32, count: f64): void {
+  for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+    store<f32>(MEAN + (lane << 2), <f32>(load<f64>(SUMS + (lane << 3)) / count));
   }
-  store<f64>(SUMS, total);
-  store<f64>(SUMS, squares, SECOND);
 }
 
-function addSquares(bytes: usize, x: usize): void {
-  const mean = v128.load32_splat(MEAN);
-  const end = x + bytes;
+/** From the sums of differences and of their squares the mean and the squares around it. */
+function refineMeans(lanes: i32, count: f64): void {
+  for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+    const sums = SUMS + (lane << 3);
+    const rounded = load<f32>(MEAN + (lane << 2));
+    const lost = isFinite(rounded) ? load<f64>(sums) / count : 0;
+    store<f64>(sums, <f64>rounded + lost);
+    store<f64>(sums, load<f64>(sums, SECOND) - count * lost * lost, SECOND);
+  }
+}
+
+/** Adds a block's Σ (x - mean) and Σ (x - mean)². */
+function addSquares(bytes: usize, mean: usize, x: usize, sums: usize): void {
+  const whole = bytes & ~31;
+  squareTurns(whole, mean, x);
+  let total = sumAt(LANES);
+  let squares = sumAt(LANES + SECOND_LANES);
+  const center = load<f32>(mean);
+  for (let i = whole; i < bytes; i += 4) {
+    const d = load<f32>(x + i) - center;
+    total += <f64>d;
+    squares += <f64>(d * d);
+  }
+  store<f64>(sums, load<f64>(sums) + total);
+  store<f64>(sums, load<f64>(sums, SECOND) + squares, SECOND);
+}
+
+/** Σ (x - mean) and Σ (x - mean)² of whole turns, into LANES. */
+function squareTurns(bytes: usize, mean: usize, x: usize): void {
+  const center = v128.load32_splat(mean);
   let s0 = f32x4.splat(0);
   let s1 = s0;
   let t0 = s0;
   let t1 = s0;
-  for (; x + 32 <= end; x += 32) {
-    const d0 = f32x4.sub(v128.load(x), mean);
-    const d1 = f32x4.sub(v128.load(x, 16), mean);
-    t0 = f32x4.add(t0, d0);
-    t1 = f32x4.add(t1, d1);
-    s0 = multiplyAdd(d0, d0, s0);
-    s1 = multiplyAdd(d1, d1, s1);
+  for (const end = x + bytes; x < end; x += 32) {
+    const d0 = f32x4.sub(v128.load(x), center);
+    const d1 = f32x4.sub(v128.load(x, 16), center);
+    s0 = f32x4.add(s0, d0);
+    s1 = f32x4.add(s1, d1);
+    t0 = multiplyAdd(d0, d0, t0);
+    t1 = multiplyAdd(d1, d1, t1);
   }
-  let total = <f64>sum(f32x4.add(t0, t1));
-  let squares = <f64>sum(f32x4.add(s0, s1));
-  const single = load<f32>(MEAN);
-  for (; x < end; x += 4) {
-    const d = load<f32>(x) - single;
-    total += <f64>d;
-    squares += <f64>(d * d);
+  const sums = sumsAddress();
+  v128.store(sums, s1, 16);
+  v128.store(sums, s0);
+  v128.store(sums, t1, 48);
+  v128.store(sums, t0, 32);
+}
+
+/** The same of one channel, where float32 lanes ran over or the squares vanished. */
+function statisticsInDouble(rows: i32, row: usize, run: usize, x: usize, sums: usize): void {
+  const end = x + <usize>rows * row;
+  let total: f64 = 0;
+  for (let plane = x; plane < end; plane += row) {
+    for (let i: usize = 0; i < run; i += 4) total += <f64>load<f32>(plane + i);
   }
-  store<f64>(SUMS, load<f64>(SUMS) + total);
-  store<f64>(SUMS, load<f64>(SUMS, SECOND) + squares, SECOND);
+  const mean = total / (<f64>rows * <f64>(run >> 2));
+  let squares: f64 = 0;
+  for (let plane = x; plane < end; plane += row) {
+    for (let i: usize = 0; i < run; i += 4) {
+      const d = <f64>load<f32>(plane + i) - mean;
+      squares += d * d;
+    }
+  }
+  store<f64>(sums, mean);
+  store<f64>(sums, squares, SECOND);
+}
+
+/** The same of four columns, or of the last 1 to 3. */
+function columnStatistics(rows: i32, row: usize, lanes: i32, x: usize): void {
+  columnTotals(rows, row, lanes, x);
+  roundMeans(lanes, rows);
+  columnSquares(rows, row, lanes, x);
+  refineMeans(lanes, rows);
 }
 
 /** Two floats of a row as doubles. */
@@ -339,7 +362,7 @@ export function batchNormBackward(
   const row = <usize>channels * run;
   const count = <f64>rows * <f64>inner;
   const inverses = statistics + ((<usize>channels) << 2);
-  const group = inner == 1 ? 4 : 1;
+  const group = inner == 1 ? 4 : MOST_CHANNELS;
   for (let c = 0; c < channels; c += group) {
     const lanes = min(group, channels - c);
     const start = <usize>c * run;
@@ -347,7 +370,7 @@ export function batchNormBackward(
       store<f32>(MEAN + (lane << 2), load<f32>(statistics + ((<usize>c + lane) << 2)));
     }
     if (inner == 1) columnGradientSums(rows, row, lanes, x + start, dy + start);
-    else planesGradientSums(rows, row, run, x + start, dy + start);
+    else planesGradientSums(rows, row, run, lanes, x + start, dy + start);
     for (let lane: usize = 0; lane < <usize>lanes; lane++) {
       const at = (<usize>c + lane) << 2;
       const inverse = <f64>load<f32>(inverses + at);
@@ -366,61 +389,75 @@ export function batchNormBackward(
   }
 }
 
-/** Σ dy and Σ dy (x - MEAN) over a channel's planes, into SUMS. */
-function planesGradientSums(rows: i32, row: usize, run: usize, x: usize, dy: usize): void {
-  store<f64>(SUMS, 0);
-  store<f64>(SUMS, 0, SECOND);
-  for (let r = 0; r < rows; r++) {
-    const plane = <usize>r * row;
-    for (let j: usize = plane; j < plane + run; j += SUM_BLOCK) {
-      addGradientSums(min(SUM_BLOCK, plane + run - j), x + j, dy + j);
+/** Σ dy and Σ dy (x - MEAN) of a group of planes, into SUMS. */
+function planesGradientSums(rows: i32, row: usize, run: usize, lanes: i32, x: usize, dy: usize): void {
+  memory.fill(SUMS, 0, 2 * SECOND);
+  for (let r: usize = 0; r < <usize>rows; r++) {
+    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+      const start = r * row + lane * run;
+      for (let at = start; at < start + run; at += SUM_BLOCK) {
+        addGradientSums(min(SUM_BLOCK, start + run - at), MEAN + (lane << 2), x + at, dy + at, SUMS + (lane << 3));
+      }
     }
   }
-  if (!isFinite(load<f64>(SUMS)) || !isFinite(load<f64>(SUMS, SECOND))) gradientSumsInDouble(rows, row, run, x, dy);
+  for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+    const sums = SUMS + (lane << 3);
+    if (!isFinite(load<f64>(sums)) || !isFinite(load<f64>(sums, SECOND))) {
+      gradientSumsInDouble(rows, row, run, MEAN + (lane << 2), x + lane * run, dy + lane * run, sums);
+    }
+  }
 }
 
-function gradientSumsInDouble(rows: i32, row: usize, run: usize, x: usize, dy: usize): void {
-  const mean = <f64>load<f32>(MEAN);
+function gradientSumsInDouble(rows: i32, row: usize, run: usize, mean: usize, x: usize, dy: usize, sums: usize): void {
+  const center = <f64>load<f32>(mean);
   let total: f64 = 0;
   let product: f64 = 0;
   for (; rows > 0; rows--, x += row, dy += row) {
     for (let j: usize = 0; j < run; j += 4) {
       const g = <f64>load<f32>(dy + j);
       total += g;
-      product += g * (<f64>load<f32>(x + j) - mean);
+      product += g * (<f64>load<f32>(x + j) - center);
     }
   }
-  store<f64>(SUMS, total);
-  store<f64>(SUMS, product, SECOND);
+  store<f64>(sums, total);
+  store<f64>(sums, product, SECOND);
 }
 
-function addGradientSums(bytes: usize, x: usize, dy: usize): void {
-  const mean = v128.load32_splat(MEAN);
-  const end = x + bytes;
+function addGradientSums(bytes: usize, mean: usize, x: usize, dy: usize, sums: usize): void {
+  const whole = bytes & ~31;
+  gradientTurns(whole, mean, x, dy);
+  let total = sumAt(LANES);
+  let product = sumAt(LANES + SECOND_LANES);
+  const center = load<f32>(mean);
+  for (let i = whole; i < bytes; i += 4) {
+    const g = load<f32>(dy + i);
+    total += <f64>g;
+    product += <f64>(g * (load<f32>(x + i) - center));
+  }
+  store<f64>(sums, load<f64>(sums) + total);
+  store<f64>(sums, load<f64>(sums, SECOND) + product, SECOND);
+}
+
+/** Σ dy and Σ dy (x - mean) of whole turns, into LANES. */
+function gradientTurns(bytes: usize, mean: usize, x: usize, dy: usize): void {
+  const center = v128.load32_splat(mean);
   let s0 = f32x4.splat(0);
   let s1 = s0;
   let t0 = s0;
   let t1 = s0;
-  for (; x + 32 <= end; x += 32) {
+  for (const end = x + bytes; x < end; x += 32, dy += 32) {
     const g0 = v128.load(dy);
     const g1 = v128.load(dy, 16);
     s0 = f32x4.add(s0, g0);
     s1 = f32x4.add(s1, g1);
-    t0 = multiplyAdd(g0, f32x4.sub(v128.load(x), mean), t0);
-    t1 = multiplyAdd(g1, f32x4.sub(v128.load(x, 16), mean), t1);
-    dy += 32;
+    t0 = multiplyAdd(g0, f32x4.sub(v128.load(x), center), t0);
+    t1 = multiplyAdd(g1, f32x4.sub(v128.load(x, 16), center), t1);
   }
-  let total = <f64>sum(f32x4.add(s0, s1));
-  let product = <f64>sum(f32x4.add(t0, t1));
-  const single = load<f32>(MEAN);
-  for (; x < end; x += 4) {
-    const g = load<f32>(dy);
-    total += <f64>g;
-    product += <f64>(g * (load<f32>(x) - single));
-    dy += 4;
-  }
-  store<f64>(SUMS, load<f64>(SUMS) + total);
-  store<f64>(SUMS, load<f64>(SUMS, SECOND) + product, SECOND);
+  const sums = sumsAddress();
+  v128.store(sums, s1, 16);
+  v128.store(sums, s0);
+  v128.store(sums, t1, 48);
+  v128.store(sums, t0, 32);
 }
 
 /** The same of four columns, or of the last 1 to 3. */
@@ -461,16 +498,16 @@ function columnGradientSums(rows: i32, row: usize, lanes: i32, x: usize, dy: usi
   }
 }
 
-/** dx = SCALE · dy + SHIFT + SLOPE · (x - MEAN) for one channel's planes or some channels' columns. */
+/** dx = SCALE · dy + SHIFT + SLOPE · (x - MEAN) for a group of channels. */
 function sendBack(rows: i32, row: usize, run: usize, lanes: i32, x: usize, dy: usize, dx: usize): void {
   if (run == 4) {
     sendColumnsBack(rows, row, lanes, x, dy, dx);
   } else {
-    for (; rows > 0; rows--) {
-      sendRunBack(run, x, dy, dx);
-      x += row;
-      dy += row;
-      dx += row;
+    for (let r: usize = 0; r < <usize>rows; r++) {
+      for (let lane: usize = 0; lane < <usize>lanes; lane++) {
+        const at = r * row + lane * run;
+        sendRunBack(run, lane << 2, x + at, dy + at, dx + at);
+      }
     }
   }
 }
@@ -481,11 +518,11 @@ function gradient(x: v128, dy: v128, mean: v128, scale: v128, shift: v128, slope
   return multiplyAdd(f32x4.sub(x, mean), slope, multiplyAdd(dy, scale, shift));
 }
 
-function sendRunBack(bytes: usize, x: usize, dy: usize, dx: usize): void {
-  const mean = v128.load32_splat(MEAN);
-  const scale = v128.load32_splat(SCALE);
-  const shift = v128.load32_splat(SHIFT);
-  const slope = v128.load32_splat(SLOPE);
+function sendRunBack(bytes: usize, lane: usize, x: usize, dy: usize, dx: usize): void {
+  const mean = v128.load32_splat(MEAN + lane);
+  const scale = v128.load32_splat(SCALE + lane);
+  const shift = v128.load32_splat(SHIFT + lane);
+  const slope = v128.load32_splat(SLOPE + lane);
   const end = x + bytes;
   for (; x + 32 <= end; x += 32) {
     const x0 = v128.load(x);

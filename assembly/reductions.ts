@@ -30,7 +30,8 @@ export function addGradient(target: usize, value: f64, accumulate: bool): void {
   store<f32>(target, <f32>(accumulate ? <f64>load<f32>(target) + value : value));
 }
 
-function blockSum(bytes: usize, x: usize): f64 {
+/** Σ x of a block, which float32 lanes add up. */
+export function blockSum(bytes: usize, x: usize): f64 {
   const whole = bytes & ~(TURN - 1);
   sumTurns(whole, x);
   let total = sumAt(SUMS);
@@ -38,7 +39,7 @@ function blockSum(bytes: usize, x: usize): f64 {
   return total;
 }
 
-/** Σ x, into SUMS. */
+/** Σ x of whole turns, into SUMS. */
 function sumTurns(bytes: usize, x: usize): void {
   let s0 = f32x4.splat(0);
   let s1 = s0;

@@ -26,7 +26,7 @@ export const WIDENING = {
   normal: { widens: { "random/threefry": 2, "random/normalTurns": 1 } },
 
   // rows and planes
-  channelSums: { widens: { "reductions/channelSums": 3 } },
+  channelSums: { widens: { "reductions/columnSums": 2, "reductions/blockSum": 1 } },
   prelu: { widens: { "activations/prelu": 4 } },
   preluBackward: {
     widens: {
@@ -39,10 +39,13 @@ export const WIDENING = {
     },
     not: { "activations/mask1": "with one sum of two: the loop decides, and stores are in blocks of their own" },
   },
-  batchNorm: { widens: { "normalization/apply": 2 }, not: { columns: "sums in double: conversions do not widen" } },
+  batchNorm: {
+    widens: { "normalization/planesStatistics": 3, "normalization/apply": 2 },
+    not: { columns: "sums in double: conversions do not widen" },
+  },
   normalize: { widens: { "normalization/apply": 2 } },
   batchNormBackward: {
-    widens: { "normalization/batchNormBackward": 1 },
+    widens: { "normalization/planesGradientSums": 2, "normalization/batchNormBackward": 1 },
     not: { columns: "sums in double: conversions do not widen" },
   },
   sumOfSquares: { not: { sumOfSquares: "sums in double: conversions do not widen" } },

@@ -56,6 +56,14 @@ function elementwiseRows(batch: number): Row[] {
       const [x, y] = [1, 2].map(() => buffers.floats(size));
       return (ops) => ops.relu(size, x, y);
     }),
+    kernelRow(`elu ${shape}`, { elements: size }, (buffers) => {
+      const [x, y] = [1, 2].map(() => buffers.floats(size));
+      return (ops) => ops.elu(size, x, 1, y);
+    }),
+    kernelRow(`eluBackward ${shape}`, { elements: size }, (buffers) => {
+      const [x, dy, dx] = [1, 2, 3].map(() => buffers.floats(size));
+      return (ops) => ops.eluBackward(size, x, dy, 1, dx);
+    }),
     kernelRow(`softmaxCrossEntropy ${CLASSES} batch ${batch}`, { elements: batch * CLASSES }, (buffers) => {
       const [logits, grad] = [1, 2].map(() => buffers.floats(batch * CLASSES));
       const labels = buffers.labels(batch);
@@ -83,6 +91,11 @@ function updateRows(n: number): Row[] {
       const v = buffers.floats(n, 0, 1);
       return (ops) => ops.adam(n, p, g, m, v, 0, 0, 1 - 0.9, 0.999, 1 - 0.999, 1, 1e-8, 0, 1);
     }),
+    kernelRow(`rmsprop ${n}`, work, (buffers) => {
+      const [p, g] = [1, 2].map(() => buffers.floats(n));
+      const v = buffers.floats(n, 0, 1);
+      return (ops) => ops.rmsprop(n, p, g, v, 0, 0, 0, 0.99, 1 - 0.99, 1e-8, 0, 0);
+    }),
     kernelRow(`addScaled ${n}`, work, (buffers) => {
       const [x, y] = [1, 2].map(() => buffers.floats(n));
       return (ops) => ops.addScaled(n, x, y, 1e-9);
@@ -93,10 +106,12 @@ function updateRows(n: number): Row[] {
 const SQUARES = [64, 128, 256, 512, 1024];
 /** The largest weight of the network, and a bias. */
 const PARAMETERS = [DENSE[0][0] * DENSE[0][1], HIDDEN];
+/** What stays in the second cache. */
+const CACHED = 16384;
 
 export const kernelRows: Row[] = [
   ...DENSE.flatMap(([n, k]) => BATCHES.flatMap((batch) => denseRows(n, k, batch))),
   ...SQUARES.map(squareRow),
   ...BATCHES.flatMap(elementwiseRows),
-  ...PARAMETERS.flatMap(updateRows),
+  ...[...PARAMETERS, CACHED].flatMap(updateRows),
 ];

@@ -84,7 +84,7 @@ test("the types describe the public surface alone", async () => {
   const config = {
     extends: join(root, "tsconfig.json"),
     compilerOptions: {
-      paths: { lanegrad: [join(root, "dist/types/index.d.ts")] },
+      paths: { lanegrad: [join(root, "dist/index.d.ts")] },
       types: [],
       module: "ESNext",
       moduleResolution: "bundler",

@@ -1,12 +1,21 @@
-// scripts/tiles.mjs -> assembly/gemm/tiles.ts; assembly/ -> build/*.wasm -> src/kernels/*.wasm.ts (base64), then src/ -> dist/ (one file, for a fast start) and its types.
+// tiles.mjs -> assembly/gemm/tiles.ts; assembly/ -> build/*.wasm -> dist/kernels/*.wasm and src/kernels/pieces.ts; src/ ->
+// dist/index.js and index.cjs (one file with the kernels inside), dist/edge.js (which imports them), and the declarations.
+import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
+import { rollup } from "rollup";
+import { dts } from "rollup-plugin-dts";
+import { minify } from "terser";
+import { alignWith, functionNames } from "./align.mjs";
+import { mergeModules } from "./pieces.mjs";
 import { writeTiles } from "./tiles.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
+/** In the order of modules.ts. */
 const KERNEL_SETS = ["simd", "relaxed-simd"];
 
 async function compileKernels(set) {
@@ -14,54 +23,169 @@ async function compileKernels(set) {
   if (error) throw new Error(`asc: ${stderr}`);
   const warnings = stderr.toString();
   if (warnings) throw new Error(`asc: ${warnings}`);
-  const base64 = (await readFile(`build/${set}.wasm`)).toString("base64");
-  const widening = widenable(await readFile(`build/${set}.wat`, "utf8"));
-  const text = `// Written by scripts/build.mjs from build/${set}.wasm.
-export const base64 = "${base64}";
-export const widening = [${widening.join(", ")}];
-`;
-  const target = `src/kernels/${set}.wasm.ts`;
-  const before = await readFile(target, "utf8").catch(() => "");
-  if (before !== text) await writeFile(target, text);
 }
 
 /**
  * The functions that may be widened to 256 bits (src/kernels/wide), by their indices: those with two stores that might lie beside each
  * other, and without a shuffle, beside which V8 13.6 gets them wrong, or an integer extension, at which it may abort.
  */
-function widenable(wat) {
-  const functions = wat.split(/^ \(func /m).slice(1);
-  const isWidenable = (code) =>
-    (code.match(/v128\.store\b/g)?.length ?? 0) >= 2 &&
-    !/i8x16\.(shuffle|swizzle|relaxed_swizzle)|\.ext(end|mul|add)_/.test(code);
-  return functions.flatMap((code, index) => (isWidenable(code) ? [index] : []));
+function widenable({ text, names }) {
+  const code = new Map(
+    text
+      .split(/^ \(func /m)
+      .slice(1)
+      .map((part) => [/^\S+/.exec(part)[0], part]),
+  );
+  const isWidenable = (part) =>
+    (part.match(/v128\.store\b/g)?.length ?? 0) >= 2 &&
+    !/i8x16\.(shuffle|swizzle|relaxed_swizzle)|\.ext(end|mul|add)_/.test(part);
+  return names.flatMap((name, index) => (isWidenable(code.get(name)) ? [index] : []));
 }
 
-async function bundle() {
-  await build({
-    entryPoints: ["src/index.ts"],
-    outfile: "dist/index.js",
-    bundle: true,
-    format: "esm",
-    platform: "neutral",
-    target: "es2022",
-    // half the time to parse; names stay, for stack traces
-    minifyWhitespace: true,
-    minifySyntax: true,
-    legalComments: "none",
-    logLevel: "warning",
+async function readBuild(set) {
+  const [bytes, text] = await Promise.all([readFile(`build/${set}.wasm`), readFile(`build/${set}.wat`, "utf8")]);
+  return { bytes, text, names: functionNames(text) };
+}
+
+/** The modules of KERNEL_SETS, as like each other as they can be. */
+async function compileModules() {
+  await Promise.all(KERNEL_SETS.map(compileKernels));
+  const [first, second] = await Promise.all(KERNEL_SETS.map(readBuild));
+  const aligned = alignWith(first, second);
+  const path = `build/${KERNEL_SETS[1]}`;
+  await Promise.all([writeFile(`${path}.wasm`, aligned.bytes), writeFile(`${path}.wat`, aligned.text)]);
+  return [first, aligned];
+}
+
+/** Writes src/kernels/pieces.ts, which modules.ts puts together again. */
+async function writePieces(modules, { encode, IMAGE_KERNELS }) {
+  const { core, apart, layouts } = mergeModules(...modules, IMAGE_KERNELS);
+  const about = layouts.map((layout, i) => [KERNEL_SETS[i], { ...layout, widening: widenable(modules[i]) }]);
+  const listOf = (pieces) => pieces.map((piece) => JSON.stringify(encode(piece))).join(",\n");
+  const text = `// Written by scripts/build.mjs from build/*.wasm.
+export const layouts = ${JSON.stringify(Object.fromEntries(about))};
+export const core = [\n${listOf(core)},\n];
+export const images: Readonly<Record<number, string>> = {\n${apart.map(([at, piece]) => `${at}: ${listOf([piece])}`).join(",\n")},\n};
+`;
+  const target = "src/kernels/pieces.ts";
+  const before = await readFile(target, "utf8").catch(() => "");
+  if (before !== text) await writeFile(target, text);
+}
+
+/** dist/kernels: each set for a shared memory, and for one that is not. */
+async function writeModules(modules, { askForUnsharedMemory }) {
+  await mkdir("dist/kernels", { recursive: true });
+  for (const [i, set] of KERNEL_SETS.entries()) {
+    await writeFile(`dist/kernels/${set}.wasm`, modules[i].bytes);
+    const unshared = new Uint8Array(modules[i].bytes);
+    askForUnsharedMemory(unshared);
+    await writeFile(`dist/kernels/${set}-unshared.wasm`, unshared);
+  }
+}
+
+/** What of src/kernels the build itself needs. */
+async function importSources() {
+  const contents = 'export * from "./text.js"; export { IMAGE_KERNELS } from "./feature.js";';
+  const options = { stdin: { contents, resolveDir: "src/kernels" }, bundle: true, format: "esm", write: false };
+  const [{ text }] = (await build(options)).outputFiles;
+  return import(`data:text/javascript,${encodeURIComponent(text)}`);
+}
+
+/** The kernels come first, so that gzip, which looks back 32 kB, finds the rest in one piece. */
+const piecesFirst = {
+  name: "pieces-first",
+  setup(context) {
+    const entry = fileURLToPath(new URL("../src/index.ts", import.meta.url));
+    const pieces = fileURLToPath(new URL("../src/kernels/pieces.ts", import.meta.url));
+    context.onLoad({ filter: /\/src\/index\.ts$/ }, async () => ({
+      contents: `import "./kernels/pieces.js";\n${await readFile(entry, "utf8")}`,
+      loader: "ts",
+    }));
+    // elsewhere an import for its effects alone would be dropped
+    context.onResolve({ filter: /\/pieces\.js$/ }, () => ({ path: pieces, sideEffects: true }));
+  },
+};
+
+/**
+ * One file of everything. Without spaces it takes half the time to parse; names stay, for stack traces, unless `mangle` is set.
+ * Annotations of what is pure stay for the bundler to come, which esbuild by itself would drop with the spaces.
+ */
+async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = false } = {}) {
+  const [{ text }] = (
+    await build({
+      entryPoints: ["src/index.ts"],
+      bundle: true,
+      write: false,
+      format,
+      platform: "neutral",
+      target: "es2022",
+      minifySyntax: true,
+      legalComments: "none",
+      logLevel: "warning",
+      plugins,
+    })
+  ).outputFiles;
+  const { code } = await minify(text, {
+    module: format === "esm",
+    ecma: 2022,
+    compress: false,
+    mangle,
+    format: { comments: false, preserve_annotations: true },
   });
+  await writeFile(file, code);
 }
 
-/** The bundle carries code of the loader, whose licence goes with it. */
-async function copyNotice() {
-  const license = await readFile("node_modules/assemblyscript/LICENSE", "utf8");
-  const text = `dist/index.js contains code of @assemblyscript/loader, under this licence:\n\n${license}`;
-  await writeFile("dist/THIRD-PARTY-NOTICES.txt", text);
+/** modules.edge.ts in the place of modules.ts; what it imports stays an import. */
+const edgeModules = {
+  name: "edge-modules",
+  setup(context) {
+    context.onResolve({ filter: /\/modules\.js$/ }, () => ({
+      path: fileURLToPath(new URL("../src/kernels/modules.edge.ts", import.meta.url)),
+    }));
+    context.onResolve({ filter: /^#/ }, ({ path }) => ({ path, external: true }));
+  },
+};
+
+/** How an edge runtime wants its modules imported. */
+async function writeEdgeImports() {
+  const line = (suffix) => `export { default } from "./simd-unshared.wasm${suffix}";\n`;
+  await writeFile("dist/kernels/workerd.js", line(""));
+  await writeFile("dist/kernels/edge-light.js", line("?module"));
+}
+
+/** dist/index.d.ts: what the public surface needs, in one file; the same for CommonJS. */
+async function writeDeclarations() {
+  await promisify(execFile)(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
+  const bundle = await rollup({ input: "build/types/index.d.ts", plugins: [dts()] });
+  const [{ code }] = (await bundle.generate({})).output;
+  const declarations = `/// <reference lib="esnext.disposable" />\n${await withTypesAlone(code)}`;
+  await writeFile("dist/index.d.ts", declarations);
+  await writeFile("dist/index.d.cts", declarations);
+  const module =
+    'import type { EngineOptions } from "../index.js";\n' +
+    'declare const module: NonNullable<EngineOptions["module"]>;\nexport default module;\n';
+  await writeFile("dist/kernels/module.d.ts", module);
+}
+
+/** The bundler exports every class as a value, Engine too, which programs cannot construct. */
+async function withTypesAlone(code) {
+  const values = Object.keys(await import("../dist/index.js"));
+  const [, exported] = /^export \{ (.*) \};$/m.exec(code);
+  const types = exported.split(", ").filter((name) => !values.includes(name.split(" as ").at(-1)));
+  const rest = exported.split(", ").filter((name) => !types.includes(name));
+  return code.replace(/^export \{ .*$/m, `export { ${rest.join(", ")} };\nexport type { ${types.join(", ")} };`);
 }
 
 await rm("dist", { recursive: true, force: true });
-await mkdir("dist");
 await writeTiles();
-await Promise.all(KERNEL_SETS.map(compileKernels));
-await Promise.all([bundle(), copyNotice()]);
+const sources = await importSources();
+const modules = await compileModules();
+await Promise.all([writePieces(modules, sources), writeModules(modules, sources)]);
+await Promise.all([
+  bundle("dist/index.js"),
+  // names matter less where a bundler or a test runner asks for CommonJS, and nothing at all on the edge
+  bundle("dist/index.cjs", { format: "cjs", mangle: true }),
+  bundle("dist/edge.js", { plugins: [edgeModules], mangle: true }),
+  writeEdgeImports(),
+]);
+await writeDeclarations();

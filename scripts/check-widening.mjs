@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { nodeBinary, run, WIDE_VERSIONS } from "./nodes.mjs";
+import { run } from "./install.mjs";
+import { nodeBinary, WIDE_VERSIONS } from "./nodes.mjs";
 import { printTable } from "./print-table.mjs";
 import { SETUP, WIDENING } from "./widening.mjs";
 

@@ -4,10 +4,10 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkWidening } from "./check-widening.mjs";
-import { exists, Missing, nodeBinary, run, WIDE_VERSIONS } from "./nodes.mjs";
+import { exists, Missing, run } from "./install.mjs";
+import { NODE_VERSIONS, nodeBinary, WIDE_VERSIONS } from "./nodes.mjs";
 import { printTable } from "./print-table.mjs";
 
-const VERSIONS = ["20", "22", "24", "26"];
 const KERNEL_SETS = ["simd", "js", "relaxed-simd"];
 /** Earlier ones refuse relaxed SIMD. */
 const FIRST_RELAXED = 22;
@@ -75,7 +75,7 @@ async function main() {
   if (!(await exists(join(root, "dist/index.js")))) throw new Error("dist/index.js is missing: npm run build");
 
   const binaries = new Map();
-  for (const version of VERSIONS) {
+  for (const version of NODE_VERSIONS) {
     try {
       binaries.set(version, await nodeBinary(version));
     } catch (error) {
@@ -84,7 +84,7 @@ async function main() {
     }
   }
   if (binaries.size < 2)
-    throw new Missing(`there is nothing to compare with ${binaries.size} of ${VERSIONS.length} versions`);
+    throw new Missing(`there is nothing to compare with ${binaries.size} of ${NODE_VERSIONS.length} versions`);
 
   checkWidening(binaries);
 

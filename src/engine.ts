@@ -1,9 +1,10 @@
 import { checkBoolean, checkOneOf, checkOptions, checkSeed, checkSize, show } from "./checks.js";
 import { ArgumentError, EngineError } from "./errors.js";
+import type { WasmModule } from "./host.js";
 import { createTwin } from "./kernels/js/index.js";
 import type { KernelSet, Kernels } from "./kernels/kernels.js";
 import { exerciseKernels } from "./kernels/warm-up.js";
-import { bestKernelSet, isAvailable, kernelsOf, loadKernels } from "./kernels/wasm.js";
+import { bestKernelSet, isAvailable, kernelsOf, loadKernels, wantsSharedMemory } from "./kernels/wasm.js";
 import { isWideByDefault } from "./kernels/wide/gate.js";
 import { openWide } from "./kernels/wide/wide.js";
 import type { Width } from "./kernels/wide/width.js";
@@ -25,7 +26,7 @@ export interface EngineOptions {
    */
   wide?: boolean;
   /** Kernels compiled elsewhere: a WebAssembly.Module of one of this version's builds. */
-  module?: WebAssembly.Module;
+  module?: WasmModule;
   /** Seed of the engine's generator (initialisation, shuffling), a safe integer; default 0. */
   seed?: number;
 }
@@ -43,9 +44,14 @@ export interface MemoryUse {
 
 /**
  * Dropped tensors give their storage back. One registry for all engines: where one is collected before its turn came, V8 (Node 20)
- * runs no finalizer of the process any more.
+ * runs no finalizer of the process any more. Some edge runtimes have none: there only `dispose` gives storage back.
  */
-const dropped = /* @__PURE__ */ new FinalizationRegistry<Storage>((storage) => storage.release());
+const dropped = /* @__PURE__ */ openRegistry();
+
+function openRegistry(): FinalizationRegistry<Storage> | undefined {
+  if (typeof FinalizationRegistry === "undefined") return undefined;
+  return new FinalizationRegistry((storage) => storage.release());
+}
 
 const KERNEL_SETS = ["auto", "relaxed-simd", "simd", "js"] as const;
 const DEFAULT_MAXIMUM_MEMORY = 1_073_741_824;
@@ -90,12 +96,12 @@ export class Engine {
       throw new ArgumentError(`createEngine: module: got ${show(module)}, expected a WebAssembly.Module`);
     }
     const set = kernels === "auto" ? bestKernelSet() : kernels;
-    if (set !== "js" && !isAvailable(set)) {
+    if (set !== "js" && module === undefined && !isAvailable(set)) {
       throw new EngineError(
         `createEngine: kernels ${show(set)} are not available here; "auto" picks from those that are`,
       );
     }
-    const linear = new LinearMemory({ maximum: maximumMemory });
+    const linear = new LinearMemory({ maximum: maximumMemory, isShared: wantsSharedMemory(module) });
     const { ops, width } = openKernels(set, linear, { isAuto: kernels === "auto", module, wide });
     this.kernels = ops.set;
     this.#alive = { linear, ops, width };
@@ -175,12 +181,12 @@ export class Engine {
 
   /** @internal */
   watch(holder: object, storage: Storage): void {
-    dropped.register(holder, storage, holder);
+    dropped?.register(holder, storage, holder);
   }
 
   /** @internal */
   unwatch(holder: object): void {
-    dropped.unregister(holder);
+    dropped?.unregister(holder);
   }
 
   /** @internal */

@@ -36,14 +36,17 @@ export class LinearMemory implements Heap {
   readonly #free: FreeBlock[] = [];
   readonly #sizes = new Map<number, number>();
 
-  constructor({ maximum }: { maximum: number }) {
+  constructor({
+    maximum,
+    isShared = typeof SharedArrayBuffer !== "undefined",
+  }: { maximum: number; isShared?: boolean }) {
     const pages = Math.floor(maximum / PAGE);
     const initial = Math.min(pages, (HEAP_BASE + MINIMUM_GROWTH) / PAGE);
     if (pages * PAGE <= HEAP_BASE) {
       throw new MemoryError(`maximumMemory: got ${maximum} bytes, expected more than ${HEAP_BASE + PAGE}`);
     }
-    this.isShared = typeof SharedArrayBuffer !== "undefined";
-    this.memory = new WebAssembly.Memory({ initial, maximum: pages, shared: this.isShared });
+    this.isShared = isShared;
+    this.memory = new WebAssembly.Memory({ initial, maximum: pages, shared: isShared });
     this.maximum = pages * PAGE;
     this.#free.push({ offset: HEAP_BASE, bytes: this.reserved - HEAP_BASE });
     this.#readViews();

@@ -1,97 +1,255 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { nodeResolve } from "@rollup/plugin-node-resolve";
 import { build } from "esbuild";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { rollup } from "rollup";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import webpack from "webpack";
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
-let folder: string;
 
-// one forward pass, as a function would do it; prints the kernels and the sum of the outputs
-const PROGRAM = `
-  import * as lg from "lanegrad";
-  const layer = new lg.Linear(784, 256);
-  const y = layer.forward(new Float32Array(784).fill(0.5));
-  console.log(lg.defaultEngine().kernels, y.shape.join("x"), y.data.reduce((sum, value) => sum + value, 0));
-`;
+/** An empty project that the packed package is installed in. */
+let project: string;
+let tarball: string;
+
+const node = (args: string[], cwd = project) => execute(process.execPath, args, { cwd });
+const npm = (args: string[]) => execute("npm", [...args, "--ignore-scripts"], { cwd: project });
+
+async function write(name: string, text: string): Promise<string> {
+  const file = join(project, name);
+  await writeFile(file, text);
+  return file;
+}
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "lanegrad-package-"));
+  project = await mkdtemp(join(tmpdir(), "lanegrad-package-"));
+  await write("package.json", '{ "private": true }');
+  const { stdout } = await npm(["pack", "--json", "--pack-destination", project, root]);
+  tarball = join(project, JSON.parse(stdout)[0].filename);
+  await npm(["install", "--no-audit", "--no-fund", tarball]);
 });
 
 afterAll(async () => {
-  await rm(folder, { recursive: true });
+  await rm(project, { recursive: true });
 });
 
-async function bundleProgram(format: "esm" | "cjs"): Promise<string> {
-  const outfile = join(folder, format === "esm" ? "program.mjs" : "program.cjs");
-  await build({
-    stdin: { contents: PROGRAM, resolveDir: root },
-    bundle: true,
-    platform: "node",
-    format,
-    outfile,
-    logLevel: "error",
+/** One forward pass, as a function would do it; prints the kernels and the sum of the outputs. */
+const DENSE = `
+  import { defaultEngine, Linear } from "lanegrad";
+  const y = new Linear(784, 256).forward(new Float32Array(784).fill(0.5));
+  defaultEngine().warmUp();
+  console.log(defaultEngine().kernels, y.shape.join("x"), y.data.reduce((sum, value) => sum + value, 0));
+`;
+const IMAGES = `
+  import { BatchNorm2d, Conv2d, defaultEngine, MaxPool2d, Sequential, tensor } from "lanegrad";
+  const net = new Sequential(new Conv2d(1, 16, 3), new BatchNorm2d(16), new MaxPool2d(2), new Conv2d(16, 16, 3));
+  const y = net.forward(tensor(new Float32Array(144).map((_, i) => i % 7), [1, 1, 12, 12]));
+  net.backward(y);
+  defaultEngine().warmUp();
+  console.log(defaultEngine().kernels, y.shape.join("x"), y.data.reduce((sum, value) => sum + value, 0));
+`;
+
+describe("the tarball", () => {
+  test("has what is built, and no tests, sources or data", async () => {
+    const files = await readdir(join(project, "node_modules/lanegrad"), { recursive: true });
+    expect(files.sort()).toEqual(
+      [
+        ...["LICENSE", "README.md", "package.json", "dist", "dist/kernels"],
+        ...["edge.js", "index.cjs", "index.d.cts", "index.d.ts", "index.js"].map((name) => `dist/${name}`),
+        ...["edge-light.js", "module.d.ts", "workerd.js"].map((name) => `dist/kernels/${name}`),
+        ...["simd", "simd-unshared", "relaxed-simd", "relaxed-simd-unshared"].map(
+          (name) => `dist/kernels/${name}.wasm`,
+        ),
+      ].sort(),
+    );
   });
-  return outfile;
-}
 
-test("the package imports under its own name, from the built files", async () => {
-  const { stdout } = await run(process.execPath, ["--input-type=module", "-e", PROGRAM], { cwd: root });
-  expect(stdout).toMatch(/^(relaxed-)?simd 1x256 -?\d/);
+  test("asks for no package and runs no script when it is installed", async () => {
+    const { dependencies, scripts } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+    expect(dependencies).toBeUndefined();
+    expect(Object.keys(scripts)).not.toEqual(expect.arrayContaining([expect.stringMatching(/^(pre|post)?install$/)]));
+  });
+
+  test("publint and are-the-types-wrong find nothing", async () => {
+    const cli = (name: string) => join(root, "node_modules", name);
+    await node([cli("publint/src/cli.js"), "--strict", join(project, "node_modules/lanegrad")]);
+    await node([cli("@arethetypeswrong/cli/dist/index.js"), tarball]);
+  });
 });
 
-test.each(["esm", "cjs"] as const)(
-  "esbuild puts a program into one %s file that runs from an empty folder",
-  async (format) => {
-    const outfile = await bundleProgram(format);
-    const bundled = await run(process.execPath, [outfile], { cwd: folder });
-    const direct = await run(process.execPath, ["--input-type=module", "-e", PROGRAM], { cwd: root });
-    expect(bundled.stdout).toBe(direct.stdout);
+describe("in Node", () => {
+  test.each([DENSE, IMAGES])("import and require run the same program", async (program) => {
+    const imported = await node(["--input-type=module", "-e", program]);
+    expect(imported.stdout).toMatch(/^(relaxed-)?simd 1x\S+ -?\d/);
+    const required = await node(["-e", program.replace(/import (.*) from (.*);/, "const $1 = require($2);")]);
+    expect(required.stdout).toBe(imported.stdout);
+  });
+
+  test("import and require give one copy of the library", async () => {
+    const program = `
+      const { Linear } = require("lanegrad");
+      import("lanegrad").then((lanegrad) => console.log(lanegrad.Linear === Linear));`;
+    expect((await node(["-e", program])).stdout).toBe("true\n");
+  });
+
+  test("kernels that the program compiled itself, for a shared memory or not, give the same bits", async () => {
+    const program = `
+      import { readFileSync } from "node:fs";
+      import { createEngine, Linear } from "lanegrad";
+      const compile = (name) =>
+        new WebAssembly.Module(readFileSync(new URL(import.meta.resolve("lanegrad/kernels/" + name + ".wasm"))));
+      for (const options of [{ kernels: "simd" }, { module: compile("simd") }, { module: compile("simd-unshared") }]) {
+        const engine = createEngine(options);
+        const y = new Linear(784, 256, { engine }).forward(new Float32Array(784).fill(0.5));
+        engine.zeros([1024, 1024]);
+        console.log(engine.kernels, y.data.buffer.constructor.name, y.data.reduce((sum, value) => sum + value, 0));
+      }`;
+    const lines = (await node(["--input-type=module", "-e", program])).stdout.trim().split("\n");
+    const [kernels, , sum] = lines[0].split(" ");
+    expect(kernels).toBe("simd");
+    expect(lines).toEqual(
+      ["SharedArrayBuffer", "SharedArrayBuffer", "ArrayBuffer"].map((memory) => `simd ${memory} ${sum}`),
+    );
+  });
+});
+
+type Bundle = (entry: string, outfile: string, format: "esm" | "cjs") => Promise<unknown>;
+
+const bundlers: Record<string, Bundle> = {
+  esbuild: (entry, outfile, format) =>
+    build({ entryPoints: [entry], bundle: true, minify: true, platform: "node", format, outfile, logLevel: "error" }),
+
+  rollup: async (entry, outfile, format) => {
+    const bundle = await rollup({ input: entry, plugins: [nodeResolve()] });
+    await bundle.write({ file: outfile, format });
   },
-);
 
-test("importing has no side effect: a program that uses nothing bundles to next to nothing", async () => {
-  const outfile = join(folder, "unused.mjs");
-  await build({
-    stdin: { contents: 'import { readIdx } from "lanegrad";', resolveDir: root },
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    outfile,
-    logLevel: "error",
+  webpack: (entry, outfile, format) =>
+    new Promise<void>((resolve, reject) => {
+      const isModule = format === "esm";
+      const compiler = webpack({
+        mode: "production",
+        target: "node",
+        entry,
+        experiments: { outputModule: isModule },
+        output: { path: join(outfile, ".."), filename: outfile.split("/").at(-1), module: isModule },
+        performance: false,
+      });
+      compiler.run((error, stats) => {
+        if (error || stats?.hasErrors()) reject(error ?? new Error(stats?.toString()));
+        else resolve();
+      });
+    }),
+};
+
+describe.each(Object.entries(bundlers))("%s", (name, bundle) => {
+  /** Bundles a program into a folder that is empty but for it; what it prints there, and its text. */
+  async function bundled(program: string, format: "esm" | "cjs") {
+    const entry = await write(`entry-${name}.mjs`, program);
+    const folder = await mkdtemp(join(tmpdir(), "lanegrad-bundle-"));
+    try {
+      const outfile = join(folder, format === "esm" ? "program.mjs" : "program.cjs");
+      await bundle(entry, outfile, format);
+      expect(await readdir(folder)).toHaveLength(1);
+      const { stdout } = await node([outfile], folder);
+      return { stdout, text: await readFile(outfile, "utf8") };
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }
+
+  test.each(["esm", "cjs"] as const)(
+    "puts a program into one %s file that runs with nothing beside it",
+    async (format) => {
+      for (const program of [DENSE, IMAGES]) {
+        const direct = await node(["--input-type=module", "-e", program]);
+        expect((await bundled(program, format)).stdout).toBe(direct.stdout);
+      }
+    },
+  );
+
+  test("leaves out what a program does not use, kernels too", async () => {
+    const dense = (await bundled(DENSE, "esm")).text;
+    // names that minification leaves alone
+    const unused = ['"Conv2d"', '"Sequential"', "running_mean", "num_batches_tracked", "safetensors", "labelSmoothing"];
+    expect(unused.filter((name) => dense.includes(name))).toEqual([]);
+    const images = (await bundled(IMAGES, "esm")).text;
+    expect(images.includes("running_mean")).toBe(true);
+    expect(images.length - dense.length).toBeGreaterThan(25_000);
   });
-  expect((await readFile(outfile, "utf8")).length).toBeLessThan(100);
+
+  test("leaves nothing of a library that is imported and not used", async () => {
+    expect((await bundled('import { readIdx } from "lanegrad";', "esm")).text.length).toBeLessThan(100);
+  });
 });
 
-test("the types describe the public surface alone", async () => {
-  const file = join(folder, "use.ts");
-  await writeFile(
-    file,
-    `import * as lg from "lanegrad";
-     const layer = new lg.LinearPReLU(3, 2, { numParameters: 1 });
-     const y: lg.Tensor = layer.forward([[1, 2, 3]]);
-     // @ts-expect-error internals stay inside
-     y.storage;
-     // @ts-expect-error unknown options are refused
-     new lg.Linear(3, 2, { biass: true });
-    `,
-  );
-  const config = {
-    extends: join(root, "tsconfig.json"),
-    compilerOptions: {
-      paths: { lanegrad: [join(root, "dist/types/index.d.ts")] },
-      types: [],
-      module: "ESNext",
-      moduleResolution: "bundler",
-    },
-    include: [file],
-  };
-  await writeFile(join(folder, "tsconfig.json"), JSON.stringify(config));
-  const tsc = join(root, "node_modules/typescript/bin/tsc");
-  await expect(run(process.execPath, [tsc, "-p", folder])).resolves.toMatchObject({ stdout: "" });
+test.each([
+  ["workerd", "./simd-unshared.wasm"],
+  ["edge-light", "./simd-unshared.wasm?module"],
+])("for %s a bundle imports its module, and has no other inside", async (condition, specifier) => {
+  const entry = await write("entry-edge.mjs", DENSE);
+  const external = ["*.wasm", "*.wasm?module"];
+  const options = { bundle: true, external, write: false, format: "esm" } as const;
+  const { outputFiles } = await build({ ...options, entryPoints: [entry], conditions: [condition] });
+  const [{ text }] = outputFiles;
+  expect([...text.matchAll(/^import .* from "(.*)"/gm)].map(([, from]) => from)).toEqual([specifier]);
+  expect(text.length).toBeLessThan(120_000);
+});
+
+describe("types", () => {
+  const USE = `
+    const layer = new lg.LinearPReLU(3, 2, { numParameters: 1 });
+    const y: lg.Tensor = layer.forward([[1, 2, 3]]);
+    const engine: lg.Engine = lg.createEngine({ kernels: "simd", maximumMemory: 1 << 24 });
+    lg.fit(layer, { train: { x: [[1, 2, 3]], y: [0] }, epochs: 1, batchSize: 1, optimizer: new lg.SGD(layer.parameters(), { lr: 1 }) });
+    engine[Symbol.dispose]();
+    // @ts-expect-error internals stay inside
+    y.storage;
+    // @ts-expect-error unknown options are refused
+    new lg.Linear(3, 2, { biass: true });
+    // @ts-expect-error an engine is made by createEngine
+    new lg.Engine({});
+  `;
+  const IMPORT = 'import * as lg from "lanegrad";';
+  const REQUIRE = 'import lg = require("lanegrad");';
+  /** With what the host has, a module and a signal are its own. */
+  const WITH_DOM = `
+    lg.createEngine({ module: new WebAssembly.Module(new Uint8Array(8)) });
+    declare const options: lg.FitOptions;
+    options.signal = new AbortController().signal;
+    // @ts-expect-error what merely looks like a signal is none
+    options.signal = { aborted: false, reason: undefined, throwIfAborted() {} };
+  `;
+
+  test.each([
+    ["a bundler's project", "use.ts", IMPORT + USE, { module: "ESNext", moduleResolution: "bundler" }],
+    ["ESM in Node", "use.mts", IMPORT + USE, { module: "NodeNext" }],
+    ["CommonJS in Node", "use.cts", REQUIRE + USE, { module: "NodeNext" }],
+    ["CommonJS before it could require ESM", "use.cts", REQUIRE + USE, { module: "Node16" }],
+    ["the DOM's library", "use.mts", IMPORT + USE + WITH_DOM, { module: "NodeNext", lib: ["ES2022", "DOM"] }],
+  ])("hold in %s, with every declaration checked", async (name, file, text, options) => {
+    const folder = join(project, name.replaceAll(/\W/g, "-"));
+    await mkdir(folder);
+    await writeFile(join(folder, file), text);
+    // nothing but the language: no DOM, no types of Node
+    const defaults = { target: "ES2022", lib: ["ES2022"], types: [], strict: true, skipLibCheck: false, noEmit: true };
+    const config = { compilerOptions: { ...defaults, ...options }, files: [file] };
+    await writeFile(join(folder, "tsconfig.json"), JSON.stringify(config));
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const { stdout } = await node([tsc, "-p", folder]).catch((error) => error);
+    expect(stdout).toBe("");
+  });
+
+  test("name every value that is there, and no other", async () => {
+    const declared = await readFile(join(root, "dist/index.d.ts"), "utf8");
+    const [, values] = /^export \{ (.*) \};$/m.exec(declared)!;
+    const names = values.split(", ").map((name) => name.split(" as ").at(-1)!);
+    const { stdout } = await node(["-p", 'Object.keys(require("lanegrad")).sort().join()']);
+    expect(names.sort().join()).toBe(stdout.trim());
+  });
 });

@@ -1,19 +1,8 @@
-import { instantiateSync } from "@assemblyscript/loader";
 import { EngineError, MemoryError } from "../errors.js";
 import type { LinearMemory } from "../memory.js";
 import type { KernelSet, Kernels } from "./kernels.js";
-import * as relaxedSimd from "./relaxed-simd.wasm.js";
-import * as simd from "./simd.wasm.js";
-import type { Code } from "./wide/compile.js";
+import { hasModule, isMadeForSharing, moduleOf, type WasmKernelSet } from "./modules.js";
 import { isExportName } from "./wide/module-bytes.js";
-
-/**
- * The WebAssembly kernels. The module travels as base64 inside the JavaScript (written by `npm run build`): it survives every
- * bundler, needs no file access or top-level await, and decodes in well under a millisecond.
- */
-export type WasmKernelSet = Exclude<KernelSet, "js">;
-
-const BUILDS = { "relaxed-simd": relaxedSimd, simd };
 
 /** A module with one function () -> v128 of this code. */
 const probe = (...code: number[]): Uint8Array<ArrayBuffer> => {
@@ -39,43 +28,28 @@ export function bestKernelSet(): KernelSet {
 }
 
 export function isAvailable(set: WasmKernelSet): boolean {
-  return WebAssembly.validate(PROBES[set]());
+  return hasModule(set) && WebAssembly.validate(PROBES[set]());
 }
 
-const compiled = new Map<string, WebAssembly.Module>();
+/**
+ * Whether the memory under the kernels, or under a module compiled elsewhere, is to be shared: wherever that is possible, since a
+ * shared memory keeps its views when it grows.
+ */
+export function wantsSharedMemory(module: WebAssembly.Module | undefined): boolean {
+  if (typeof SharedArrayBuffer === "undefined") return false;
+  return module === undefined ? isMadeForSharing : linksWithSharedMemory(module);
+}
 
-function compile(set: WasmKernelSet, isShared: boolean): WebAssembly.Module {
-  const key = `${set} ${isShared}`;
-  let module = compiled.get(key);
-  if (module === undefined) {
-    module = new WebAssembly.Module(codeOf(set, isShared).bytes);
-    compiled.set(key, module);
+/** Nothing tells what memory a module asks for but trying. */
+function linksWithSharedMemory(module: WebAssembly.Module): boolean {
+  try {
+    new WebAssembly.Instance(module, {
+      env: { memory: new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }) },
+    });
+    return true;
+  } catch {
+    return false;
   }
-  return module;
-}
-
-/** A build, for a memory that is shared or is not. */
-export function codeOf(set: WasmKernelSet, isShared: boolean): Code {
-  const { base64, widening } = BUILDS[set];
-  const bytes = decodeBase64(base64);
-  if (!isShared) askForUnsharedMemory(bytes);
-  return { bytes, widening };
-}
-
-/** One byte of the module says whether it asks for a shared memory; where there is none it must not. */
-function askForUnsharedMemory(bytes: Uint8Array): void {
-  const text = (name: string): number[] => [name.length, ...Array.from(name, (character) => character.charCodeAt(0))];
-  // the import env.memory, up to the kind of its limits: 3 is shared with a maximum, 1 is not shared
-  const memoryImport = [...text("env"), ...text("memory"), 2, 3];
-  const start = bytes.findIndex((_, i) => memoryImport.every((byte, j) => bytes[i + j] === byte));
-  bytes[start + memoryImport.length - 1] = 1;
-}
-
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const { Buffer } = globalThis as { Buffer?: { from(text: string, encoding: "base64"): Uint8Array } };
-  // in Node ten times as fast as atob
-  if (Buffer !== undefined) return new Uint8Array(Buffer.from(text, "base64"));
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
 /** The module's exports beside the kernels themselves. */
@@ -108,7 +82,7 @@ function keepsOrderOfLoads(): boolean {
 
 /** Kernels over `memory`, with a work area allocated in it. Throws EngineError where they do not instantiate. */
 export function loadKernels(set: WasmKernelSet, memory: LinearMemory): WasmKernels {
-  return openModule(compile(set, memory.isShared), memory);
+  return openModule(moduleOf(set, memory.isShared), memory);
 }
 
 /** Kernels that were compiled elsewhere: of the set asked for, or of any. Throws EngineError where they do not fit. */
@@ -128,8 +102,7 @@ export function kernelsOf(
 export function openModule(module: WebAssembly.Module, memory: LinearMemory): WasmKernels {
   let exports: Omit<WasmKernels, "set"> & Setup;
   try {
-    // the loader's own `exports` wrap every function once more
-    const { instance } = instantiateSync(module, { env: { memory: memory.memory } });
+    const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory } });
     exports = instance.exports as unknown as typeof exports;
     exports.useWork(memory.allocate(exports.workBytes()));
     exports.useTall(keepsOrderOfLoads());

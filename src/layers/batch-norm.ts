@@ -1,6 +1,7 @@
 import { checkNonNegative, checkOptions, checkSize, showShape } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { ShapeError } from "../errors.js";
+import { needImageKernels } from "../kernels/images.js";
 import type { Tensor } from "../tensor.js";
 import { CoreLayer, createParameters, createTensors, type Request, type Wanted } from "./core.js";
 import type { LayerOptions, Parameter } from "./layer.js";
@@ -212,7 +213,7 @@ abstract class BatchNorm extends CoreLayer {
 /** Batch normalisation of x [N, C] or [N, C, L]; a single sample [C] in eval mode. */
 export class BatchNorm1d extends BatchNorm {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isOurs = true;
+  static readonly isOurs = /* @__PURE__ */ needImageKernels();
 
   protected readonly shapes = `[N, ${this.numFeatures}] or [N, ${this.numFeatures}, L]`;
 
@@ -232,7 +233,7 @@ export class BatchNorm1d extends BatchNorm {
 /** Batch normalisation of x [N, C, H, W]. */
 export class BatchNorm2d extends BatchNorm {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isOurs = true;
+  static readonly isOurs = /* @__PURE__ */ needImageKernels();
 
   protected readonly shapes = `[N, ${this.numFeatures}, H, W]`;
 

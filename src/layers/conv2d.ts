@@ -1,5 +1,6 @@
 import { checkBoolean, checkOptions, checkSize } from "../checks.js";
 import { engineFrom } from "../engine.js";
+import { needImageKernels } from "../kernels/images.js";
 import { fillUniform } from "../tensor.js";
 import { AffineLayer } from "./affine.js";
 import { ConvolutionMap } from "./convolution.js";
@@ -29,7 +30,7 @@ const USUAL_STRIDE = [1, 1];
  */
 export class Conv2d extends AffineLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isOurs = true;
+  static readonly isOurs = /* @__PURE__ */ needImageKernels();
 
   readonly weight: Parameter;
   readonly bias: Parameter | undefined;

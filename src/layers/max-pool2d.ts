@@ -1,5 +1,6 @@
 import { checkOptions, show, showShape } from "../checks.js";
 import { ArgumentError } from "../errors.js";
+import { needImageKernels } from "../kernels/images.js";
 import type { Tensor } from "../tensor.js";
 import { CoreLayer, type Request } from "./core.js";
 import type { LayerOptions } from "./layer.js";
@@ -31,7 +32,7 @@ export interface MaxPool2dOptions extends LayerOptions {
  */
 export class MaxPool2d extends CoreLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isOurs = true;
+  static readonly isOurs = /* @__PURE__ */ needImageKernels();
 
   readonly #window: Window;
   readonly #y = this.buffer();

@@ -1,5 +1,6 @@
 import { checkBoolean, checkOptions, checkSeed, checkSize, show } from "../checks.js";
 import { ArgumentError, ShapeError, StateError } from "../errors.js";
+import type { Signal } from "../host.js";
 import type { Layer } from "../layers/layer.js";
 import { crossEntropy } from "../losses.js";
 import { Generator } from "../random.js";
@@ -50,7 +51,7 @@ export interface FitOptions {
   onBatch?: (info: BatchInfo) => void | Promise<void>;
   onEpoch?: (record: EpochRecord) => void | Promise<void>;
   /** Rejects with its reason after the current batch. */
-  signal?: AbortSignal;
+  signal?: Signal;
 }
 
 /** The event loop gets a turn when this much time has gone by since the last one. */

@@ -1,7 +1,8 @@
 import { describe } from "vitest";
 import { createTwin } from "../../src/kernels/js/index.js";
 import type { Kernels } from "../../src/kernels/kernels.js";
-import { loadKernels, openModule, type WasmKernelSet, type WasmKernels } from "../../src/kernels/wasm.js";
+import type { WasmKernelSet } from "../../src/kernels/modules.js";
+import { loadKernels, openModule, type WasmKernels } from "../../src/kernels/wasm.js";
 import { widen } from "../../src/kernels/wide/wide.js";
 import { LinearMemory } from "../../src/memory.js";
 import { Arena } from "./arena.js";

@@ -1,6 +1,6 @@
 import v8 from "node:v8";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { codeOf } from "../../src/kernels/wasm.js";
+import { codeOf } from "../../src/kernels/modules.js";
 import { compileWide } from "../../src/kernels/wide/compile.js";
 import { readEnvironment } from "../../src/kernels/wide/gate.js";
 import { firstDifference } from "../../src/kernels/wide/self-test.js";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { codeOf } from "../../src/kernels/wasm.js";
+import { codeOf } from "../../src/kernels/modules.js";
 import { exportName, exposeFunctions, isExportName } from "../../src/kernels/wide/module-bytes.js";
 import { LinearMemory } from "../../src/memory.js";
 

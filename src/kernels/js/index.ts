@@ -1,12 +1,10 @@
 import type { Heap } from "../../memory.js";
+import { type ImageKernel, imageFeature } from "../feature.js";
 import type { Kernels } from "../kernels.js";
 import { elu, eluBackward, exponential, prelu, preluBackward, relu, reluBackward } from "./activations.js";
-import { conv2d, conv2dBackwardInput, conv2dBackwardWeight, conv2dWorkBytes } from "./convolution.js";
 import { gemm } from "./gemm.js";
 import { binaryCrossEntropy, softmaxCrossEntropy, squaredError } from "./losses.js";
-import { batchNorm, batchNormBackward, normalize } from "./normalization.js";
 import { adam, rmsprop, sgd } from "./optimizers.js";
-import { maxPool2d, maxPool2dBackward } from "./pooling.js";
 import { dropout, normal, uniform } from "./random.js";
 import { addProduct, addScaled, channelSums, fill, scale, sumOfSquares } from "./reductions.js";
 
@@ -18,9 +16,12 @@ import { addProduct, addScaled, channelSums, fill, scale, sumOfSquares } from ".
  * views are read anew in each call because growing the memory replaces them.
  */
 export function createTwin(heap: Heap): Kernels {
-  return {
-    set: "js",
+  // nothing calls the kernels for images where they are missing
+  return { set: "js", ...createCoreTwin(heap), ...(imageFeature()?.createTwin(heap) as Pick<Kernels, ImageKernel>) };
+}
 
+function createCoreTwin(heap: Heap): Omit<Kernels, ImageKernel | "set"> {
+  return {
     gemm(transposeA, transposeB, m, n, k, a, lda, b, ldb, c, ldc, bias, accumulate) {
       gemm(heap.f32, transposeA, transposeB, m, n, k, a >>> 2, lda, b >>> 2, ldb, c >>> 2, ldc, bias >>> 2, accumulate);
     },
@@ -179,105 +180,6 @@ export function createTwin(heap: Heap): Kernels {
 
     dropout(n, x, key0, key1, threshold, scale, y) {
       dropout(heap.f32, n, x >>> 2, { key0, key1 }, threshold, scale, y >>> 2);
-    },
-
-    conv2d(images, window, x, weight, bias, y, work) {
-      conv2d(heap.f32, heap.i32, images, window >>> 2, x >>> 2, weight >>> 2, bias >>> 2, y >>> 2, work >>> 2);
-    },
-
-    conv2dBackwardInput(images, window, dy, weight, dx, work) {
-      conv2dBackwardInput(heap.f32, heap.i32, images, window >>> 2, dy >>> 2, weight >>> 2, dx >>> 2, work >>> 2);
-    },
-
-    conv2dBackwardWeight(images, window, x, dy, dweight, accumulate, work) {
-      conv2dBackwardWeight(
-        heap.f32,
-        heap.i32,
-        images,
-        window >>> 2,
-        x >>> 2,
-        dy >>> 2,
-        dweight >>> 2,
-        accumulate,
-        work >>> 2,
-      );
-    },
-
-    conv2dWorkBytes(window) {
-      return conv2dWorkBytes(heap.i32, window >>> 2);
-    },
-
-    maxPool2d(images, window, x, y, indices) {
-      maxPool2d(heap.f32, heap.i32, images, window >>> 2, x >>> 2, y >>> 2, indices >>> 2);
-    },
-
-    maxPool2dBackward(images, window, dy, indices, dx) {
-      maxPool2dBackward(heap.f32, heap.i32, images, window >>> 2, dy >>> 2, indices >>> 2, dx >>> 2);
-    },
-
-    batchNorm(rows, channels, inner, x, weight, bias, eps, momentum, runningMean, runningVariance, statistics, y) {
-      batchNorm(
-        heap.f32,
-        rows,
-        channels,
-        inner,
-        x >>> 2,
-        weight >>> 2,
-        bias >>> 2,
-        eps,
-        momentum,
-        runningMean >>> 2,
-        runningVariance >>> 2,
-        statistics >>> 2,
-        y >>> 2,
-      );
-    },
-
-    normalize(rows, channels, inner, x, weight, bias, eps, mean, variance, y) {
-      normalize(
-        heap.f32,
-        rows,
-        channels,
-        inner,
-        x >>> 2,
-        weight >>> 2,
-        bias >>> 2,
-        eps,
-        mean >>> 2,
-        variance >>> 2,
-        y >>> 2,
-      );
-    },
-
-    batchNormBackward(
-      rows,
-      channels,
-      inner,
-      x,
-      dy,
-      weight,
-      statistics,
-      dx,
-      dweight,
-      accumulateWeight,
-      dbias,
-      accumulateBias,
-    ) {
-      batchNormBackward(
-        heap.f32,
-        rows,
-        channels,
-        inner,
-        x >>> 2,
-        dy >>> 2,
-        weight >>> 2,
-        statistics >>> 2,
-        dx >>> 2,
-        dweight >>> 2,
-        accumulateWeight,
-        dbias >>> 2,
-        accumulateBias,
-      );
     },
   };
 }

@@ -4,9 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import binaryen from "binaryen";
-import * as relaxedSimd from "../../../src/kernels/relaxed-simd.wasm.js";
-import * as simd from "../../../src/kernels/simd.wasm.js";
-import { isAvailable, type WasmKernelSet } from "../../../src/kernels/wasm.js";
+import { codeOf, type WasmKernelSet } from "../../../src/kernels/modules.js";
+import { isAvailable } from "../../../src/kernels/wasm.js";
 import { compileWide } from "../../../src/kernels/wide/compile.js";
 import { widen } from "../../../src/kernels/wide/wide.js";
 import { Random } from "../../support/random.js";
@@ -117,7 +116,7 @@ function assemble(text: string): Uint8Array<ArrayBuffer> {
 function widenableCode(set: WasmKernelSet): string {
   const text = readFileSync(new URL(`../../../build/${set}.wat`, import.meta.url), "utf8");
   const functions = text.split(/^ \(func /m).slice(1);
-  const { widening } = { simd, "relaxed-simd": relaxedSimd }[set];
+  const { widening } = codeOf(set, true);
   return widening.map((index) => functions[index]).join("\n");
 }
 

@@ -1,0 +1,82 @@
+// npm run size: how large the package and a program bundled with it are, with the limits that they have to keep. Run it after a build.
+import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { npmInstall, printTable, run } from "./install.mjs";
+
+/** Bytes. */
+const LIMITS = { kernels: 60_000, bundle: 40_000, tarball: 330_000, installed: 1_000_000 };
+
+const PROGRAMS = {
+  "one layer": `
+    import { Linear } from "lanegrad";
+    export const run = (x) => new Linear(784, 256).forward(x);`,
+  "a training step": `
+    import { crossEntropy, Linear, PReLU, Sequential, SGD } from "lanegrad";
+    const net = new Sequential(new Linear(784, 256), new PReLU(), new Linear(256, 10));
+    const optimizer = new SGD(net.parameters(), { lr: 0.1 });
+    export function step(x, labels) {
+      net.zeroGrad();
+      const { loss, grad } = crossEntropy(net.forward(x), labels);
+      net.backwardParams(grad);
+      optimizer.step();
+      return loss;
+    }`,
+  everything: 'export * from "lanegrad";',
+};
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+async function bundledSize(contents) {
+  const options = { stdin: { contents, resolveDir: root }, bundle: true, minify: true, format: "esm", write: false };
+  const [{ contents: bytes }] = (await build({ ...options, platform: "node" })).outputFiles;
+  return gzipSync(bytes, { level: 9 }).length;
+}
+
+async function folderSize(folder) {
+  let size = 0;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) size += (await stat(join(entry.parentPath ?? entry.path, entry.name))).size;
+  }
+  return size;
+}
+
+/** [what, bytes, at most], and whether all are. */
+async function measure(folder) {
+  const rows = [];
+  for (const file of (await readdir(join(root, "dist/kernels"))).filter((name) => name.endsWith(".wasm"))) {
+    rows.push([`kernels/${file}`, (await stat(join(root, "dist/kernels", file))).size, LIMITS.kernels]);
+  }
+  for (const [name, program] of Object.entries(PROGRAMS)) {
+    // a program that uses everything may be as large as everything is
+    rows.push([
+      `bundle of ${name}, gzip`,
+      await bundledSize(program),
+      name === "everything" ? undefined : LIMITS.bundle,
+    ]);
+  }
+  const [packed] = JSON.parse(run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", folder, root]));
+  const tarball = join(folder, packed.filename);
+  rows.push(["tarball", (await stat(tarball)).size, LIMITS.tarball]);
+  npmInstall(folder, [tarball]);
+  rows.push(["installed", await folderSize(join(folder, "node_modules/lanegrad")), LIMITS.installed]);
+  return rows;
+}
+
+const kilobytes = (bytes) => (bytes === undefined ? "" : `${(bytes / 1000).toFixed(1)} kB`);
+
+const folder = await mkdtemp(join(tmpdir(), "lanegrad-size-"));
+try {
+  const rows = await measure(folder);
+  const isOver = ([, bytes, limit]) => bytes >= limit;
+  printTable([
+    ["", "size", "less than", ""],
+    ...rows.map((row) => [row[0], kilobytes(row[1]), kilobytes(row[2]), isOver(row) ? "TOO LARGE" : ""]),
+  ]);
+  if (rows.some(isOver)) process.exitCode = 1;
+} finally {
+  await rm(folder, { recursive: true });
+}

@@ -1,0 +1,8 @@
+const lg = require("lanegrad");
+
+import("./program.mjs").then(async ({ train }) => {
+  const { Linear } = await import("lanegrad");
+  // an instance of the one must be an instance of the other
+  if (Linear !== lg.Linear) throw new Error("require and import give different classes");
+  console.log(JSON.stringify(await train(lg)));
+});

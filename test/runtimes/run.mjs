@@ -1,0 +1,4 @@
+import * as lg from "lanegrad";
+import { train } from "./program.mjs";
+
+console.log(JSON.stringify(await train(lg)));

@@ -41,6 +41,10 @@ function reachedByAlone(text, apart) {
   for (const [, name, target] of text.matchAll(/^ \(export "([^"]+)" \(func (\S+)\)\)/gm)) {
     if (!apart.includes(name)) visit(target);
   }
+  // who calls a function through the table, no call tells
+  for (const [elements] of text.matchAll(/^ \(elem .*$/gm)) {
+    for (const [name] of elements.matchAll(/\$assembly\S+(?=[\s)])/g)) visit(name.replace(/\)+$/, ""));
+  }
   const [, start] = /^ \(start (\S+)\)/m.exec(text) ?? [];
   if (start !== undefined) visit(start);
   return new Set([...calls.keys()].filter((name) => !reached.has(name)));

@@ -1,6 +1,6 @@
 // Which functions V8 widens to 256 bits (Node 24 and 26, --experimental-wasm-revectorize), by exported kernel: the functions as the
-// build names them, with the pairs of neighbouring stores that it merges, and what does not widen with the reason. A function that
-// binaryen inlines stands under the one that it was inlined into.
+// build names them, with the pairs of neighbouring stores that it merges (at least), and what does not widen with the reason. A function
+// that binaryen inlines stands under the one that it was inlined into; what only the relaxed-simd build has is apart.
 
 /** Exports that compute nothing. */
 export const SETUP = ["memory", "isRelaxed", "useWork", "workBytes", "calibrate", "useTall", "useWide"];
@@ -54,9 +54,43 @@ export const WIDENING = {
   maxPool2dBackward: { not: { unhalveRow: "shuffles double every gradient" } },
 
   // products
-  gemm: {},
-  conv2d: {},
-  conv2dBackwardInput: {},
-  conv2dBackwardWeight: {},
-  conv2dWorkBytes: {},
+  gemm: {
+    widens: {
+      "gemm/tiles/rows1x8": 1,
+      "gemm/tile/tilesOfRows": 2,
+      "gemm/tiles/rows4x8": 4,
+      "gemm/tiles/rows4x16": 8,
+      "gemm/tiles/rows1x32": 4,
+      "gemm/tiles/rows1x64": 8,
+      "gemm/tiles/dots2x4": 8,
+      "gemm/tiles/dots1x8": 8,
+      "gemm/gemm/blocked": 3,
+      "gemm/gemm/gemm": 4,
+    },
+    relaxed: { "gemm/tiles/rows6x8": 6, "gemm/tiles/rows6x16": 12 },
+    not: {
+      "gemm/tiles/dots2x4half": "one of two sums: for code that is not wide",
+      "gemm/tiles/dots1x4": "two sums in blocks of their own: for code that is not wide, and for the last columns",
+      "gemm/tiles/dots2x2": "likewise",
+      "gemm/pack/packRows4": "transposes by shuffles, and stores nothing beside anything",
+      "gemm/pack/unpackRows": "likewise",
+    },
+  },
+  conv2d: {
+    widens: { "convolution/patches/packPatches": 2 },
+    not: {
+      "convolution/winograd/transformPlanes":
+        "four tiles at a time; eight gain 3 % when wide and lose as much when not",
+      "convolution/winograd/transformOutput": "even and odd columns come together by shuffles",
+    },
+  },
+  conv2dBackwardInput: {
+    not: {
+      "convolution/winograd/transformPlanes": "see conv2d; its products and patches are those of gemm and conv2d",
+    },
+  },
+  conv2dBackwardWeight: {
+    not: { "convolution/winograd/transformGradientRows": "points are apart; its products are those of gemm" },
+  },
+  conv2dWorkBytes: { not: { conv2dWorkBytes: "computes sizes" } },
 };

@@ -2,7 +2,8 @@
  * node --import tsx ratios.ts: the 4x8 tile's time over the 4x16 tile's, as an engine measures it, of kernels that are widened and of kernels
  * that are not.
  */
-import { codeOf, openModule } from "../../../src/kernels/wasm.js";
+import { codeOf } from "../../../src/kernels/modules.js";
+import { openModule } from "../../../src/kernels/wasm.js";
 import { measureRatio } from "../../../src/kernels/wide/calibration.js";
 import { compileWide } from "../../../src/kernels/wide/compile.js";
 import { LinearMemory } from "../../../src/memory.js";

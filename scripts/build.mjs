@@ -12,6 +12,7 @@ import { minify } from "terser";
 import { alignWith, functionNames } from "./align.mjs";
 import { mergeModules } from "./pieces.mjs";
 import { writeTiles } from "./tiles.mjs";
+import { widenable } from "./widenable.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -23,23 +24,6 @@ async function compileKernels(set) {
   if (error) throw new Error(`asc: ${stderr}`);
   const warnings = stderr.toString();
   if (warnings) throw new Error(`asc: ${warnings}`);
-}
-
-/**
- * The functions that may be widened to 256 bits (src/kernels/wide), by their indices: those with two stores that might lie beside each
- * other, and without a shuffle, beside which V8 13.6 gets them wrong, or an integer extension, at which it may abort.
- */
-function widenable({ text, names }) {
-  const code = new Map(
-    text
-      .split(/^ \(func /m)
-      .slice(1)
-      .map((part) => [/^\S+/.exec(part)[0], part]),
-  );
-  const isWidenable = (part) =>
-    (part.match(/v128\.store\b/g)?.length ?? 0) >= 2 &&
-    !/i8x16\.(shuffle|swizzle|relaxed_swizzle)|\.ext(end|mul|add)_/.test(part);
-  return names.flatMap((name, index) => (isWidenable(code.get(name)) ? [index] : []));
 }
 
 async function readBuild(set) {
@@ -60,7 +44,7 @@ async function compileModules() {
 /** Writes src/kernels/pieces.ts, which modules.ts puts together again. */
 async function writePieces(modules, { encode, IMAGE_KERNELS }) {
   const { core, apart, layouts } = mergeModules(...modules, IMAGE_KERNELS);
-  const about = layouts.map((layout, i) => [KERNEL_SETS[i], { ...layout, widening: widenable(modules[i]) }]);
+  const about = layouts.map((layout, i) => [KERNEL_SETS[i], { ...layout, widening: widenable(modules[i].text) }]);
   const listOf = (pieces) => pieces.map((piece) => JSON.stringify(encode(piece))).join(",\n");
   const text = `// Written by scripts/build.mjs from build/*.wasm.
 export const layouts = ${JSON.stringify(Object.fromEntries(about))};

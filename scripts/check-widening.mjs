@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { run } from "./install.mjs";
 import { nodeBinary, WIDE_VERSIONS } from "./nodes.mjs";
 import { printTable } from "./print-table.mjs";
+import { widenable } from "./widenable.mjs";
 import { SETUP, WIDENING } from "./widening.mjs";
 
 const KERNEL_SETS = ["simd", "relaxed-simd"];
@@ -27,14 +28,17 @@ function functionNames(wat) {
   return names.map(([, quoted, plain]) => (quoted ?? plain).replaceAll("assembly/", ""));
 }
 
-/** How many pairs of stores V8 merges in each function. */
+/** How many pairs of stores V8 merges in each function; none where it is never asked to. */
 function mergedStores(binary, kernels) {
-  const names = functionNames(readFileSync(join(build, `${kernels}.wat`), "utf8"));
+  const wat = readFileSync(join(build, `${kernels}.wat`), "utf8");
+  const names = functionNames(wat);
+  const asked = widenable(wat);
   const trace = run(binary, [...FLAGS, "-e", COMPILE, join(build, `${kernels}.wasm`)]);
   const merged = new Map(names.map((name) => [name, 0]));
   for (const part of trace.split("Begin revec function wasm-function#").slice(1)) {
     const [, decision = ""] = part.split(/Decided? to vectorize, [1-9]\d* revectorizable nodes/);
-    merged.set(names[Number.parseInt(part, 10)], decision.match(/Print \d+: Store\(/g)?.length ?? 0);
+    const index = Number.parseInt(part, 10);
+    if (asked.includes(index)) merged.set(names[index], decision.match(/Print \d+: Store\(/g)?.length ?? 0);
   }
   return merged;
 }

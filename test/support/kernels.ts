@@ -1,4 +1,5 @@
 import { describe } from "vitest";
+import { needImageKernels } from "../../src/kernels/images.js";
 import { createTwin } from "../../src/kernels/js/index.js";
 import type { Kernels } from "../../src/kernels/kernels.js";
 import type { WasmKernelSet } from "../../src/kernels/modules.js";
@@ -17,6 +18,9 @@ export interface KernelsUnderTest {
   readonly kernels: Kernels;
   readonly heap: LinearMemory;
 }
+
+// no layer asks for them where kernels are all that is tested
+needImageKernels();
 
 const MEMORY = 256 * 2 ** 20;
 

@@ -5,15 +5,15 @@ export type Calibrate = (columns: 8 | 16, turns: number) => void;
 
 export type Clock = () => number;
 
-/** The 4x8 tile's time over the 4x16 tile's: 0.6 to 0.96 as V8 compiles them by itself, 1.25 to 1.41 widened. */
+/** The 4x8 tile's time over the 4x16 tile's: below 0.95 as V8 compiles them by itself, above 1.2 widened (test/long/wide/ratios.ts). */
 const WIDE_FROM = 1.1;
-/** Some 30 to 60 µs of one tile, and so many of each by turns: the fastest is the one that nothing came between. */
-const TURNS = 64;
-const SAMPLES = 6;
-/** A neighbour on the core can only make a widened tile look slow for a while, never an ordinary one look wide for long. */
+/** Some 8 µs of one tile, so that a clock of microseconds tells enough and little comes between. */
+const TURNS = 16;
+const PAIRS = 25;
+/** A neighbour on the core may make a widened tile look slow for a while. */
 const TRIES = 4;
 
-/** Whether the wide tile is the faster one; half a millisecond where it is, two where it is not. */
+/** Whether the wide tile is the faster one: in half a millisecond where it is, three where it is not. */
 export function isWider(calibrate: Calibrate, now: Clock): boolean {
   for (let i = 0; i < TRIES; i++) {
     if (measureRatio(calibrate, now) >= WIDE_FROM) return true;
@@ -21,14 +21,13 @@ export function isWider(calibrate: Calibrate, now: Clock): boolean {
   return false;
 }
 
-function measureRatio(calibrate: Calibrate, now: Clock): number {
-  const best = { 8: Number.POSITIVE_INFINITY, 16: Number.POSITIVE_INFINITY };
-  for (let i = 0; i < SAMPLES; i++) {
-    for (const columns of [8, 16] as const) {
-      const start = now();
-      calibrate(columns, TURNS);
-      best[columns] = Math.min(best[columns], now() - start);
-    }
-  }
-  return best[8] / best[16];
+/** The median over pairs of measurements, one right after the other. */
+export function measureRatio(calibrate: Calibrate, now: Clock): number {
+  const time = (columns: 8 | 16): number => {
+    const start = now();
+    calibrate(columns, TURNS);
+    return now() - start;
+  };
+  const ratios = Float64Array.from({ length: PAIRS }, () => time(8) / time(16)).sort();
+  return ratios[PAIRS >>> 1];
 }

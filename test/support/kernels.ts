@@ -1,4 +1,5 @@
 import { describe } from "vitest";
+import { needImageKernels } from "../../src/kernels/images.js";
 import { createTwin } from "../../src/kernels/js/index.js";
 import type { Kernels } from "../../src/kernels/kernels.js";
 import type { WasmKernelSet } from "../../src/kernels/modules.js";
@@ -8,6 +9,9 @@ import { LinearMemory } from "../../src/memory.js";
 import { Arena } from "./arena.js";
 import { hasRelaxedSimd } from "./engines.js";
 import { isWideRun } from "./wide.js";
+
+// programs have them by their layers
+needImageKernels();
 
 export { threefry } from "../../src/random.js";
 

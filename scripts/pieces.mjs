@@ -47,24 +47,7 @@ function reachedByAlone(text, apart) {
   }
   const [, start] = /^ \(start (\S+)\)/m.exec(text) ?? [];
   if (start !== undefined) visit(start);
-  visitCalledByAddress(text, calls, reached, visit);
   return new Set([...calls.keys()].filter((name) => !reached.has(name)));
-}
-
-/**
- * A call through the table does not name what it calls. Functions are handed on where they are written, so those in a file of which
- * something is reached are taken to be reached, too.
- */
-function visitCalledByAddress(text, calls, reached, visit) {
-  const fileOf = (name) => name.slice(0, name.lastIndexOf("/"));
-  const inTables = [...text.matchAll(/^ \(elem .*$/gm)].flatMap(([table]) =>
-    table.match(/\$[^\s()]+/g).filter((word) => calls.has(word)),
-  );
-  for (let before = -1; before < reached.size; ) {
-    before = reached.size;
-    const files = new Set([...reached].map(fileOf));
-    for (const name of inTables) if (files.has(fileOf(name))) visit(name);
-  }
 }
 
 /** A module cut into what is before its functions, each function, and what is behind; `isApart` says so of functions. */

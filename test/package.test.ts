@@ -39,6 +39,7 @@ afterAll(async () => {
 });
 
 /** One forward pass, as a function would do it; prints the kernels and the sum of the outputs. */
+// a warm-up calls every kernel that the program has
 const DENSE = `
   import { defaultEngine, Linear } from "lanegrad";
   const y = new Linear(784, 256).forward(new Float32Array(784).fill(0.5));

@@ -47,7 +47,7 @@ const OPERATIONS: Record<LayerSpec["kind"], [opType: string, ...attributes: Buff
 };
 
 /** The problem's network as an ONNX file, with the nodes that PyTorch's exporter writes. */
-export function modelOf({ batch, x, layers }: Problem): Uint8Array {
+export function modelOf({ batch, x, layers }: Pick<Problem, "batch" | "x" | "layers">, outputs = CLASSES): Uint8Array {
   const nodes: Buffer[] = [];
   const initializers: Buffer[] = [];
   let value = INPUT;
@@ -69,7 +69,7 @@ export function modelOf({ batch, x, layers }: Problem): Uint8Array {
     field(GRAPH.name, "peers"),
     ...initializers.map((bytes) => field(GRAPH.initializer, bytes)),
     field(GRAPH.input, valueInfo(INPUT, x.shape)),
-    field(GRAPH.output, valueInfo(OUTPUT, [batch, CLASSES])),
+    field(GRAPH.output, valueInfo(OUTPUT, [batch, outputs])),
   ];
   return Buffer.concat([
     field(MODEL.irVersion, IR_VERSION),

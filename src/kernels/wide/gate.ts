@@ -26,17 +26,26 @@ const host = (): Process => (globalThis as { process?: Process }).process ?? {};
 /** A module of Node's own, without an import that other runtimes and bundlers would stumble over. */
 export const builtin = <T>(name: string): T | undefined => host().getBuiltinModule?.(name) as T | undefined;
 
+/** Deno throws where a program may not read its environment: then it has none. */
+function variable(name: string): string | undefined {
+  try {
+    return host().env?.[name];
+  } catch {
+    return undefined;
+  }
+}
+
 /** What `createEngine` takes for `wide` where nothing is said. */
-export const isWideByDefault = (): boolean => host().env?.LANEGRAD_WIDE === "1";
+export const isWideByDefault = (): boolean => variable("LANEGRAD_WIDE") === "1";
 
 export function readEnvironment(): Environment {
-  const { versions = {}, arch, execArgv = [], env = {} } = host();
+  const { versions = {}, arch, execArgv = [] } = host();
   return {
     // Bun gives the version of the V8 that it stands in for
     v8: versions.bun === undefined ? versions.v8 : undefined,
     arch,
     isMainThread: builtin<{ isMainThread: boolean }>("node:worker_threads")?.isMainThread ?? false,
-    options: [...execArgv, ...(env.NODE_OPTIONS ?? "").split(/\s+/)],
+    options: [...execArgv, ...(variable("NODE_OPTIONS") ?? "").split(/\s+/)],
   };
 }
 

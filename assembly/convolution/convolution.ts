@@ -97,7 +97,7 @@ export function conv2dBackwardInput(
   const size = outChannels * outHeight * outWidth;
   if (isFast) transformWeights(outChannels, channels, true, weight, u);
   else flipWeights(weight, flipped);
-  const isFinite = staysBelow(f32.MAX_VALUE, outChannels * depth, weight);
+  const hasFiniteWeights = isFast || staysBelow(f32.MAX_VALUE, outChannels * depth, weight);
   for (; images > 0; images--) {
     if (isFast && staysBelow(TAME, size, dy)) {
       winogradImage(
@@ -115,7 +115,7 @@ export function conv2dBackwardInput(
         image,
         dx,
       );
-    } else if (!isFinite) {
+    } else if (!hasFiniteWeights) {
       spreadImage(dy, weight, dx);
     } else {
       // seldom: an image that the other way cannot take

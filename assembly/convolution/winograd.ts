@@ -76,10 +76,16 @@ function rowTiles(width: i32): i32 {
   return (((width + 1) >> 1) + 3) & ~3;
 }
 
-/** Bytes from point to point of transformed values, off a power of two. */
+/** Bytes of transformed values, and from point to point: off a power of two. In 64 bits, as sizes that do not fit the memory are asked for as well. */
+@inline
+function pointsBytes(rows: i32, columns: i32): u64 {
+  return POINTS * (((<u64>rows * columns) << 2) + SLACK);
+}
+
+
 @inline
 function pointBytes(rows: i32, columns: i32): usize {
-  return ((<usize>rows * <usize>columns) << 2) + SLACK;
+  return <usize>(pointsBytes(rows, columns) / POINTS);
 }
 
 /** Tiles of a plane with the padding of its rows. */
@@ -110,12 +116,6 @@ function copyRows(height: i32): i32 {
 @inline
 function copyBytesFor(planes: i32, outHeight: i32, outWidth: i32): u64 {
   return piece(<u64>planes * 2 * copyRows(outHeight) * copyColumns(outWidth));
-}
-
-
-@inline
-function pointsBytes(rows: i32, columns: i32): u64 {
-  return 16 * (<u64>rows * columns * 4 + SLACK);
 }
 
 export function winogradWeightBytes(): u64 {

@@ -37,7 +37,10 @@ export const DOT_UP_TO_COLUMNS: i32 = 16;
 /** A·Bᵀ up to here swaps roles (B's rows are splat, A is transposed into panels): a transposed B would be used too seldom. */
 export const SWAP_BELOW_ROWS: i32 = 256;
 
-/** Blocks of the swapped form: a panel of 8 rows of A by 1024 (32 KB), results of 256 columns (8 KB) before they go back. */
+/**
+ * Blocks of the swapped form: a panel of 8 or 16 rows of A by 1024, results of 256 columns before they go back. At k = 784 a wide panel takes 50 KB,
+ * more than L1 has; two blocks would fit, and lose 3 % to the second pass over the results.
+ */
 export const SWAP_DEPTH: i32 = 1024;
 export const SWAP_COLUMNS: i32 = 256;
 

@@ -30,9 +30,9 @@ export function addGradient(target: usize, value: f64, accumulate: bool): void {
   store<f32>(target, <f32>(accumulate ? <f64>load<f32>(target) + value : value));
 }
 
-/** Σ x of a block, which float32 lanes add up. */
+/** Σ x of a block, which float32 lanes add up: in the order of PReLU's pass, so that a bias gradient has the same bits from either. */
 export function blockSum(bytes: usize, x: usize): f64 {
-  const whole = bytes & ~(TURN - 1);
+  const whole = bytes & ~31;
   sumTurns(whole, x);
   let total = sumAt(SUMS);
   for (let i = whole; i < bytes; i += 4) total += <f64>load<f32>(x + i);
@@ -43,17 +43,13 @@ export function blockSum(bytes: usize, x: usize): f64 {
 function sumTurns(bytes: usize, x: usize): void {
   let s0 = f32x4.splat(0);
   let s1 = s0;
-  let s2 = s0;
-  let s3 = s0;
-  for (const end = x + bytes; x < end; x += TURN) {
+  for (const end = x + bytes; x < end; x += 32) {
     s0 = f32x4.add(s0, v128.load(x));
     s1 = f32x4.add(s1, v128.load(x, 16));
-    s2 = f32x4.add(s2, v128.load(x, 32));
-    s3 = f32x4.add(s3, v128.load(x, 48));
   }
   const sums = sumsAddress();
-  v128.store(sums, f32x4.add(s1, s3), 16);
-  v128.store(sums, f32x4.add(s0, s2));
+  v128.store(sums, s1, 16);
+  v128.store(sums, s0);
 }
 
 /** y[j] (+)= Σ_i x[i, j]: 16 columns of sums in registers run down the rows, then 4, then single columns. */

@@ -9,9 +9,15 @@ import type { Measured, RunRow } from "./run.js";
 import { Table } from "./table.js";
 
 /** What a row's contenders are called where people read of them. */
-const NAMES: Record<keyof Contenders, string> = { wasm: "lanegrad", twin: "twin", opponent: "blocked JS" };
+const NAMES: Record<keyof Contenders, string> = {
+  wasm: "lanegrad",
+  wide: "wide",
+  twin: "twin",
+  opponent: "blocked JS",
+};
 const CONTENDERS = [
   { name: NAMES.wasm },
+  { name: NAMES.wide, about: "the same kernels, widened to 256 bits" },
   { name: NAMES.twin, about: "our kernels in pure JavaScript" },
   { name: NAMES.opponent, about: "a register-blocked pure-JavaScript program that is not ours" },
 ];
@@ -27,7 +33,8 @@ export async function compareWithTwin(
   using probe = new Probe(engines.wasm);
   print(heading(describeSetup(), limit, measureClock()));
 
-  const run = { bench: "kernels", contenders: CONTENDERS, limit } as const;
+  const contenders = CONTENDERS.filter(({ name }) => name !== NAMES.wide || engines.wide !== undefined);
+  const run = { bench: "kernels", contenders, limit } as const;
   const table = new Table(rows, run);
   const measured: RunRow[] = [];
   print(`\n${table.heading()}`);
@@ -41,7 +48,7 @@ export async function compareWithTwin(
 
   const bestProbe = probe.best;
   print(`\n${footing(measured, bestProbe)}`);
-  return { ...run, contenders: [...CONTENDERS], bestProbe, rows: measured };
+  return { ...run, bestProbe, rows: measured };
 }
 
 function rowOf({ name, work }: Row, { milliseconds, clock, total, counted, noisy }: Rounds): RunRow {

@@ -27,7 +27,9 @@ Usage: npm run bench -- [options] [peers] [FILTER ...]
                  "step", "sgd", "forward 784", "prelu 'batch 32'"
   --json FILE    also write everything to FILE, for npm run bench:report
   --quick        measure for a tenth of the time, to see that all works
-  --help         this text`;
+  --help         this text
+
+With LANEGRAD_WIDE=1 in the environment our kernels take turns with themselves widened to 256 bits.`;
 
 /** Reads the command line; whatever does not fit is an InputError. */
 export function parseOptions(args: string[]): Options {

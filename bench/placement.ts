@@ -57,19 +57,19 @@ export class Buffers {
   }
 }
 
-/** A row that makes the same call on both engines; `place` puts the operands there. */
+/** A row that makes the same call on every engine; `place` puts the operands there. */
 export function kernelRow(name: string, work: Work, place: (buffers: Buffers) => Call): Row {
   return {
     name,
     work,
     milliseconds: MEASURING_MS,
-    prepare({ wasm, twin }, scope) {
+    prepare({ wasm, twin, wide }, scope) {
       const open = (engine: Engine) => {
         const call = place(new Buffers(engine, scope));
         const { ops } = engine;
         return () => call(ops);
       };
-      return { wasm: open(wasm), twin: open(twin) };
+      return { wasm: open(wasm), ...(wide && { wide: open(wide) }), twin: open(twin) };
     },
   };
 }

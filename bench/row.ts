@@ -5,6 +5,8 @@ import type { Work } from "./run.js";
 export interface Contenders {
   wasm(): unknown;
   twin(): unknown;
+  /** The same as wasm, widened to 256 bits. */
+  wide?(): unknown;
   /** The pure-JavaScript program that is not ours; see opponent/. */
   opponent?(): unknown;
 }

@@ -1,4 +1,5 @@
 import * as lg from "../src/index.js";
+import type { Engines } from "./engines.js";
 import {
   BATCHES,
   CLASSES,
@@ -13,7 +14,7 @@ import {
 } from "./network.js";
 import { numbersFrom, uniform } from "./numbers.js";
 import { createOpponentStep, type OpponentData } from "./opponent/step.js";
-import type { Row, Scope } from "./row.js";
+import type { Contenders, Row, Scope } from "./row.js";
 import {
   createProblem,
   createTraining,
@@ -35,15 +36,10 @@ const denseRows: Row[] = (["sgd", "adam"] as const).flatMap((optimizer) =>
     name: `step ${optimizer} batch ${batch}`,
     work: { flop: stepFlop(batch) },
     milliseconds: MEASURING_MS,
-    prepare({ wasm, twin }, scope) {
+    prepare(engines, scope) {
       const problem = createProblem(batch);
-      const ours = createTraining(optimizer, problem, wasm, scope);
-      const twins = createTraining(optimizer, problem, twin, scope);
       const opponent = createOpponentStep(optimizer, opponentData(problem));
-      assertSameLosses({ wasm: ours.step, twin: twins.step, opponent });
-      ours.freeze();
-      twins.freeze();
-      return { wasm: ours.step, twin: twins.step, opponent };
+      return race(engines, (engine) => createTraining(optimizer, problem, engine, scope), { opponent });
     },
   })),
 );
@@ -52,15 +48,23 @@ const imageRow: Row = {
   name: `step cnn sgd batch ${IMAGE_BATCH}`,
   work: { flop: imageStepFlop() },
   milliseconds: 4 * MEASURING_MS,
-  prepare({ wasm, twin }, scope) {
-    const ours = createImageTraining(wasm, scope);
-    const twins = createImageTraining(twin, scope);
-    assertSameLosses({ wasm: ours.step, twin: twins.step });
-    ours.freeze();
-    twins.freeze();
-    return { wasm: ours.step, twin: twins.step };
-  },
+  prepare: (engines, scope) => race(engines, (engine) => createImageTraining(engine, scope)),
 };
+
+/** The same training on every engine, checked to be the same. */
+function race(
+  { wasm, wide, twin }: Engines,
+  createOn: (engine: lg.Engine) => Training,
+  others: { opponent?: Step } = {},
+): Contenders {
+  const ours = createOn(wasm);
+  const widened = wide && createOn(wide);
+  const twins = createOn(twin);
+  const contenders = { wasm: ours.step, ...(widened && { wide: widened.step }), twin: twins.step, ...others };
+  assertSameLosses(contenders);
+  for (const training of [ours, widened, twins]) training?.freeze();
+  return contenders;
+}
 
 export const stepRows: Row[] = [...denseRows, imageRow];
 

@@ -1,9 +1,10 @@
 import { createEngine, type Engine, type EngineOptions } from "../src/index.js";
+import type { KernelSet } from "../src/kernels/kernels.js";
 import { bestKernelSet } from "../src/kernels/wasm.js";
 import { isWideByDefault } from "../src/kernels/wide/gate.js";
 
-/** The kernels that are measured against the twin: the fastest that this Node takes. */
-export const KERNELS = bestKernelSet();
+/** The kernels that are measured against the twin: the fastest that this Node takes, unless BENCH_KERNELS names a set. */
+export const KERNELS = (process.env.BENCH_KERNELS ?? bestKernelSet()) as KernelSet;
 
 export interface Engines extends Disposable {
   readonly wasm: Engine;

@@ -29,7 +29,8 @@ Usage: npm run bench -- [options] [peers] [FILTER ...]
   --quick        measure for a tenth of the time, to see that all works
   --help         this text
 
-With LANEGRAD_WIDE=1 in the environment our kernels take turns with themselves widened to 256 bits.`;
+In the environment: with LANEGRAD_WIDE=1 our kernels take turns with themselves widened to 256 bits (Node 24 and 26);
+BENCH_KERNELS=simd measures that set where the fastest one is another.`;
 
 /** Reads the command line; whatever does not fit is an InputError. */
 export function parseOptions(args: string[]): Options {

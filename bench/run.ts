@@ -38,10 +38,8 @@ const run = z.strictObject({
   node: z.string(),
   v8: z.string(),
   kernels: z.string(),
-  /** Whether V8 merged the kernels' lanes into 256 bits. */
-  wide: z.boolean().default(false),
   machine: z.strictObject({ cpu: z.string(), cores: z.int(), memory: z.number(), system: z.string() }),
-  /** What shares are shares of: a core's 128-bit lanes (256 where `wide`). */
+  /** What shares are shares of: a core's 128-bit lanes. */
   limit: z.strictObject({ flopPerCycle: z.number(), explanation: z.string(), loopFlopPerCycle: z.number() }).optional(),
   /** Flop a cycle that the probe reached on a quiet machine. */
   bestProbe: z.number().optional(),
@@ -78,7 +76,7 @@ export function parseRun(text: string, file: string): Run {
 const DIGITS = 4;
 
 /** A line for each row, so that two runs can be compared line by line; four digits are more than a time is worth. */
-export function formatRun({ rows, ...head }: Omit<Run, "schema" | "wide"> & { wide?: boolean }): string {
+export function formatRun({ rows, ...head }: Omit<Run, "schema">): string {
   const rounded = (_key: string, value: unknown) =>
     typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(DIGITS)) : value;
   const opening = JSON.stringify({ schema: SCHEMA, ...head }, rounded, 2).replace(/\n\}$/, "");

@@ -19,7 +19,6 @@ const run: Omit<Run, "schema"> = {
   node: "20.20.2",
   v8: "11.3",
   kernels: "simd",
-  wide: false,
   machine: { cpu: "A <processor>", cores: 2, memory: 2 ** 33, system: "Linux 6" },
   limit: { flopPerCycle: 15, explanation: "a loop", loopFlopPerCycle: 14 },
   bestProbe: 12,
@@ -95,13 +94,17 @@ describe("the report", () => {
   });
 
   it("puts runs together: the later one of a row, a setup for each Node and width", () => {
-    const [first] = run.rows;
+    const [first, ...others] = run.rows;
+    const widened = { ...first, milliseconds: { ...first.milliseconds, wide: 0.5 } };
     const later = { ...first, milliseconds: { lanegrad: 1, twin: 12 } };
     const { setups, entries } = reportOf([
       parsed({ date: "2026-11-25T10:00:00.000Z", rows: [later] }),
       parsed(),
-      parsed({ node: "24.1.0", wide: true }),
-      parsed({ node: "24.1.0" }),
+      parsed({
+        node: "24.1.0",
+        contenders: [{ name: "lanegrad" }, { name: "wide" }, { name: "twin" }],
+        rows: [widened, ...others],
+      }),
       parsed({ node: "8.1.0" }),
     ]);
     expect(setups.map(({ label }) => label)).toEqual([
@@ -112,7 +115,13 @@ describe("the report", () => {
     ]);
     const times = entries.filter(({ row, setup }) => row.name === first.name && setup === "Node 20 · simd");
     expect(times.map(({ figures }) => figures.times)).toEqual([{ twin: 12 }]);
-    expect(entries).toHaveLength(4 * run.rows.length);
+    const figuresAt = (setup: string) =>
+      entries.find((entry) => entry.setup === setup && entry.row.name === first.name)!.figures;
+    expect(figuresAt("Node 24 · simd")).toMatchObject({ gflops: 40, times: { twin: 7.5 } });
+    // of twice the limit
+    expect(figuresAt("Node 24 · simd · wide")).toMatchObject({ gflops: 160, times: { twin: 30 } });
+    expect(figuresAt("Node 24 · simd · wide").shareOfLimit).toBeCloseTo(160 / (2 * 15 * 4));
+    expect(entries).toHaveLength(3 * run.rows.length + 1);
   });
 
   it("is one page that asks for nothing else, in which names stay text", async () => {

@@ -3,7 +3,16 @@ import { median } from "../numbers.js";
 import type { Run, RunRow } from "../run.js";
 import { GROUPS, type Group, groupOf } from "./groups.js";
 
-/** One Node with one kernel set on one machine. */
+/** The contender that the report shows as a setup of its own, and the one whose place it takes there. */
+const WIDE = "wide";
+const NORMAL = "lanegrad";
+
+/** A run's figures for the one width of our kernels or the other. */
+interface RunOfWidth extends Run {
+  wide: boolean;
+}
+
+/** One Node with one kernel set of one width on one machine. */
 export interface Setup {
   /** "Node 20 · simd" */
   label: string;
@@ -45,7 +54,7 @@ export interface Report {
 
 /** Puts runs together. Where a row was measured twice for the same setup, the later run's counts. */
 export function reportOf(runs: readonly Run[]): Report {
-  const inTime = runs.toSorted((a, b) => a.date.localeCompare(b.date));
+  const inTime = runs.flatMap(byWidth).toSorted((a, b) => a.date.localeCompare(b.date));
   const bySetup = grouped(inTime.toSorted(bySetupOrder), setupKey);
   const labels = labelsOf(bySetup.map(([first]) => first));
   const setups: Setup[] = [];
@@ -57,6 +66,29 @@ export function reportOf(runs: readonly Run[]): Report {
   }
   entries.sort((a, b) => GROUPS.indexOf(a.group) - GROUPS.indexOf(b.group));
   return { setups, entries, contenders: aboutContenders(inTime) };
+}
+
+/** Kernels of both widths took turns in one process; from here on they are apart. */
+function byWidth(run: Run): RunOfWidth[] {
+  const normal = { ...run, wide: false, ...withoutContender(run, WIDE) };
+  if (!run.contenders.some(({ name }) => name === WIDE)) return [normal];
+  const { limit } = run;
+  const doubled = limit && {
+    ...limit,
+    flopPerCycle: 2 * limit.flopPerCycle,
+    explanation: `${limit.explanation}, twice for 256 bits`,
+  };
+  const rows = run.rows
+    .filter(({ milliseconds }) => WIDE in milliseconds)
+    .map((row) => ({ ...row, milliseconds: { ...row.milliseconds, [NORMAL]: row.milliseconds[WIDE] } }));
+  return [normal, { ...run, wide: true, limit: doubled, ...withoutContender({ ...run, rows }, WIDE) }];
+}
+
+function withoutContender({ contenders, rows }: Run, name: string): Pick<Run, "contenders" | "rows"> {
+  return {
+    contenders: contenders.filter((contender) => contender.name !== name),
+    rows: rows.map(({ milliseconds: { [name]: _, ...milliseconds }, ...row }) => ({ ...row, milliseconds })),
+  };
 }
 
 /** In the order in which the keys appear first. */
@@ -71,20 +103,21 @@ export function grouped<Item>(items: readonly Item[], keyOf: (item: Item) => str
   return [...groups.values()];
 }
 
-const setupKey = ({ node, kernels, wide, machine }: Run): string => [node, kernels, wide, machine.cpu].join("\n");
+const setupKey = ({ node, kernels, wide, machine }: RunOfWidth): string =>
+  [node, kernels, wide, machine.cpu].join("\n");
 
 /** By version, the normal kernels before the wide ones. */
-function bySetupOrder(a: Run, b: Run): number {
+function bySetupOrder(a: RunOfWidth, b: RunOfWidth): number {
   return a.node.localeCompare(b.node, "en", { numeric: true }) || Number(a.wide) - Number(b.wide);
 }
 
 /** As short as they can be and still be told apart. */
-function labelsOf(runs: readonly Run[]): string[] {
-  const rest = ({ kernels, wide }: Run) => `${kernels}${wide ? " · wide" : ""}`;
+function labelsOf(runs: readonly RunOfWidth[]): string[] {
+  const rest = ({ kernels, wide }: RunOfWidth) => `${kernels}${wide ? " · wide" : ""}`;
   const forms = [
-    (run: Run) => `Node ${run.node.split(".")[0]} · ${rest(run)}`,
-    (run: Run) => `Node ${run.node} · ${rest(run)}`,
-    (run: Run) => `Node ${run.node} · ${rest(run)} · ${run.machine.cpu}`,
+    (run: RunOfWidth) => `Node ${run.node.split(".")[0]} · ${rest(run)}`,
+    (run: RunOfWidth) => `Node ${run.node} · ${rest(run)}`,
+    (run: RunOfWidth) => `Node ${run.node} · ${rest(run)} · ${run.machine.cpu}`,
   ];
   const labels = forms.map((form) => runs.map(form));
   return labels.find((candidates) => new Set(candidates).size === runs.length) ?? labels[labels.length - 1];
@@ -109,7 +142,7 @@ function entriesOf(runs: readonly Run[], setup: string): Entry[] {
   return [...entries.values()];
 }
 
-function setupOf(runs: readonly Run[], entries: readonly Entry[], label: string): Setup {
+function setupOf(runs: readonly RunOfWidth[], entries: readonly Entry[], label: string): Setup {
   const last = runs[runs.length - 1];
   const { node, v8, kernels, wide, machine, date } = last;
   const { cpu, cores, memory, system } = machine;

@@ -14,6 +14,7 @@ export class DivergedError extends Error {}
 export interface Prediction {
   /** The most likely class. */
   label: number;
+  /** Of each class, to four digits. */
   probabilities: number[];
 }
 
@@ -46,7 +47,9 @@ export class Model {
     lg.load(this.#net, weights);
     const probabilities = softmax(lg.predict(this.#net, [x]));
     if (!probabilities.every(Number.isFinite)) throw new DivergedError("the numbers are too large to predict from");
-    return { label: probabilities.indexOf(Math.max(...probabilities)), probabilities };
+    const label = probabilities.indexOf(Math.max(...probabilities));
+    // the last digits of Math.exp are not the same everywhere
+    return { label, probabilities: probabilities.map((p) => Number(p.toFixed(4))) };
   }
 
   /**

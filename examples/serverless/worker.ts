@@ -53,12 +53,20 @@ export class ModelObject {
 }
 
 async function answer(service: Service, request: Request): Promise<Response> {
+  const stream = request.body as (ReadableStream & AsyncIterableStream) | null;
   const { status, headers, body } = await service({
     method: request.method,
     path: new URL(request.url).pathname,
-    body: (request.body ?? []) as AsyncIterable<Uint8Array>,
+    body: stream === null ? [] : { [Symbol.asyncIterator]: () => stream.values({ preventCancel: true }) },
   });
+  // what was not read: a client may want to send all of it before it looks at the answer
+  await stream?.pipeTo(new WritableStream()).catch(() => {});
   return new Response(body, { status, headers });
+}
+
+/** A stream, as the DOM's types do not have it yet. */
+interface AsyncIterableStream {
+  values(options: { preventCancel: boolean }): AsyncIterator<Uint8Array>;
 }
 
 export default {

@@ -2,40 +2,27 @@
 // small network there on every runtime (or on those whose name begins with one of the names given); all must have the bits of the
 // first Node. What runs is in test/runtimes.
 //
-// Runtimes come from the npm registry into $LANEGRAD_RUNTIMES, by default a folder of the system's temporary one, and stay there for
-// the next run; Chromium is the system's, or comes from apt for root. What cannot be had is a failure, unless --allow-missing is given.
+// Where runtimes come from is in runtimes.mjs. What cannot be had is a failure, unless --allow-missing is given.
 import { createHash } from "node:crypto";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { exists, installOnce, Missing, npmInstall, run } from "./install.mjs";
+import { exists, Missing, npmInstall, run } from "./install.mjs";
 import { NODE_VERSIONS, nodeBinary } from "./nodes.mjs";
 import { printTable } from "./print-table.mjs";
+import { installed, installedMiniflare, launchChromium } from "./runtimes.mjs";
 
 const BUN = "1.4.5";
 const DENO = "2.9.6";
-const MINIFLARE = "4.20260730.0";
-const PLAYWRIGHT = "1.65.1";
 /** workerd before and after it had FinalizationRegistry. */
 const COMPATIBILITY_DATES = ["2024-09-01", "2026-01-01"];
-const CHROMIUMS = ["chromium", "chromium-browser", "google-chrome"];
-const CHROMIUM_FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 const PAGE_MS = 60_000;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const runtimes = process.env.LANEGRAD_RUNTIMES ?? join(tmpdir(), "lanegrad-runtimes");
 // settings of this process must not reach into the comparison
 const { NODE_OPTIONS: _, LANEGRAD_WIDE: __, ...env } = process.env;
 
@@ -48,12 +35,6 @@ async function createProject() {
   await cp(join(root, "test/runtimes"), project, { recursive: true });
   return project;
 }
-
-const installed = async (name, specs) => {
-  const home = join(runtimes, specs.join("+").replaceAll("/", "-"));
-  await installOnce(home, specs);
-  return join(home, "node_modules", name);
-};
 
 /** A runtime that runs a file. */
 const command = (binary, args) => async (project) => JSON.parse(run(binary, args, env, project));
@@ -76,7 +57,7 @@ async function openDeno() {
 
 /** Workers get one bundle, as their own tools make it; modules are files beside it. */
 async function openWorkerd(compatibilityDate) {
-  const home = await installed("miniflare", [`miniflare@${MINIFLARE}`]);
+  const home = await installedMiniflare();
   const require = createRequire(join(home, "package.json"));
   const { Miniflare } = require(home);
   const train = async (project) => {
@@ -107,29 +88,6 @@ async function openWorkerd(compatibilityDate) {
   return { version: require("workerd/package.json").version, train };
 }
 
-/** The system's Chromium; for root, where there is none, Debian's. */
-function findChromium() {
-  const find = () => {
-    for (const name of CHROMIUMS) {
-      try {
-        return run("which", [name]).trim();
-      } catch {}
-    }
-  };
-  const found = find();
-  if (found !== undefined) return found;
-  try {
-    if (process.getuid?.() !== 0) throw new Error("not installed, and only root may install it");
-    run("apt-get", ["update", "-qq"]);
-    run("apt-get", ["install", "-y", "-qq", "chromium"], {
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    });
-    return find();
-  } catch (cause) {
-    throw new Missing(`Chromium: ${cause.message}`, { cause });
-  }
-}
-
 const TYPES = {
   ".html": "text/html",
   ".js": "text/javascript",
@@ -156,12 +114,9 @@ async function serve(folder, isIsolated) {
 }
 
 async function openChromium(isIsolated) {
-  const executablePath = findChromium();
-  const home = await installed("playwright-core", [`playwright-core@${PLAYWRIGHT}`]);
-  const { chromium } = await import(pathToFileURL(join(home, "index.mjs")));
+  const browser = await launchChromium();
   const train = async (project) => {
     const server = await serve(project, isIsolated);
-    const browser = await chromium.launch({ executablePath, headless: true, args: CHROMIUM_FLAGS });
     try {
       const page = await browser.newPage();
       page.setDefaultTimeout(PAGE_MS);
@@ -173,7 +128,7 @@ async function openChromium(isIsolated) {
       server.close();
     }
   };
-  return { version: run(executablePath, ["--version"]).split(" ")[1], train };
+  return { version: browser.version(), train };
 }
 
 /** [name, how it is opened, whether its memory is shared]; the first one is the reference. */

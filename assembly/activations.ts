@@ -199,23 +199,23 @@ function maskRows(
   }
   while (slope < end) {
     const a = load<f32>(slope);
-    let s: f32 = 0;
-    let b: f32 = 0;
+    let s: f32 = SLOPE ? load<f32>(dslope) : 0;
+    let b: f32 = BIAS ? load<f32>(dbias) : 0;
     for (let r = 0; r < R; r++) {
       const offset = r == 0 ? <usize>0 : row;
       const v = load<f32>(x + offset);
       const g = load<f32>(dy + offset);
       const d = v > 0 ? g : a * g;
-      if (!(v > 0)) s += g * v;
+      s += v > 0 ? 0 : g * v;
       b += d;
       store<f32>(dx + offset, d);
     }
     if (SLOPE) {
-      store<f32>(dslope, load<f32>(dslope) + s);
+      store<f32>(dslope, s);
       dslope += 4;
     }
     if (BIAS) {
-      store<f32>(dbias, load<f32>(dbias) + b);
+      store<f32>(dbias, b);
       dbias += 4;
     }
     x += 4;
@@ -349,7 +349,7 @@ const ALPHA: usize = memory.data(4, 4);
 function apply<F>(x: v128, alpha: v128, zero: v128): v128 {
   if (idof<F>() == idof<Relu>()) return v128.andnot(x, f32x4.lt(x, zero));
   if (idof<F>() == idof<Exponential>()) return exp(x);
-  // pmin(a, b) is b < a ? b : a: a NaN in a stays, and what is positive becomes 0 for the exponential
+  // of what is positive the exponential may be anything: the selection drops it
   return select(f32x4.ge(x, zero), x, f32x4.mul(alpha, expm1OfNegative(x)));
 }
 

@@ -64,7 +64,7 @@ export function exp(x: v128): v128 {
   return f32x4.mul(f32x4.mul(p, first), second);
 }
 
-/** expm1 of four lanes that are <= 0 or NaN, which stays; below -17.33 it is -1 to float32. Of -0 it is 0. */
+/** expm1 of lanes that are <= 0 or NaN, which stays; below -17.33 it is -1 to float32, of -0 it is 0, of positive ones anything. */
 @inline
 export function expm1OfNegative(x: v128): v128 {
   const clamped = f32x4.pmax(x, v128.load32_splat(TABLE, SATURATED));

@@ -14,12 +14,12 @@ export function channelSums(rows: i32, channels: i32, inner: i32, x: usize, y: u
   }
   const run = (<usize>inner) << 2;
   for (let c = 0; c < channels; c++) {
-    let total: f64 = accumulate ? <f64>load<f32>(y) : 0;
+    let total: f64 = 0;
     let p = x;
     for (let r = 0; r < rows; r++, p += <usize>channels * run) {
       for (let j: usize = 0; j < run; j += SUM_BLOCK) total += blockSum(min(SUM_BLOCK, run - j), p + j);
     }
-    store<f32>(y, <f32>total);
+    addGradient(y, total, accumulate);
     x += run;
     y += 4;
   }
@@ -52,26 +52,32 @@ function sumTurns(bytes: usize, x: usize): void {
   v128.store(sums, s0);
 }
 
-/** y[j] (+)= Σ_i x[i, j]: 16 columns of sums in registers run down the rows, then 4, then single columns. */
+/**
+ * y[j] (+)= Σ_i x[i, j]: 16 columns of sums in registers run down the rows, then 4, then single columns. All begin with the first row and add
+ * what y holds last.
+ */
 function columnSums(rows: i32, n: i32, x: usize, y: usize, accumulate: bool): void {
   const row = (<usize>n) << 2;
+  if (rows == 0) {
+    if (!accumulate) memory.fill(y, 0, row);
+    return;
+  }
   let j: usize = 0;
-  if (rows > 0) for (; j + 64 <= row; j += 64) sumColumns16(rows, row, x + j, y + j, accumulate);
+  for (; j + 64 <= row; j += 64) sumColumns16(rows, row, x + j, y + j, accumulate);
   for (; j + 16 <= row; j += 16) {
-    let s = accumulate ? v128.load(y + j) : f32x4.splat(0);
     let p = x + j;
-    for (let i = 0; i < rows; i++, p += row) s = f32x4.add(s, v128.load(p));
-    v128.store(y + j, s);
+    let s = v128.load(p);
+    for (let i = 1; i < rows; i++) s = f32x4.add(s, v128.load((p += row)));
+    v128.store(y + j, accumulate ? f32x4.add(v128.load(y + j), s) : s);
   }
   for (; j < row; j += 4) {
-    let s: f32 = accumulate ? load<f32>(y + j) : 0;
     let p = x + j;
-    for (let i = 0; i < rows; i++, p += row) s += load<f32>(p);
-    store<f32>(y + j, s);
+    let s = load<f32>(p);
+    for (let i = 1; i < rows; i++) s += load<f32>((p += row));
+    store<f32>(y + j, accumulate ? load<f32>(y + j) + s : s);
   }
 }
 
-/** The first row is where the sums begin. */
 function sumColumns16(rows: i32, row: usize, x: usize, y: usize, accumulate: bool): void {
   let s0 = v128.load(x);
   let s1 = v128.load(x, 16);

@@ -1,5 +1,7 @@
 // A loop over memory takes four vectors of each operand a turn. What is left over, less than a turn, goes through the same loop in
 // blocks of its own: one body for every element, and nothing is read or written past an operand's end.
+//
+// The blocks, and where loops leave sums, are static: one call at a time over one memory.
 
 import { sum } from "./lanes";
 

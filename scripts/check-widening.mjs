@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { functionNames } from "./align.mjs";
 import { run } from "./install.mjs";
 import { nodeBinary, WIDE_VERSIONS } from "./nodes.mjs";
 import { printTable } from "./print-table.mjs";
@@ -22,16 +23,10 @@ const COMPILE = "new WebAssembly.Module(require('node:fs').readFileSync(process.
 
 const build = fileURLToPath(new URL("../build/", import.meta.url));
 
-/** The names of a module's functions by index, from its text: imported ones come first. */
-function functionNames(wat) {
-  const names = [...wat.matchAll(/^ (?:\(import .*)?\(func \$(?:"([^"]+)"|(\S+))/gm)];
-  return names.map(([, quoted, plain]) => (quoted ?? plain).replaceAll("assembly/", ""));
-}
-
 /** How many pairs of stores V8 merges in each function; none where it is never asked to. */
 function mergedStores(binary, kernels) {
   const wat = readFileSync(join(build, `${kernels}.wat`), "utf8");
-  const names = functionNames(wat);
+  const names = functionNames(wat).map((name) => name.replace(/^\$"?|"$/g, "").replaceAll("assembly/", ""));
   const asked = widenable(wat);
   const trace = run(binary, [...FLAGS, "-e", COMPILE, join(build, `${kernels}.wasm`)]);
   const merged = new Map(names.map((name) => [name, 0]));

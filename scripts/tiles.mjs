@@ -42,6 +42,9 @@ ${advance(steps)}
 const accumulate = (sum, a, b, isFirst) =>
   isFirst ? `let ${sum} = f32x4.mul(${a}, ${b});` : `${sum} = multiplyAdd(${a}, ${b}, ${sum});`;
 
+/** Unrolled where it gains: four rows most; of long rows two steps are enough; low tiles are for rests, and tall ones have work enough a step. */
+const stepsOf = (rows, columns) => (rows === 4 ? STEPS : columns >= 32 ? 2 : 1);
+
 function rowsTile(rows, columns) {
   const vectors = columns / 4;
   const groups = Math.ceil(vectors / GROUP);
@@ -69,7 +72,7 @@ let pb = b;
 ${lines(rows, (i) => `let a${i} = ${i === 0 ? "a" : `a${i - 1} + aRow`};`)}
 ${step(0, true)}
 ${advance(1)}
-${loop("k - 1", rows === 4 ? STEPS : columns >= 32 ? 2 : 1, (i) => step(i, false), advance)}
+${loop("k - 1", stepsOf(rows, columns), (i) => step(i, false), advance)}
 if (addend) {
 ${lines(rows, (i) => `${lines(vectors, (j) => `c${i}_${j} = f32x4.add(v128.load(addend, ${16 * j}), c${i}_${j});`)}\naddend += addendRow;`)}
 }
@@ -85,8 +88,8 @@ a += aRow * ${rows};
 }`;
 }
 
-function dotsTile(rows, columns, halves) {
-  const vectors = halves === "one" ? [0] : [0, 1];
+function dotsTile(rows, columns, form) {
+  const vectors = form === "one" ? [0] : [0, 1];
   const load = (target, base, step, u, isFirst) =>
     `${isFirst ? "let " : ""}${target} = v128.load(${base}, ${32 * step + 16 * u});`;
   const products = (
@@ -100,12 +103,12 @@ ${lines(
 ${lines(rows, (r) => halves.map((u) => accumulate(`c${r}_${q}_${u}`, `x${r}_${u}`, `y${u}`, isFirst)).join("\n"))}`,
 )}`;
   const step = (at, isFirst) =>
-    halves === "apart"
+    form === "apart"
       ? vectors.map((u) => products(at, isFirst, [u])).join(isFirst ? "\n" : `\n${NEVER}\n`)
       : products(at, isFirst, vectors);
   const advance = (steps) =>
     `${lines(rows, (r) => `a${r} += ${32 * steps};`)}\n${lines(columns, (q) => `b${q} += ${32 * steps};`)}`;
-  return `export function dots${rows}x${columns}${halves === "one" ? "half" : ""}(
+  return `export function dots${rows}x${columns}${form === "one" ? "half" : ""}(
   tiles: i32, eighths: i32, a: usize, aRow: usize, b: usize, bRow: usize, sums: usize, sumsRow: usize,
 ): void {
 for (; tiles > 0; tiles--) {
@@ -113,7 +116,7 @@ ${lines(rows, (r) => `let a${r} = ${r === 0 ? "a" : `a${r - 1} + aRow`};`)}
 ${lines(columns, (q) => `let b${q} = ${q === 0 ? "b" : `b${q - 1} + bRow`};`)}
 ${step(0, true)}
 ${advance(1)}
-${loop("eighths - 1", halves === "one" ? STEPS : 2, (i) => step(i, false), advance)}
+${loop("eighths - 1", form === "one" ? STEPS : 2, (i) => step(i, false), advance)}
 ${lines(
   rows,
   (r) =>

@@ -95,6 +95,9 @@ export class Engine {
     if (module !== undefined && !(module instanceof WebAssembly.Module)) {
       throw new ArgumentError(`createEngine: module: got ${show(module)}, expected a WebAssembly.Module`);
     }
+    if (module !== undefined && kernels === "js") {
+      throw new EngineError('createEngine: module: the "js" kernels take none');
+    }
     const set = kernels === "auto" ? bestKernelSet() : kernels;
     if (set !== "js" && module === undefined && !isAvailable(set)) {
       throw new EngineError(
@@ -120,7 +123,7 @@ export class Engine {
   get wideReason(): string {
     const width = this.#alive?.width ?? "the engine was disposed";
     if (typeof width === "string") return width;
-    return width.look() ? "" : "the wide tiles are not the faster ones any more: V8 has compiled the kernels again";
+    return width.look() ? "" : "the wide tiles are not the faster ones at present: a debugger, or a busy core";
   }
 
   /** Bytes in use, at their peak, reserved and allowed. */

@@ -1,5 +1,5 @@
-// The product: C[m, n] = op(A) · op(B) + bias, or C += op(A) · op(B). Which way is taken depends on the shape alone, so that the
-// same product gives the same bits everywhere.
+// The product: C[m, n] = op(A) · op(B) + bias, or C += op(A) · op(B). Which way is taken depends on shape and strides alone, so
+// that the same product gives the same bits everywhere.
 //
 //   A·Bᵀ with few rows or columns        dot products (dot.ts)
 //   A·Bᵀ with fewer rows than 256        Cᵀ = B·Aᵀ in tiles, B's rows where they lie, A in transposed panels

@@ -65,7 +65,8 @@ export const WINOGRAD_FROM_CHANNELS: i32 = 16;
 export const WINOGRAD_PERCENT: i32 = 75;
 export const WINOGRAD_BLOCK: i32 = 512;
 
-// The work area, in bytes: a tile's edge, a panel of B (or of A, swapped), a block of A (or the swapped results). A panel is
+// The work area, in bytes: a tile's edge, a panel of B (or of A, swapped), a block of A (or swapped results, groups of
+// panels, sums of dot products). A panel is
 // kept 128 bytes off a power of two, so that panel and block do not meet in the same cache sets.
 export const EDGE_BYTES: usize = 256;
 export const PANEL_BYTES: usize = ((<usize>(max(SWAP_DEPTH, DEPTH) * WIDE_COLUMNS)) << 2) + 128;

@@ -14,9 +14,13 @@ export function vectorTimesMatrix(n: i32, k: i32, x: usize, b: usize, bRow: usiz
   for (; j + 128 <= end; j += 128) rows1x32(1, k, x, 0, b + j, bRow, y + j, 0, addend ? addend + j : 0, 0);
   for (; j + 32 <= end; j += 32) rows1x8(1, k, x, 0, b + j, bRow, y + j, 0, addend ? addend + j : 0, 0);
   for (; j < end; j += 4) {
-    let value: f32 = addend ? load<f32>(addend + j) : 0;
-    for (let i: usize = 0; i < <usize>k; i++) value += load<f32>(x + (i << 2)) * load<f32>(b + i * bRow + j);
-    store<f32>(y + j, value);
+    // in lanes, so that a column's bits do not depend on how many there are
+    let sums = f32x4.mul(v128.load32_splat(x), v128.load32_splat(b + j));
+    for (let i: usize = 1; i < <usize>k; i++) {
+      sums = multiplyAdd(v128.load32_splat(x + (i << 2)), v128.load32_splat(b + i * bRow + j), sums);
+    }
+    const value = f32x4.extract_lane(sums, 0);
+    store<f32>(y + j, addend ? load<f32>(addend + j) + value : value);
   }
 }
 
@@ -59,10 +63,10 @@ export function outerProduct(
         v128.store(c + j, r2, 32);
       }
     }
-    const single = load<f32>(x);
     for (let j = whole; j < end; j += 4) {
-      const product = single * load<f32>(y + j);
-      store<f32>(c + j, addend ? load<f32>(addend + j) + product : product);
+      const value = v128.load32_splat(y + j);
+      const result = addend ? multiplyAdd(s, value, v128.load32_splat(addend + j)) : f32x4.mul(s, value);
+      v128.store_lane<f32>(c + j, result, 0);
     }
     x += xStep;
     c += cRow;

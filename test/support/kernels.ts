@@ -10,9 +10,6 @@ import { Arena } from "./arena.js";
 import { hasRelaxedSimd } from "./engines.js";
 import { isWideRun } from "./wide.js";
 
-// programs have them by their layers
-needImageKernels();
-
 export { threefry } from "../../src/random.js";
 
 /** The only place where the tests reach for the library's internals. */

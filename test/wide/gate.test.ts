@@ -36,6 +36,7 @@ describe("kernels are not widened", () => {
       /^--experimental-wasm-revectorize is set/,
     ],
     ["where it is set with underscores", { options: ["--experimental_wasm_revectorize"] }, /whole process/],
+    ["where flags are frozen", { options: ["--freeze-flags-after-init"] }, /frozen/],
     ["where it is forbidden", { options: ["--no-experimental-wasm-revectorize"] }, /^--no-experimental/],
   ])("%s", (_, environment, reason) => {
     expect(refusal({ ...SUITABLE, ...environment })).toMatch(reason);

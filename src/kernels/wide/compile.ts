@@ -20,29 +20,41 @@ export function compileWide({ bytes, widening }: Code, memory: WebAssembly.Memor
   const module = new WebAssembly.Module(exposed);
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const all = Array.from({ length: count }, (_, index) => index);
+  resetIfCutShort();
   withTierUp((tierUp) => {
     const compile = (indices: readonly number[]): void => {
       for (const index of indices) tierUp(exports[exportName(index)]);
     };
     compile(all.filter((index) => !widening.includes(index)));
     try {
-      setFlag(FLAG);
+      lend(FLAG);
       compile(widening);
     } finally {
-      setFlag(off(FLAG));
+      takeBack(FLAG);
     }
   });
   return module;
+}
+
+/** Flags that are on for a while. */
+const lent = new Set<string>();
+
+/** What ends a script from outside, as a time limit of node:vm does, skips every `finally`; this turns off what then stayed on. */
+function resetIfCutShort(): void {
+  queueMicrotask(() => {
+    for (const flag of lent) setFlag(off(flag));
+    lent.clear();
+  });
 }
 
 /** Lends `use` a function that has a WebAssembly function compiled by the optimizing compiler, then and there. */
 function withTierUp(use: (tierUp: (exported: unknown) => void) => void): void {
   const wasOn = areNativesOn();
   try {
-    if (!wasOn) setFlag(NATIVES);
+    if (!wasOn) lend(NATIVES);
     use(new Function("exported", TIER_UP) as (exported: unknown) => void);
   } finally {
-    if (!wasOn) setFlag(off(NATIVES));
+    if (!wasOn) takeBack(NATIVES);
   }
 }
 
@@ -56,6 +68,16 @@ function areNativesOn(): boolean {
   } catch {
     return false;
   }
+}
+
+function lend(flag: string): void {
+  lent.add(flag);
+  setFlag(flag);
+}
+
+function takeBack(flag: string): void {
+  setFlag(off(flag));
+  lent.delete(flag);
 }
 
 const off = (flag: string): string => flag.replace("--", "--no-");

@@ -60,5 +60,7 @@ export function refusal({ v8, arch, isMainThread, options }: Environment): strin
   // V8 takes underscores for hyphens
   const given = options.find((option) => option.replaceAll("_", "-").includes(FLAG.slice("--".length)));
   if (given !== undefined) return `${given} is set for the whole process`;
+  // V8 ends a process that sets a flag then
+  if (options.some((option) => /^--freeze[-_]flags[-_]after[-_]init/.test(option))) return "V8's flags are frozen";
   return undefined;
 }

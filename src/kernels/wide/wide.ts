@@ -10,8 +10,8 @@ import { type Environment, readEnvironment, refusal } from "./gate.js";
 import { firstDifference } from "./self-test.js";
 import { Width } from "./width.js";
 
-/** A widened module, or why there is none. */
-export type Attempt = { readonly module: WebAssembly.Module } | { readonly reason: string };
+/** A widened module, or why there is none; and whether another attempt may go better. */
+export type Attempt = { readonly module: WebAssembly.Module } | { readonly reason: string; readonly mayPass?: boolean };
 
 /** What an attempt asks and does. Tests have some of it answered differently. */
 export interface Steps {
@@ -38,10 +38,10 @@ export function openWide(set: WasmKernelSet, memory: LinearMemory): Width | stri
   return width;
 }
 
-/** The widened module of a set, which all engines share: compiled and tested once in a process. */
+/** The widened module of a set, which all engines share: compiled and tested once in a process, unless what was in the way may have passed. */
 export function widen(set: WasmKernelSet): Attempt {
   let attempt = attempts.get(set);
-  if (attempt === undefined) {
+  if (attempt === undefined || ("reason" in attempt && attempt.mayPass)) {
     attempt = attemptToWiden(set, STEPS);
     attempts.set(set, attempt);
   }
@@ -54,7 +54,7 @@ export function attemptToWiden(set: WasmKernelSet, steps: Steps): Attempt {
   try {
     return compileAndTest(set, steps);
   } catch (error) {
-    return { reason: `it failed: ${error instanceof Error ? error.message : error}` };
+    return { reason: `it failed: ${error instanceof Error ? error.message : error}`, mayPass: true };
   }
 }
 
@@ -68,7 +68,9 @@ function compileAndTest(set: WasmKernelSet, steps: Steps): Attempt {
   );
   if (!isFaster) {
     return {
-      reason: "the wide tiles are not the faster ones here: no AVX2, a debugger, or a flag that keeps V8 from it",
+      reason:
+        "the wide tiles are not the faster ones here: no AVX2, a debugger, a flag that keeps V8 from it, or a busy core",
+      mayPass: true,
     };
   }
   wide.useWide(true);

@@ -185,7 +185,8 @@ async function openPeer({ name, packages, program }: Peer, print: (text: string)
 /** From the start of a process to its end. */
 function run(file: string): Run {
   const begin = performance.now();
-  const { status, stdout, stderr } = spawnSync(process.execPath, [file], { encoding: "utf8" });
+  const { LANEGRAD_WIDE: _, ...env } = process.env;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [file], { encoding: "utf8", env });
   const milliseconds = performance.now() - begin;
   if (status !== 0) throw new Error(`${file}: ${stderr}`);
   return { milliseconds, resident: Number(stdout.trim().split("\n").at(-1)) };

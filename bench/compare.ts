@@ -1,39 +1,42 @@
 import { setImmediate as turnOfTheEventLoop } from "node:timers/promises";
-import { openEngines } from "./engines.js";
+import { assertWide, openEngines } from "./engines.js";
 import { footing, heading } from "./legend.js";
 import { measureClock, measureLimit } from "./limit.js";
 import { describeSetup } from "./machine.js";
 import { measure, Probe, type Rounds } from "./measure.js";
+import type { Options } from "./options.js";
 import { type Contenders, type Row, Scope } from "./row.js";
 import type { Measured, RunRow } from "./run.js";
 import { Table } from "./table.js";
+import { NORMAL, WIDE, WIDE_CONTENDER } from "./width.js";
 
 /** What a row's contenders are called where people read of them. */
 const NAMES: Record<keyof Contenders, string> = {
-  wasm: "lanegrad",
-  wide: "wide",
+  wasm: NORMAL,
+  wide: WIDE,
   twin: "twin",
   opponent: "blocked JS",
 };
 const CONTENDERS = [
   { name: NAMES.wasm },
-  { name: NAMES.wide, about: "the same kernels, widened to 256 bits" },
+  WIDE_CONTENDER,
   { name: NAMES.twin, about: "our kernels in pure JavaScript" },
   { name: NAMES.opponent, about: "a register-blocked pure-JavaScript program that is not ours" },
 ];
 
-/** Rows of ours, WebAssembly beside the pure-JS twin, each for `pace` times as long as it wants. */
+/** Rows of ours, WebAssembly, widened as well if that is asked for, beside the pure-JS twin, each for `pace` times as long as it wants. */
 export async function compareWithTwin(
   rows: readonly Row[],
+  options: Pick<Options, "kernels" | "wide">,
   pace: number,
   print: (text: string) => void,
 ): Promise<Measured> {
-  using engines = openEngines();
+  using engines = openEngines(options);
   const limit = measureLimit();
   using probe = new Probe(engines.wasm);
-  print(heading(describeSetup(), limit, measureClock()));
+  print(heading(describeSetup(options.kernels), limit, measureClock()));
 
-  const contenders = CONTENDERS.filter(({ name }) => name !== NAMES.wide || engines.wide !== undefined);
+  const contenders = CONTENDERS.filter(({ name }) => name !== WIDE || engines.wide !== undefined);
   const run = { bench: "kernels", contenders, limit } as const;
   const table = new Table(rows, run);
   const measured: RunRow[] = [];
@@ -41,13 +44,14 @@ export async function compareWithTwin(
   for (const row of rows) {
     using scope = new Scope();
     const result = rowOf(row, measure(row.prepare(engines, scope), probe, pace * row.milliseconds));
+    if (engines.wide) assertWide(engines.wide);
     measured.push(result);
     print(table.line(result));
     await turnOfTheEventLoop();
   }
 
   const bestProbe = probe.best;
-  print(`\n${footing(measured, bestProbe)}`);
+  print(`\n${footing(measured, bestProbe, run)}`);
   return { ...run, bestProbe, rows: measured };
 }
 

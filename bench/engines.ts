@@ -1,24 +1,19 @@
 import { createEngine, type Engine, type EngineOptions } from "../src/index.js";
-import type { KernelSet } from "../src/kernels/kernels.js";
-import { bestKernelSet } from "../src/kernels/wasm.js";
-import { isWideByDefault } from "../src/kernels/wide/gate.js";
-
-/** The kernels that are measured against the twin: the fastest that this Node takes, unless BENCH_KERNELS names a set. */
-export const KERNELS = (process.env.BENCH_KERNELS ?? bestKernelSet()) as KernelSet;
+import { InputError, type Options } from "./options.js";
 
 export interface Engines extends Disposable {
   readonly wasm: Engine;
-  readonly twin: Engine;
-  /** The same kernels widened to 256 bits, with LANEGRAD_WIDE=1. */
+  /** The same kernels widened to 256 bits, where that was asked for. */
   readonly wide?: Engine;
+  readonly twin: Engine;
 }
 
 /** One engine of each kind for the whole run: a linear memory reserves 10 GiB of addresses. */
-export function openEngines(): Engines {
+export function openEngines({ kernels, wide }: Pick<Options, "kernels" | "wide">): Engines {
   const engines = {
-    wasm: openEngine({ kernels: KERNELS, wide: false }),
+    wasm: openEngine({ kernels, wide: false }),
+    ...(wide && { wide: openEngine({ kernels, wide: true }) }),
     twin: openEngine({ kernels: "js", wide: false }),
-    ...(isWideByDefault() && { wide: openEngine({ kernels: KERNELS, wide: true }) }),
   };
   return {
     ...engines,
@@ -35,7 +30,20 @@ function openEngine(options: Required<Pick<EngineOptions, "kernels" | "wide">>):
   if (engine.kernels !== kernels || engine.ops.set !== kernels) {
     throw new Error(`asked for the "${kernels}" kernels, got "${engine.kernels}" that run "${engine.ops.set}"`);
   }
-  if (engine.wide !== wide) throw new Error(`the kernels are not widened: ${engine.wideReason}`);
+  if (wide) assertWide(engine);
   engine.warmUp();
   return engine;
+}
+
+/** When the engine was opened and after each row: V8 may compile the kernels again, and they are as narrow as ever. */
+export function assertWide(engine: Engine): void {
+  if (!engine.wide) throw new InputError(`--wide: the kernels are not wide: ${engine.wideReason}`);
+}
+
+/** The same for every kind of engine, in the order in which tables show them. */
+export function onEach<Made>(
+  { wasm, wide, twin }: Engines,
+  make: (engine: Engine) => Made,
+): { wasm: Made; wide?: Made; twin: Made } {
+  return { wasm: make(wasm), ...(wide && { wide: make(wide) }), twin: make(twin) };
 }

@@ -39,8 +39,8 @@ export function timeText(milliseconds: number): string {
   return `${threeDigits(milliseconds / unit.milliseconds)} ${unit.name}`;
 }
 
-/** "0.44", "8.7", "47.8", "123" */
-export const timesText = (times: number): string => times.toFixed(times < 1 ? 2 : times < 100 ? 1 : 0);
+/** "0.44", "1.87", "8.7", "47.8", "123" */
+export const timesText = (times: number): string => times.toFixed(times < 3 ? 2 : times < 100 ? 1 : 0);
 
 export const shareText = (share: number): string => `${(100 * share).toFixed(0)} %`;
 

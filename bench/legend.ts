@@ -1,7 +1,8 @@
 import type { Limit } from "./limit.js";
 import type { Setup } from "./machine.js";
 import { FEWEST_ROUNDS, PROBE_SIZE, QUIET } from "./measure.js";
-import type { RunRow } from "./run.js";
+import type { Run, RunRow } from "./run.js";
+import { hasWide } from "./width.js";
 
 /** `clock` in GHz, at this moment. */
 export function heading({ node, v8, kernels, machine }: Setup, limit: Limit, clock: number): string {
@@ -15,7 +16,7 @@ export function heading({ node, v8, kernels, machine }: Setup, limit: Limit, clo
 }
 
 /** What the figures are; `bestProbe` in flop a cycle. */
-export function footing(rows: RunRow[], bestProbe: number): string {
+export function footing(rows: RunRow[], bestProbe: number, run: Pick<Run, "contenders">): string {
   const total = rows.reduce((sum, { rounds }) => sum + rounds, 0);
   const counted = rows.reduce((sum, { countedRounds }) => sum + countedRounds, 0);
   const clocks = rows.map(({ clock }) => clock!);
@@ -23,10 +24,17 @@ export function footing(rows: RunRow[], bestProbe: number): string {
     "Times are medians over rounds in which the contenders take turns; x says how many times as long as lanegrad.",
     `${counted} of ${total} rounds count: those in which a ${Array(3).fill(PROBE_SIZE).join("x")} product, tried before, between and ` +
       `after the turns, kept to ${100 * QUIET} % of its best, ${bestProbe.toFixed(1)} flop a cycle.`,
+    ...wideNote(run),
     `Shares are of the limit at each row's own clock, ${Math.min(...clocks).toFixed(2)} to ${Math.max(...clocks).toFixed(2)} GHz.`,
   ];
   return [...lines, ...noiseNote(rows)].join("\n");
 }
+
+/** What the columns after a contender's time are. */
+export const wideNote = (run: Pick<Run, "contenders">): string[] =>
+  hasWide(run)
+    ? ["wide: the same kernels, widened to 256 bits; gain: how many times as fast. Its shares are of twice the limit."]
+    : [];
 
 export const noiseNote = (rows: RunRow[]): string[] =>
   rows.some(({ noisy }) => noisy)

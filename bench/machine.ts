@@ -1,18 +1,17 @@
 import { readFileSync } from "node:fs";
 import { cpus, release, totalmem, type } from "node:os";
-import { KERNELS } from "./engines.js";
 import type { Run } from "./run.js";
 
 export type Setup = Pick<Run, "node" | "v8" | "kernels" | "machine">;
 
-export function describeSetup(): Setup {
+export function describeSetup(kernels: Setup["kernels"]): Setup {
   const { node, v8 } = process.versions;
   const { vendor, family, model } = readProcessor();
   const name = cpus()[0]?.model.trim() ?? "unknown processor";
   return {
     node,
     v8,
-    kernels: KERNELS,
+    kernels,
     machine: {
       cpu: vendor === undefined ? name : `${name} (family ${family}, model ${model})`,
       cores: cpus().length,

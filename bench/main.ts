@@ -25,20 +25,21 @@ async function main(args: string[]): Promise<void> {
   using output = options.json === undefined ? undefined : openOutput(options.json);
   const { bench, ...measured } = await measure();
   const date = new Date().toISOString();
-  output?.save(formatRun({ bench, date, quick: options.quick, ...describeSetup(), ...measured }));
+  output?.save(formatRun({ bench, date, quick: options.quick, ...describeSetup(options.kernels), ...measured }));
 }
 
 /** Prints as it measures. */
-function benchOf({ bench, words, quick }: Options): () => Promise<Measured> {
+function benchOf(options: Options): () => Promise<Measured> {
+  const { bench, words, quick } = options;
   const pace = quick ? QUICK : 1;
   switch (bench) {
     case "kernels": {
       const rows = select([...stepRows, ...kernelRows, ...imageRows], words);
-      return () => compareWithTwin(rows, pace, print);
+      return () => compareWithTwin(rows, options, pace, print);
     }
     case "peers": {
       const rows = select(peerRows, words);
-      return () => comparePeers(rows, pace, print);
+      return () => comparePeers(rows, options, pace, print);
     }
     case "coldstart":
       if (words.length > 0)

@@ -82,8 +82,21 @@ const TURN_MS = 4;
 const SAMPLE_MS = 0.25;
 const WARM_UP_MS = 100;
 export const FEWEST_ROUNDS = 5;
-/** How much longer than planned a row may take when the machine is noisy. */
+/** How many times as long, and as many rounds as the fewest, a row may take when the machine is noisy. */
 const PATIENCE = 2;
+
+interface Progress {
+  /** Milliseconds */
+  elapsed: number;
+  rounds: number;
+  quiet: number;
+}
+
+/** Whether a row that wants so many milliseconds has had its time, and rounds enough, or as much patience as there is. */
+export const isEnough = ({ elapsed, rounds, quiet }: Progress, milliseconds: number): boolean =>
+  quiet >= FEWEST_ROUNDS
+    ? elapsed >= milliseconds
+    : elapsed >= PATIENCE * milliseconds && rounds >= PATIENCE * FEWEST_ROUNDS;
 
 /**
  * Measures the contenders in turns, so that whatever else the machine does falls on all alike, for about so many milliseconds.
@@ -97,8 +110,8 @@ export function measure(contenders: Contenders, probe: Probe, milliseconds: numb
   const rounds: Round[] = [];
   const quietRounds = () => rounds.filter(({ readings }) => readings.every((reading) => probe.isQuiet(reading)));
   const start = performance.now();
-  for (let elapsed = 0; elapsed < PATIENCE * milliseconds; elapsed = performance.now() - start) {
-    if (elapsed >= milliseconds && quietRounds().length >= FEWEST_ROUNDS) break;
+  const progress = () => ({ elapsed: performance.now() - start, rounds: rounds.length, quiet: quietRounds().length });
+  while (!isEnough(progress(), milliseconds)) {
     rounds.push(playRound(bench.tasks, probe, rounds.length));
   }
   const quiet = quietRounds();

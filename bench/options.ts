@@ -1,5 +1,11 @@
 import { parseArgs } from "node:util";
-import type { Run } from "./run.js";
+import { bestKernelSet, isAvailable } from "../src/kernels/wasm.js";
+import { isWideByDefault } from "../src/kernels/wide/gate.js";
+import { groupOf } from "./report/groups.js";
+import type { Run, RunRow } from "./run.js";
+
+const SETS = ["simd", "relaxed-simd"] as const;
+type WasmKernelSet = (typeof SETS)[number];
 
 /** What the person at the keyboard can mend; it is shown as one line, without a stack. */
 export class InputError extends Error {}
@@ -7,8 +13,12 @@ export class InputError extends Error {}
 export interface Options {
   /** What is measured: our kernels beside their twin, other libraries, or fresh processes. */
   bench: Run["bench"];
-  /** Rows are measured whose names contain all of these words. */
+  /** Rows are measured whose names or kinds contain all of these words. */
   words: string[];
+  /** The set of kernels that is measured. */
+  kernels: WasmKernelSet;
+  /** Whether the kernels are measured widened to 256 bits as well. */
+  wide: boolean;
   /** Where the measurements go as JSON, beside the table. */
   json?: string;
   /** A tenth of the time. */
@@ -23,33 +33,46 @@ With "coldstart": fresh processes that load lanegrad and do one forward pass.
 Usage: npm run bench -- [options] [peers] [FILTER ...]
        npm run bench -- [options] coldstart
 
-  FILTER         part of a row's name, in any case; of several words all must match:
-                 "step", "sgd", "forward 784", "prelu 'batch 32'"
+  FILTER         part of a row's name or its kind (step, product, convolution, pass, forward), in any case; of several words
+                 all must match: "step", "sgd", "forward 784", "prelu 'batch 32'"
+  --wide         measure our kernels widened to 256 bits as well, in turns with the normal ones: Node 24 and 26 on x64;
+                 LANEGRAD_WIDE=1 in the environment does the same
+  --kernels SET  "simd" or "relaxed-simd", where it should not be the fastest that this Node has
   --json FILE    also write everything to FILE, for npm run bench:report
   --quick        measure for a tenth of the time, to see that all works
-  --help         this text
-
-In the environment: with LANEGRAD_WIDE=1 our kernels take turns with themselves widened to 256 bits (Node 24 and 26);
-BENCH_KERNELS=simd measures that set where the fastest one is another.`;
+  --help         this text`;
 
 /** Reads the command line; whatever does not fit is an InputError. */
 export function parseOptions(args: string[]): Options {
+  const { values, positionals } = parsed(args);
+  const [first, ...rest] = positionals.map((word) => word.toLowerCase());
+  const isOther = first === "peers" || first === "coldstart";
+  if (first === "coldstart" && (values.wide || values.kernels !== undefined)) {
+    throw new InputError("coldstart takes neither --wide nor --kernels: it measures the library as it loads");
+  }
+  return {
+    ...values,
+    kernels: setOf(values.kernels ?? bestKernelSet()),
+    wide: first !== "coldstart" && (values.wide ?? isWideByDefault()),
+    bench: isOther ? first : "kernels",
+    words: isOther || first === undefined ? rest : [first, ...rest],
+  };
+}
+
+function parsed(args: string[]) {
   try {
-    const { values, positionals } = parseArgs({
+    return parseArgs({
       args,
       strict: true,
       allowPositionals: true,
       options: {
         json: { type: "string" },
+        kernels: { type: "string" },
+        wide: { type: "boolean" },
         quick: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });
-    const words = positionals.map((word) => word.toLowerCase());
-    const [first, ...rest] = words;
-    return first === "peers" || first === "coldstart"
-      ? { ...values, bench: first, words: rest }
-      : { ...values, bench: "kernels", words };
   } catch (error) {
     // parseArgs follows its first sentence with advice of several lines
     const [firstSentence] = (error as Error).message.split(/\.\s/);
@@ -57,8 +80,19 @@ export function parseOptions(args: string[]): Options {
   }
 }
 
-export function select<Named extends { name: string }>(rows: Named[], words: string[]): Named[] {
-  const selected = rows.filter(({ name }) => words.every((word) => name.toLowerCase().includes(word)));
-  if (selected.length === 0) throw new InputError(`no row's name contains ${words.map((w) => `"${w}"`).join(" and ")}`);
+function setOf(text: string): WasmKernelSet {
+  const set = SETS.find((known) => known === text);
+  if (set === undefined) throw new InputError(`--kernels: got "${text}", expected "${SETS.join('" or "')}"`);
+  if (!isAvailable(set)) throw new InputError(`--kernels: Node ${process.versions.node} does not run ${set}`);
+  return set;
+}
+
+export function select<Named extends Pick<RunRow, "name" | "work">>(rows: Named[], words: string[]): Named[] {
+  const selected = rows.filter((row) => {
+    const text = `${groupOf(row)} ${row.name}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+  if (selected.length === 0)
+    throw new InputError(`no row's name or kind contains ${words.map((w) => `"${w}"`).join(" and ")}`);
   return selected;
 }

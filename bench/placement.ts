@@ -1,11 +1,13 @@
 import type { Engine } from "../src/index.js";
 import { type Kernels, setWindow, type WindowSizes } from "../src/kernels/kernels.js";
+import { onEach } from "./engines.js";
 import { CLASSES } from "./network.js";
 import { numbersFrom, uniform } from "./numbers.js";
 import type { Row, Scope } from "./row.js";
 import type { Work } from "./run.js";
 
-const MEASURING_MS = 1200;
+/** Time for some ten rounds, but for products that keep the twin busy for long; there are many such rows. */
+const MEASURING_MS = 500;
 
 /** One call of a kernel, with its sizes and addresses fixed. */
 type Call = (ops: Kernels) => void;
@@ -63,13 +65,11 @@ export function kernelRow(name: string, work: Work, place: (buffers: Buffers) =>
     name,
     work,
     milliseconds: MEASURING_MS,
-    prepare({ wasm, twin, wide }, scope) {
-      const open = (engine: Engine) => {
+    prepare: (engines, scope) =>
+      onEach(engines, (engine) => {
         const call = place(new Buffers(engine, scope));
         const { ops } = engine;
         return () => call(ops);
-      };
-      return { wasm: open(wasm), ...(wide && { wide: open(wide) }), twin: open(twin) };
-    },
+      }),
   };
 }

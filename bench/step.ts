@@ -1,5 +1,5 @@
 import * as lg from "../src/index.js";
-import type { Engines } from "./engines.js";
+import { type Engines, onEach } from "./engines.js";
 import {
   BATCHES,
   CLASSES,
@@ -47,22 +47,25 @@ const denseRows: Row[] = (["sgd", "adam"] as const).flatMap((optimizer) =>
 const imageRow: Row = {
   name: `step cnn sgd batch ${IMAGE_BATCH}`,
   work: { flop: imageStepFlop() },
-  milliseconds: 4 * MEASURING_MS,
+  milliseconds: 3 * MEASURING_MS,
   prepare: (engines, scope) => race(engines, (engine) => createImageTraining(engine, scope)),
 };
 
 /** The same training on every engine, checked to be the same. */
 function race(
-  { wasm, wide, twin }: Engines,
+  engines: Engines,
   createOn: (engine: lg.Engine) => Training,
   others: { opponent?: Step } = {},
 ): Contenders {
-  const ours = createOn(wasm);
-  const widened = wide && createOn(wide);
-  const twins = createOn(twin);
-  const contenders = { wasm: ours.step, ...(widened && { wide: widened.step }), twin: twins.step, ...others };
+  const trainings: Training[] = [];
+  const steps = onEach(engines, (engine) => {
+    const training = createOn(engine);
+    trainings.push(training);
+    return training.step;
+  });
+  const contenders = { ...steps, ...others };
   assertSameLosses(contenders);
-  for (const training of [ours, widened, twins]) training?.freeze();
+  for (const training of trainings) training.freeze();
   return contenders;
 }
 

@@ -1,27 +1,36 @@
 import { type Figures, figuresOf, perElementText, roundsText, shareText, timesText, timeText } from "./figures.js";
 import type { Run, RunRow } from "./run.js";
+import { gainOf, hasWide, NORMAL, normalHead, normalRow, WIDE, wideHead, wideRow } from "./width.js";
 
 interface Column {
   title: string;
   width: number;
   /** Empty where the row has no such figure. */
-  text(row: RunRow, figures: Figures): string;
+  text(row: RunRow): string;
 }
+
+type FiguresOf = (row: RunRow) => Figures | undefined;
 
 /** Lines of a table whose rows appear one at a time: widths are known beforehand. */
 export class Table {
-  readonly #run: Pick<Run, "contenders" | "limit">;
   readonly #columns: Column[];
 
   /** Of rows with these names; `limit` is given where they have shares of it. */
   constructor(rows: readonly { name: string }[], run: Pick<Run, "contenders" | "limit">) {
-    this.#run = run;
-    const [, ...others] = run.contenders.map(({ name }) => name);
+    const [normal, wide] = [normalHead(run), wideHead(run)];
+    const figures: FiguresOf = (row) => figuresOf(normalRow(row), normal);
+    const wideFigures: FiguresOf = (row) => {
+      const widened = wideRow(row);
+      return widened && figuresOf(widened, wide);
+    };
+    const workColumns = (of: FiguresOf) => (run.limit === undefined ? [] : workColumnsOf(of));
+    const [, ...others] = normal.contenders.map(({ name }) => name);
     this.#columns = [
       { title: "", width: -Math.max(...rows.map(({ name }) => name.length)), text: ({ name }) => name },
-      ...run.contenders.map(({ name }, i) => timeColumn(name, i === 0 ? 9 : 12)),
-      ...(run.limit === undefined ? [] : WORK_COLUMNS),
-      ...others.map(timesColumn),
+      ...[timeColumn(NORMAL, 9), ...workColumns(figures)],
+      ...(hasWide(run) ? [timeColumn(WIDE, 9), GAIN_COLUMN, ...workColumns(wideFigures)] : []),
+      ...others.map((name) => timeColumn(name, 12)),
+      ...others.map((name) => timesColumn(name, figures)),
       { title: "rounds", width: 8, text: roundsText },
     ];
   }
@@ -31,8 +40,7 @@ export class Table {
   }
 
   line(row: RunRow): string {
-    const figures = figuresOf(row, this.#run);
-    return this.#line(({ text }) => text(row, figures));
+    return this.#line(({ text }) => text(row));
   }
 
   /** A negative width is one to the right of the text. */
@@ -44,14 +52,16 @@ export class Table {
   }
 }
 
-const WORK_COLUMNS: Column[] = [
-  { title: "GFLOP/s", width: 7, text: (_, { gflops }) => optional(gflops, (value) => value.toFixed(1)) },
-  { title: "of limit", width: 8, text: (_, { shareOfLimit }) => optional(shareOfLimit, shareText) },
-  {
-    title: "ns/elem",
-    width: 7,
-    text: (_, { nanosecondsPerElement }) => optional(nanosecondsPerElement, perElementText),
-  },
+const GAIN_COLUMN: Column = {
+  title: "gain",
+  width: 5,
+  text: (row) => optional(gainOf(row), (gain) => gain.toFixed(2)),
+};
+
+const workColumnsOf = (of: FiguresOf): Column[] => [
+  { title: "GFLOP/s", width: 7, text: (row) => optional(of(row)?.gflops, (value) => value.toFixed(1)) },
+  { title: "of limit", width: 8, text: (row) => optional(of(row)?.shareOfLimit, shareText) },
+  { title: "ns/elem", width: 7, text: (row) => optional(of(row)?.nanosecondsPerElement, perElementText) },
 ];
 
 const timeColumn = (name: string, least: number): Column => ({
@@ -60,10 +70,10 @@ const timeColumn = (name: string, least: number): Column => ({
   text: ({ milliseconds, without }) => (name in milliseconds ? timeText(milliseconds[name]) : (without?.[name] ?? "")),
 });
 
-const timesColumn = (name: string): Column => ({
+const timesColumn = (name: string, of: FiguresOf): Column => ({
   title: `x ${name}`,
   width: Math.max(6, name.length + 2),
-  text: (_, { times }) => optional(times[name], timesText),
+  text: (row) => optional(of(row)?.times[name], timesText),
 });
 
 const optional = (value: number | undefined, text: (value: number) => string): string =>

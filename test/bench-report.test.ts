@@ -119,7 +119,7 @@ describe("the report", () => {
       entries.find((entry) => entry.setup === setup && entry.row.name === first.name)!.figures;
     expect(figuresAt("Node 24 · simd")).toMatchObject({ gflops: 40, times: { twin: 7.5 } });
     // of twice the limit
-    expect(figuresAt("Node 24 · simd · wide")).toMatchObject({ gflops: 160, times: { twin: 30 } });
+    expect(figuresAt("Node 24 · simd · wide")).toMatchObject({ gflops: 160, times: { normal: 4, twin: 30 } });
     expect(figuresAt("Node 24 · simd · wide").shareOfLimit).toBeCloseTo(160 / (2 * 15 * 4));
     expect(entries).toHaveLength(3 * run.rows.length + 1);
   });

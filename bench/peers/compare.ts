@@ -1,17 +1,17 @@
-import { openEngines } from "../engines.js";
-import { noiseNote } from "../legend.js";
+import { assertWide, openEngines } from "../engines.js";
+import { noiseNote, wideNote } from "../legend.js";
 import { describeSetup } from "../machine.js";
 import { Probe } from "../measure.js";
+import type { Options } from "../options.js";
 import { Scope } from "../row.js";
 import type { Measured, RunRow } from "../run.js";
 import { Table } from "../table.js";
+import { NORMAL, WIDE, WIDE_CONTENDER } from "../width.js";
 import { openLanegrad } from "./lanegrad.js";
 import { measureInTurns } from "./measure.js";
 import { specsOf } from "./packages.js";
 import { type Opened, openPeer, PEERS } from "./peers.js";
 import type { Contenders, PeerRow } from "./rows.js";
-
-const OURS = "lanegrad";
 
 /**
  * `npm run bench -- peers`: the training step and the forward pass of other libraries beside ours, one thread each, in
@@ -19,15 +19,16 @@ const OURS = "lanegrad";
  */
 export async function comparePeers(
   rows: readonly PeerRow[],
+  options: Pick<Options, "kernels" | "wide">,
   pace: number,
   print: (text: string) => void,
 ): Promise<Measured> {
-  using engines = openEngines();
-  const { node, v8, kernels, machine } = describeSetup();
+  using engines = openEngines(options);
+  const { node, v8, kernels, machine } = describeSetup(options.kernels);
   print(`lanegrad · Node ${node} · V8 ${v8} · ${kernels} kernels · 1 thread\n${machine.cpu}`);
 
   const peers = new Map<string, Opened>();
-  const contenders: Measured["contenders"] = [{ name: OURS }];
+  const contenders: Measured["contenders"] = [{ name: NORMAL }, ...(engines.wide ? [WIDE_CONTENDER] : [])];
   for (const peer of PEERS) {
     const { title: name, packages } = peer;
     const opened = await openPeer(peer);
@@ -37,7 +38,8 @@ export async function comparePeers(
     contenders.push({ name, about, missing });
     print(`${name.padEnd(12)} ${about}${missing === undefined ? "" : `: ${missing}`}`);
   }
-  const present = new Map([[OURS, openLanegrad(engines.wasm)]]);
+  const present = new Map([[NORMAL, openLanegrad(engines.wasm)]]);
+  if (engines.wide) present.set(WIDE, openLanegrad(engines.wide));
   for (const [name, opened] of peers) if ("contender" in opened) present.set(name, opened.contender);
 
   const table = new Table(rows, { contenders });
@@ -47,11 +49,12 @@ export async function comparePeers(
   for (const row of rows) {
     const result = await measureRow(row, present, pace, probe);
     result.without = reasons(row, result, peers);
+    if (engines.wide) assertWide(engines.wide);
     measured.push(result);
     print(table.line(result));
   }
 
-  print(`\n${[...FOOTING, ...noiseNote(measured)].join("\n")}`);
+  print(`\n${[...FOOTING, ...wideNote({ contenders }), ...noiseNote(measured)].join("\n")}`);
   return { bench: "peers", bestProbe: probe.best, contenders, rows: measured };
 }
 

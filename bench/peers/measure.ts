@@ -1,4 +1,4 @@
-import { FEWEST_ROUNDS, type Probe } from "../measure.js";
+import { FEWEST_ROUNDS, isEnough, type Probe } from "../measure.js";
 import { median } from "../numbers.js";
 import type { RunRow } from "../run.js";
 import type { Call } from "./contender.js";
@@ -7,7 +7,6 @@ import type { Call } from "./contender.js";
 const TURN_MS = 4;
 const SAMPLE_MS = 0.25;
 const WARM_UP_MS = 500;
-const PATIENCE = 2;
 
 interface Turn {
   name: string;
@@ -37,8 +36,8 @@ export async function measureInTurns(
   const rounds: Round[] = [];
   const quietRounds = () => rounds.filter(({ quiet }) => quiet);
   const start = performance.now();
-  for (let elapsed = 0; elapsed < PATIENCE * milliseconds; elapsed = performance.now() - start) {
-    if (elapsed >= milliseconds && quietRounds().length >= FEWEST_ROUNDS) break;
+  const progress = () => ({ elapsed: performance.now() - start, rounds: rounds.length, quiet: quietRounds().length });
+  while (!isEnough(progress(), milliseconds)) {
     rounds.push(await playRound(turns, probe, rounds.length));
   }
   const countedRounds = quietRounds().length;

@@ -15,8 +15,8 @@ export interface PeerRow {
   prepare(contenders: Contenders, scope: Scope): Promise<Record<string, Call<unknown>>>;
 }
 
-const STEP_MS = 8000;
-const FORWARD_MS = 4000;
+const STEP_MS = 6000;
+const FORWARD_MS = 3000;
 const CHECK_STEPS = 3;
 /** Relative, of losses and of logits: enough to tell another network from another order of additions. */
 const CHECK_TOLERANCE = 1e-3;

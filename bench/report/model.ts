@@ -1,11 +1,8 @@
 import { type Figures, figuresOf } from "../figures.js";
 import { median } from "../numbers.js";
 import type { Run, RunRow } from "../run.js";
+import { hasWide, normalHead, normalRow, wideHead, wideRow } from "../width.js";
 import { GROUPS, type Group, groupOf } from "./groups.js";
-
-/** The contender that the report shows as a setup of its own, and the one whose place it takes there. */
-const WIDE = "wide";
-const NORMAL = "lanegrad";
 
 /** A run's figures for the one width of our kernels or the other. */
 interface RunOfWidth extends Run {
@@ -70,25 +67,9 @@ export function reportOf(runs: readonly Run[]): Report {
 
 /** Kernels of both widths took turns in one process; from here on they are apart. */
 function byWidth(run: Run): RunOfWidth[] {
-  const normal = { ...run, wide: false, ...withoutContender(run, WIDE) };
-  if (!run.contenders.some(({ name }) => name === WIDE)) return [normal];
-  const { limit } = run;
-  const doubled = limit && {
-    ...limit,
-    flopPerCycle: 2 * limit.flopPerCycle,
-    explanation: `${limit.explanation}, twice for 256 bits`,
-  };
-  const rows = run.rows
-    .filter(({ milliseconds }) => WIDE in milliseconds)
-    .map((row) => ({ ...row, milliseconds: { ...row.milliseconds, [NORMAL]: row.milliseconds[WIDE] } }));
-  return [normal, { ...run, wide: true, limit: doubled, ...withoutContender({ ...run, rows }, WIDE) }];
-}
-
-function withoutContender({ contenders, rows }: Run, name: string): Pick<Run, "contenders" | "rows"> {
-  return {
-    contenders: contenders.filter((contender) => contender.name !== name),
-    rows: rows.map(({ milliseconds: { [name]: _, ...milliseconds }, ...row }) => ({ ...row, milliseconds })),
-  };
+  const normal = { ...normalHead(run), rows: run.rows.map(normalRow), wide: false };
+  if (!hasWide(run)) return [normal];
+  return [normal, { ...wideHead(run), rows: run.rows.flatMap((row) => wideRow(row) ?? []), wide: true }];
 }
 
 /** In the order in which the keys appear first. */
@@ -106,9 +87,10 @@ export function grouped<Item>(items: readonly Item[], keyOf: (item: Item) => str
 const setupKey = ({ node, kernels, wide, machine }: RunOfWidth): string =>
   [node, kernels, wide, machine.cpu].join("\n");
 
-/** By version, the normal kernels before the wide ones. */
+/** By version and kernel set, the normal kernels before the wide ones. */
 function bySetupOrder(a: RunOfWidth, b: RunOfWidth): number {
-  return a.node.localeCompare(b.node, "en", { numeric: true }) || Number(a.wide) - Number(b.wide);
+  const versions = a.node.localeCompare(b.node, "en", { numeric: true });
+  return versions || b.kernels.localeCompare(a.kernels) || Number(a.wide) - Number(b.wide);
 }
 
 /** As short as they can be and still be told apart. */

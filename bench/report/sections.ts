@@ -32,7 +32,7 @@ const OUTLINES: Outline[] = [
     id: "products",
     title: "Matrix products",
     about:
-      "The three messages of each dense layer, and square products, as a share of what the core's lanes can do. Steps are counted by their products alone.",
+      "The three messages of each dense layer, and square products, as a share of what the core's lanes can do. Steps are counted by their products alone. Where lanegrad is wide, × says how many times as long the normal kernels take.",
     groups: ["product"],
   },
   {
@@ -45,7 +45,8 @@ const OUTLINES: Outline[] = [
   {
     id: "passes",
     title: "All other passes",
-    about: "Nanoseconds an element, one mark for each shape: lanegrad filled, the pure-JavaScript twin hollow.",
+    about:
+      "Nanoseconds an element, one mark for each shape: lanegrad filled, the pure-JavaScript twin hollow; where lanegrad is wide, the normal kernels hollow in its colour.",
     groups: ["pass"],
   },
   {

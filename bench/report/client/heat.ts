@@ -1,5 +1,6 @@
 import * as Plot from "@observablehq/plot";
 import { shareText, timeText } from "../../figures.js";
+import { SECOND } from "../../width.js";
 import { convolutionOf, productOf, squareOf, stepOf } from "../groups.js";
 import type { Entry } from "../model.js";
 import { marginFor, STYLE, TIP } from "./axis.js";
@@ -77,7 +78,7 @@ function heat(width: number, cells: Cell[]): Element {
       }),
       Plot.text(cells, {
         ...place,
-        text: ({ entry }: Cell) => timeText(entry.row.milliseconds.lanegrad),
+        text: ({ entry }: Cell) => timeText(entry.row.milliseconds.lanegrad) + gainText(entry),
 
         fillOpacity: () => 0.85,
         fontSize: 11,
@@ -87,3 +88,6 @@ function heat(width: number, cells: Cell[]): Element {
     ],
   });
 }
+
+/** How many times as long the normal kernels take, on a setup of wide ones. */
+const gainText = ({ figures: { times } }: Entry): string => (SECOND in times ? ` · ${times[SECOND].toFixed(2)}×` : "");

@@ -1,4 +1,5 @@
 import * as Plot from "@observablehq/plot";
+import { SECOND } from "../../width.js";
 import { passOf } from "../groups.js";
 import type { Entry } from "../model.js";
 import { extent, logTicks, marginFor, STYLE, TIP } from "./axis.js";
@@ -12,11 +13,13 @@ interface Mark {
   entry: Entry;
 }
 
-/** A line for each pass; on it a mark for each shape, ours and the twin's. */
+/** A line for each pass; on it a mark for each shape, ours and the twin's; on a setup of wide kernels the normal ones' too. */
 export function passDots(own: readonly Entry[], all: readonly Entry[], width: number): Element {
-  const ours = own.map((entry) => markOf(entry, "lanegrad"));
-  const twins = own.map((entry) => markOf(entry, "twin"));
-  const everyone = all.flatMap((entry) => [markOf(entry, "lanegrad"), markOf(entry, "twin")]);
+  const marksOf = (entries: readonly Entry[], contender: string) =>
+    entries.filter(({ row }) => contender in row.milliseconds).map((entry) => markOf(entry, contender));
+  const ours = marksOf(own, "lanegrad");
+  const hollow = [SECOND, "twin"].map((contender) => ({ contender, marks: marksOf(own, contender) }));
+  const everyone = ["lanegrad", "twin"].flatMap((contender) => marksOf(all, contender));
   const passes = [...new Set(own.map((entry) => passOf(entry.row.name)!.pass))];
   const domain = extent(
     everyone.map(({ nanoseconds }) => nanoseconds),
@@ -39,14 +42,19 @@ export function passDots(own: readonly Entry[], all: readonly Entry[], width: nu
       Plot.ruleY(passes, { strokeOpacity: 0.08 }),
       Plot.axisX(ticks, { tickSize: 0, text: String, label: "ns an element" }),
       Plot.axisY({ tickSize: 0 }),
-      Plot.dot(twins, { ...place, r: 3.5, stroke: colorOf("twin"), strokeWidth: 1.5 }),
+      ...hollow.map(({ contender, marks }) =>
+        Plot.dot(marks, { ...place, r: 3.5, stroke: colorOf(contender), strokeWidth: 1.5 }),
+      ),
       Plot.dot(ours, {
         ...place,
         r: 4.5,
         fill: colorOf("lanegrad"),
         fillOpacity: ({ entry }: Mark) => (entry.row.noisy ? 0.4 : 0.85),
       }),
-      Plot.tip([...ours, ...twins], Plot.pointer({ ...TIP, ...place, title: ({ entry }: Mark) => tipOf(entry) })),
+      Plot.tip(
+        [...ours, ...hollow.flatMap(({ marks }) => marks)],
+        Plot.pointer({ ...TIP, ...place, title: ({ entry }: Mark) => tipOf(entry) }),
+      ),
     ],
   });
 }

@@ -38,8 +38,8 @@ export function setupsCompared({ setups, entries }: Report): Chart[] {
     }));
 }
 
-const normalOf = ({ wide, node }: Setup, setups: readonly Setup[]): Setup | undefined =>
-  wide ? setups.find((other) => other.node === node && !other.wide) : undefined;
+const normalOf = ({ wide, node, kernels }: Setup, setups: readonly Setup[]): Setup | undefined =>
+  wide ? setups.find((other) => other.node === node && other.kernels === kernels && !other.wide) : undefined;
 
 function ticksOf(setup: Setup, base: Setup, entries: readonly Entry[]): Tick[] {
   const baseRows = new Map(

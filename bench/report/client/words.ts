@@ -3,6 +3,7 @@ import type { Entry } from "../model.js";
 
 const COLORS: Record<string, string> = {
   lanegrad: "var(--ours)",
+  normal: "var(--ours)",
   twin: "var(--twin)",
   "blocked JS": "var(--blocked)",
   "TF.js wasm": "var(--orange)",

@@ -7,6 +7,8 @@ import { marginFor, STYLE, TIP } from "./axis.js";
 import { colorOf, tipOf } from "./words.js";
 
 const LINE = 38;
+/** Pixels for "21.7 ms · 1.95×"; in narrower cells the tip alone says what the width gains. */
+const ROOM_FOR_GAIN = 92;
 /** By share: faint enough for text of the page's own colour, light or dark. */
 const OPACITY = { domain: [0.2, 1], range: [0.04, 0.6], clamp: true };
 
@@ -52,6 +54,8 @@ export function convolutionHeat(own: readonly Entry[], _all: readonly Entry[], w
 function heat(width: number, cells: Cell[]): Element {
   const lines = [...new Set(cells.map(({ line }) => line))];
   const share = ({ entry }: Cell) => entry.figures.shareOfLimit ?? 0;
+  const columns = [...new Set(cells.map(({ column }) => column))];
+  const hasRoom = (width - marginFor(lines)) / columns.length >= ROOM_FOR_GAIN;
   const place = { x: "column", y: "line" };
   return Plot.plot({
     ...STYLE,
@@ -61,7 +65,7 @@ function heat(width: number, cells: Cell[]): Element {
     marginBottom: 2,
     marginRight: 0,
     marginLeft: marginFor(lines),
-    x: { type: "band", domain: [...new Set(cells.map(({ column }) => column))], padding: 0.04, label: null },
+    x: { type: "band", domain: columns, padding: 0.04, label: null },
     y: { domain: lines, padding: 0.08, label: null },
     opacity: OPACITY,
     marks: [
@@ -78,7 +82,7 @@ function heat(width: number, cells: Cell[]): Element {
       }),
       Plot.text(cells, {
         ...place,
-        text: ({ entry }: Cell) => timeText(entry.row.milliseconds.lanegrad) + gainText(entry),
+        text: ({ entry }: Cell) => timeText(entry.row.milliseconds.lanegrad) + (hasRoom ? gainText(entry) : ""),
 
         fillOpacity: () => 0.85,
         fontSize: 11,

@@ -72,7 +72,7 @@ export const WIDENING = {
       "gemm/tiles/dots2x4half": "one of two sums: for code that is not wide",
       "gemm/tiles/dots1x4": "two sums in blocks of their own: for code that is not wide, and for the last columns",
       "gemm/tiles/dots2x2": "likewise",
-      "gemm/pack/packRows4": "transposes by shuffles, and stores nothing beside anything",
+      "gemm/pack/packRows": "transposes by shuffles, and stores nothing beside anything",
       "gemm/pack/unpackRows": "likewise",
     },
   },

@@ -69,3 +69,18 @@ export function storeUpTo4(address: usize, value: v128, count: usize): void {
   if (count == 4) v128.store(address, value);
   else storeTail(address, value, count);
 }
+
+/** Copies 8 floats, or 16: loads first, then stores in pairs. */
+@inline
+export function copyRun(IS_WIDE: bool, from: usize, to: usize): void {
+  const v0 = v128.load(from);
+  const v1 = v128.load(from, 16);
+  const v2 = IS_WIDE ? v128.load(from, 32) : v0;
+  const v3 = IS_WIDE ? v128.load(from, 48) : v1;
+  v128.store(to, v1, 16);
+  v128.store(to, v0);
+  if (IS_WIDE) {
+    v128.store(to, v3, 48);
+    v128.store(to, v2, 32);
+  }
+}

@@ -97,6 +97,7 @@ export function conv2dBackwardInput(
   const size = outChannels * outHeight * outWidth;
   if (isFast) transformWeights(outChannels, channels, true, weight, u);
   else flipWeights(weight, flipped);
+  let isFlipped = !isFast;
   const hasFiniteWeights = isFast || staysBelow(f32.MAX_VALUE, outChannels * depth, weight);
   for (; images > 0; images--) {
     if (isFast && staysBelow(TAME, size, dy)) {
@@ -119,7 +120,8 @@ export function conv2dBackwardInput(
       spreadImage(dy, weight, dx);
     } else {
       // seldom: an image that the other way cannot take
-      if (isFast) flipWeights(weight, flipped);
+      if (!isFlipped) flipWeights(weight, flipped);
+      isFlipped = true;
       inputOfImage(dy, flipped, taps, image, phase, dx);
     }
     dy += (<usize>size) << 2;

@@ -1,6 +1,7 @@
 // Patches: what the outputs of a convolution read, brought from a padded copy of an image into the order in which tiles read it.
 
 import { panel } from "../gemm/work";
+import { copyRun } from "../lanes";
 
 /** The rows that a panel's outputs lie in: for each the address of its first output's patch, and where it goes in the panel. */
 const segments: usize = memory.data(8 * 16, 16);
@@ -114,21 +115,6 @@ export function packPatches(
   }
   if (width == 8) packRows8(k, end, taps, panel);
   else packRows16(k, end, taps, panel);
-}
-
-/** 8 floats, or 16. */
-@inline
-function copyRun(IS_WIDE: bool, from: usize, to: usize): void {
-  const v0 = v128.load(from);
-  const v1 = v128.load(from, 16);
-  const v2 = IS_WIDE ? v128.load(from, 32) : v0;
-  const v3 = IS_WIDE ? v128.load(from, 48) : v1;
-  v128.store(to, v1, 16);
-  v128.store(to, v0);
-  if (IS_WIDE) {
-    v128.store(to, v3, 48);
-    v128.store(to, v2, 32);
-  }
 }
 
 /** All outputs lie in one row. */

@@ -44,38 +44,49 @@ export function dots(
   }
 }
 
-/** Columns by fours, the last by twos; rows by twos, the last one alone. */
+/** Rows by twos, the last one alone. */
 function partialSums(rows: i32, columns: i32, eighths: i32, a: usize, aRow: usize, b: usize, bRow: usize): void {
-  const pairs = rows >> 1;
   const last = <usize>(rows & ~1);
+  if (rows > 1) sumsOfPairs(rows >> 1, columns, eighths, a, aRow, b, bRow);
+  if (rows & 1) sumsOfRow(columns, eighths, a + last * aRow, b, bRow, block + last * SUMS_ROW);
+}
+
+/** Columns by fours, the last by twos; a single one takes both places. */
+function sumsOfPairs(pairs: i32, columns: i32, eighths: i32, a: usize, aRow: usize, b: usize, bRow: usize): void {
   let sums = block;
-  while (columns > 0) {
-    const count = columns >= 8 && isWide() ? 8 : columns >= 4 ? 4 : min(columns, 2);
-    if (count == 8) {
-      if (pairs > 0) {
-        dots2x4(pairs, eighths, a, aRow, b, bRow, sums, SUMS_ROW);
-        dots2x4(pairs, eighths, a, aRow, b + (bRow << 2), bRow, sums + (SUMS << 2), SUMS_ROW);
-      }
-      if (rows & 1) dots1x8(1, eighths, a + last * aRow, 0, b, bRow, sums + last * SUMS_ROW, 0);
-    } else if (count == 4) {
-      if (pairs > 0) {
-        if (isWide()) {
-          dots2x4(pairs, eighths, a, aRow, b, bRow, sums, SUMS_ROW);
-        } else {
-          dots2x4half(pairs, eighths, a, aRow, b, bRow, sums, SUMS_ROW);
-          dots2x4half(pairs, eighths, a + 16, aRow, b + 16, bRow, sums + 16, SUMS_ROW);
-        }
-      }
-      if (rows & 1) dots1x4(1, eighths, a + last * aRow, 0, b, bRow, sums + last * SUMS_ROW, 0);
+  for (; columns >= 4; columns -= 4) {
+    if (isWide()) {
+      dots2x4(pairs, eighths, a, aRow, b, bRow, sums, SUMS_ROW);
     } else {
-      // a single column or row takes both places
-      const step = count == 2 ? bRow : 0;
-      if (pairs > 0) dots2x2(pairs, eighths, a, aRow, b, step, sums, SUMS_ROW);
-      if (rows & 1) dots2x2(1, eighths, a + last * aRow, 0, b, step, sums + last * SUMS_ROW, 0);
+      dots2x4half(pairs, eighths, a, aRow, b, bRow, sums, SUMS_ROW);
+      dots2x4half(pairs, eighths, a + 16, aRow, b + 16, bRow, sums + 16, SUMS_ROW);
     }
-    columns -= count;
-    b += <usize>count * bRow;
-    sums += <usize>count * SUMS;
+    b += bRow << 2;
+    sums += SUMS << 2;
+  }
+  for (; columns > 0; columns -= 2) {
+    dots2x2(pairs, eighths, a, aRow, b, columns > 1 ? bRow : 0, sums, SUMS_ROW);
+    b += bRow << 1;
+    sums += SUMS << 1;
+  }
+}
+
+/** One row takes both places with the columns that are left over. */
+function sumsOfRow(columns: i32, eighths: i32, a: usize, b: usize, bRow: usize, sums: usize): void {
+  for (; isWide() && columns >= 8; columns -= 8) {
+    dots1x8(1, eighths, a, 0, b, bRow, sums, 0);
+    b += bRow << 3;
+    sums += SUMS << 3;
+  }
+  for (; columns >= 4; columns -= 4) {
+    dots1x4(1, eighths, a, 0, b, bRow, sums, 0);
+    b += bRow << 2;
+    sums += SUMS << 2;
+  }
+  for (; columns > 0; columns -= 2) {
+    dots2x2(1, eighths, a, 0, b, columns > 1 ? bRow : 0, sums, 0);
+    b += bRow << 1;
+    sums += SUMS << 1;
   }
 }
 

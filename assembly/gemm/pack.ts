@@ -3,6 +3,8 @@
 // Functions that transpose hold shuffles, and store nothing to neighbouring addresses: V8's pass that merges neighbours errs where
 // both come together.
 
+import { copyRun } from "../lanes";
+
 /** B[k, n]: `width` (8 or 16) neighbouring columns of k rows -> panel[k][width]. */
 export function packColumns(width: i32, k: i32, source: usize, row: usize, panel: usize): void {
   if (width == 8) packColumns8(k, source, row, panel);
@@ -10,29 +12,11 @@ export function packColumns(width: i32, k: i32, source: usize, row: usize, panel
 }
 
 function packColumns8(k: i32, source: usize, row: usize, panel: usize): void {
-  for (; k > 0; k--) {
-    const low = v128.load(source);
-    const high = v128.load(source, 16);
-    v128.store(panel, high, 16);
-    v128.store(panel, low);
-    source += row;
-    panel += 32;
-  }
+  for (; k > 0; k--, source += row, panel += 32) copyRun(false, source, panel);
 }
 
 function packColumns16(k: i32, source: usize, row: usize, panel: usize): void {
-  for (; k > 0; k--) {
-    const v0 = v128.load(source);
-    const v1 = v128.load(source, 16);
-    const v2 = v128.load(source, 32);
-    const v3 = v128.load(source, 48);
-    v128.store(panel, v1, 16);
-    v128.store(panel, v0);
-    v128.store(panel, v3, 48);
-    v128.store(panel, v2, 32);
-    source += row;
-    panel += 64;
-  }
+  for (; k > 0; k--, source += row, panel += 64) copyRun(true, source, panel);
 }
 
 /** B[k, n]: several such panels at once, `panelBytes` apart: each row is read along, whole cache lines at a time. */
@@ -50,12 +34,7 @@ export function packGroup(
     let from = source;
     let to = target;
     for (let p = 0; p < panels; p++) {
-      for (let x: usize = 0; x < step; x += 32) {
-        const low = v128.load(from + x);
-        const high = v128.load(from + x, 16);
-        v128.store(to + x, high, 16);
-        v128.store(to + x, low);
-      }
+      for (let x: usize = 0; x < step; x += 32) copyRun(false, from + x, to + x);
       from += step;
       to += panelBytes;
     }

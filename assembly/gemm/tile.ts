@@ -33,7 +33,7 @@ export function tilesOfRows(
   if (tiles > 0) {
     const from = a + done * aRow;
     const to = c + done * cRow;
-    const plus = after(addend, addendRow, done);
+    const plus = at(addend, addendRow, done, 0);
     if (width == WIDE_COLUMNS) rows4x16(tiles, k, from, aRow, b, bStep, to, cRow, plus, addendRow);
     else rows4x8(tiles, k, from, aRow, b, bStep, to, cRow, plus, addendRow);
     done += <usize>(tiles * TILE_ROWS);
@@ -84,10 +84,4 @@ function tallTiles(m: i32): i32 {
 @inline
 function at(addend: usize, addendRow: usize, rows: usize, bytes: usize): usize {
   return addend ? addend + rows * addendRow + bytes : 0;
-}
-
-
-@inline
-function after(addend: usize, addendRow: usize, rows: usize): usize {
-  return at(addend, addendRow, rows, 0);
 }

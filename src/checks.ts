@@ -1,17 +1,92 @@
-import { ArgumentError } from "./errors.js";
+import { ArgumentError, LanegradError } from "./errors.js";
 
-/** How an argument reads in an error message: short, and never its whole content. */
-export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "function") return `function ${value.name || "(anonymous)"}`;
-  if (Array.isArray(value)) return value.length > 6 ? `an array of ${value.length}` : `[${value.map(show).join(", ")}]`;
-  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
-  if (typeof value === "object" && value !== null) return `an object (${value.constructor?.name ?? "no prototype"})`;
-  return String(value);
+/** Marks tensors, layers, engines and optimizers, so that those of another copy of the library can be told. */
+export const COPY = /* @__PURE__ */ Symbol.for("lanegrad.copy");
+
+/** What the mark says: which copy of the library, and what it is. */
+export interface Mark {
+  readonly of: object;
+  readonly kind: string;
 }
 
-export const showShape = (shape: readonly (number | string)[]): string => `[${shape.join(", ")}]`;
+const THIS_COPY = {};
+
+export const mark = (kind: string): Mark => ({ of: THIS_COPY, kind });
+
+const LONGEST_TEXT = 80;
+const LONGEST_LIST = 6;
+const DEEPEST_LIST = 2;
+/** Printing a bigint takes the square of its length. */
+const LONGEST_BIGINT = 2 ** 64;
+
+/** How an argument reads in an error message: short, never its whole content, and whatever it is. */
+export function show(value: unknown): string {
+  try {
+    return shown(value, 0);
+  } catch {
+    return "a value that cannot be read";
+  }
+}
+
+function shown(value: unknown, depth: number): string {
+  if (typeof value === "string") return JSON.stringify(shorten(value));
+  if (typeof value === "bigint") {
+    return value > LONGEST_BIGINT || value < -LONGEST_BIGINT ? "a large bigint" : `${value}n`;
+  }
+  if (typeof value === "function") return `function ${nameOf(value, "(anonymous)")}`;
+  if (typeof value !== "object" || value === null) return shorten(String(value));
+  if (Array.isArray(value)) {
+    const { length } = value;
+    if (length > LONGEST_LIST || depth === DEEPEST_LIST) return `an array of ${length}`;
+    return `[${value.map((item) => shown(item, depth + 1)).join(", ")}]`;
+  }
+  const { of: copy, kind } = Object((value as { [COPY]?: Mark })[COPY]) as Partial<Mark>;
+  if (typeof kind === "string" && copy !== THIS_COPY) {
+    return `${article(shorten(kind))} of another copy of lanegrad (two versions, or ESM and CommonJS, are loaded)`;
+  }
+  if (ArrayBuffer.isView(value)) return article(Object.prototype.toString.call(value).slice(8, -1));
+  return `an object (${nameOf((value as object).constructor, "no prototype")})`;
+}
+
+const article = (noun: string): string => `${/^[AEIO]/.test(noun) ? "an" : "a"} ${noun}`;
+
+function nameOf(value: unknown, otherwise: string): string {
+  const name: unknown = typeof value === "function" ? value.name : undefined;
+  return typeof name === "string" && name !== "" ? shorten(name) : otherwise;
+}
+
+/** A text of any length as a part of a message. */
+export function shorten(text: string): string {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}... (${text.length} characters)` : text;
+}
+
+/**
+ * Runs what reads a value of the caller's. What its getters or proxies throw becomes an ArgumentError that begins with `what`.
+ */
+export function reading<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof LanegradError) throw cause;
+    throw new ArgumentError(`${what}: reading it failed: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** What was thrown, in words. */
+export function reasonOf(thrown: unknown): string {
+  try {
+    return shorten(thrown instanceof Error ? String(thrown.message) : show(thrown));
+  } catch {
+    return "for a reason that cannot be read";
+  }
+}
+
+/** Axes that a message shows. */
+const MOST_AXES = 12;
+
+export function showShape(shape: readonly (number | string)[]): string {
+  return shape.length > MOST_AXES ? `[${shape.slice(0, MOST_AXES).join(", ")}, ...]` : `[${shape.join(", ")}]`;
+}
 
 /** A size: an integer >= 1. */
 export function checkSize(value: unknown, what: string): number {
@@ -58,11 +133,35 @@ export function checkOneOf<T extends string>(value: unknown, allowed: readonly T
   return value as T;
 }
 
-/** An options argument: undefined or an object. */
-export function checkOptions<T extends object>(value: T | undefined, what: string): Partial<T> {
-  if (value === undefined) return {};
-  if (typeof value !== "object" || value === null) {
+const NOTHING: object = /* @__PURE__ */ Object.freeze({});
+
+/**
+ * An options argument, undefined or an object: the known ones, each read once. Throws ArgumentError for what is no object and for an
+ * option that is not known.
+ */
+export function checkOptions<T extends object>(
+  value: T | undefined,
+  known: readonly (keyof T & string)[],
+  what: string,
+): Partial<T> {
+  if (value === undefined) return NOTHING;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ArgumentError(`${what}: got ${show(value)}, expected an object of options`);
   }
-  return value;
+  return reading(`${what}: options`, () => {
+    checkKnown(value, known, what);
+    const options: Partial<T> = {};
+    for (const key of known) options[key] = value[key];
+    return options;
+  });
+}
+
+/** Throws an ArgumentError for an option that is not known. */
+export function checkKnown(value: object, known: readonly string[], what: string): void {
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key)) {
+      const options = known.length > 0 ? known.join(", ") : "none";
+      throw new ArgumentError(`${what}: got the option ${show(key)}, which is not known; the options are ${options}`);
+    }
+  }
 }

@@ -53,6 +53,7 @@ function openRegistry(): FinalizationRegistry<Storage> | undefined {
   return new FinalizationRegistry((storage) => storage.release());
 }
 
+const OPTIONS = ["kernels", "threads", "maximumMemory", "wide", "module", "seed"] as const;
 const KERNEL_SETS = ["auto", "relaxed-simd", "simd", "js"] as const;
 const DEFAULT_MAXIMUM_MEMORY = 1_073_741_824;
 const ADDRESSABLE_MEMORY = 4_294_967_296;
@@ -223,7 +224,7 @@ function openKernels(
  * where `maximumMemory` does not hold the kernels' work area.
  */
 export function createEngine(options?: EngineOptions): Engine {
-  return new Engine(checkOptions(options, "createEngine"));
+  return new Engine(checkOptions(options, OPTIONS, "createEngine"));
 }
 
 let shared: Engine | undefined;

@@ -33,6 +33,7 @@ interface Coordinate {
   readonly kink: number;
 }
 
+const OPTIONS = ["epsilon", "tolerance", "seed"] as const;
 const REQUIRED_SHARE = 0.9;
 
 /** Shorter steps are tried before a coordinate counts as a kink: what lies within one step of it may not lie within a fourth. */
@@ -50,7 +51,7 @@ const KINK_SHARE = 0.5;
  * Throws ArgumentError for a wrong option and what the layer's messages throw.
  */
 export function gradCheck(layer: Layer, x: Input, options?: GradCheckOptions): GradCheckResult {
-  const { epsilon = 1e-2, tolerance = 2e-3, seed = 0 } = checkOptions(options, "gradCheck");
+  const { epsilon = 1e-2, tolerance = 2e-3, seed = 0 } = checkOptions(options, OPTIONS, "gradCheck");
   checkNonNegative(tolerance, "gradCheck: tolerance");
   if (checkNonNegative(epsilon, "gradCheck: epsilon") === 0) {
     throw new ArgumentError(`gradCheck: epsilon: got ${show(epsilon)}, expected a number > 0`);

@@ -20,6 +20,9 @@ export interface XavierOptions extends RandomInitOptions {
   fanOut?: number;
 }
 
+const KAIMING_OPTIONS = ["seed", "a", "fanIn"] as const;
+const XAVIER_OPTIONS = ["seed", "fanIn", "fanOut"] as const;
+
 /** Fans of a weight [out, in, ...kernel], as torch.nn.init counts them. Throws ShapeError for fewer than 2 axes. */
 function fans(t: Tensor, what: string): { fanIn: number; fanOut: number } {
   if (t.shape.length < 2)
@@ -48,7 +51,7 @@ function xavierStd(t: Tensor, { fanIn, fanOut }: XavierOptions, what: string): n
 /** N(0, 2 / ((1 + a²) fanIn)): keeps the variance of activations behind a PReLU of slope a (He et al., 2015). Returns t. */
 export function kaimingNormal_(t: Tensor, options?: KaimingOptions): Tensor {
   checkTensor(t, "kaimingNormal_");
-  const settings = checkOptions(options, "kaimingNormal_");
+  const settings = checkOptions(options, KAIMING_OPTIONS, "kaimingNormal_");
   const std = kaimingStd(t, settings, "kaimingNormal_");
   return fillNormal(t, std, generatorFor(t, settings.seed, "kaimingNormal_"));
 }
@@ -56,7 +59,7 @@ export function kaimingNormal_(t: Tensor, options?: KaimingOptions): Tensor {
 /** Uniform on ±sqrt(3) times kaimingNormal_'s standard deviation. Returns t. */
 export function kaimingUniform_(t: Tensor, options?: KaimingOptions): Tensor {
   checkTensor(t, "kaimingUniform_");
-  const settings = checkOptions(options, "kaimingUniform_");
+  const settings = checkOptions(options, KAIMING_OPTIONS, "kaimingUniform_");
   const bound = Math.sqrt(3) * kaimingStd(t, settings, "kaimingUniform_");
   return fillUniform(t, bound, generatorFor(t, settings.seed, "kaimingUniform_"));
 }
@@ -64,14 +67,14 @@ export function kaimingUniform_(t: Tensor, options?: KaimingOptions): Tensor {
 /** N(0, 2 / (fanIn + fanOut)) (Glorot and Bengio, 2010). Returns t. */
 export function xavierNormal_(t: Tensor, options?: XavierOptions): Tensor {
   checkTensor(t, "xavierNormal_");
-  const settings = checkOptions(options, "xavierNormal_");
+  const settings = checkOptions(options, XAVIER_OPTIONS, "xavierNormal_");
   return fillNormal(t, xavierStd(t, settings, "xavierNormal_"), generatorFor(t, settings.seed, "xavierNormal_"));
 }
 
 /** Uniform on ±sqrt(6 / (fanIn + fanOut)). Returns t. */
 export function xavierUniform_(t: Tensor, options?: XavierOptions): Tensor {
   checkTensor(t, "xavierUniform_");
-  const settings = checkOptions(options, "xavierUniform_");
+  const settings = checkOptions(options, XAVIER_OPTIONS, "xavierUniform_");
   const bound = Math.sqrt(3) * xavierStd(t, settings, "xavierUniform_");
   return fillUniform(t, bound, generatorFor(t, settings.seed, "xavierUniform_"));
 }

@@ -2,16 +2,17 @@ import { Buffer, takeAll } from "./buffers.js";
 import { checkOneOf, checkOptions, show, showShape } from "./checks.js";
 import { defaultEngine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
+import { checkSameEngine, sameShape, sizeOf, Tensor, tensorFrom } from "./tensor.js";
 import {
-  checkNested,
-  checkSameEngine,
-  copyNested,
+  copyValues,
+  isFloatArray,
+  isNumberArray,
+  lengthOf,
   type NestedNumbers,
-  nestedShape,
-  sameShape,
-  Tensor,
-  tensorFrom,
-} from "./tensor.js";
+  type NumberArray,
+  readLabels,
+  readNested,
+} from "./values.js";
 
 export interface LossResult {
   /** The value, over all samples. */
@@ -20,8 +21,8 @@ export interface LossResult {
   grad: Tensor;
 }
 
-/** Labels: one integer a sample, in any array. */
-export type Labels = ArrayLike<number> | BigInt64Array | BigUint64Array | Tensor;
+/** Labels: one integer a sample, in an array, a typed array of any kind or a Tensor. */
+export type Labels = readonly number[] | NumberArray | BigInt64Array | BigUint64Array | Tensor;
 
 export interface LossOptions {
   /** "mean" (over samples) or "sum". */
@@ -33,6 +34,8 @@ export interface CrossEntropyOptions extends LossOptions {
   labelSmoothing?: number;
 }
 
+const LOSS_OPTIONS = ["reduction"] as const;
+const CROSS_ENTROPY_OPTIONS = ["reduction", "labelSmoothing"] as const;
 const REDUCTIONS = ["mean", "sum"] as const;
 
 /** What a loss keeps with its first argument, so that a steady loop allocates nothing; it goes when that tensor goes. */
@@ -69,7 +72,7 @@ export function crossEntropy(
   labels: Labels | number,
   options?: CrossEntropyOptions,
 ): LossResult {
-  const { reduction = "mean", labelSmoothing = 0 } = checkOptions(options, "crossEntropy");
+  const { reduction = "mean", labelSmoothing = 0 } = checkOptions(options, CROSS_ENTROPY_OPTIONS, "crossEntropy");
   checkOneOf(reduction, REDUCTIONS, "crossEntropy: reduction");
   if (typeof labelSmoothing !== "number" || !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
     throw new ArgumentError(`crossEntropy: labelSmoothing: got ${show(labelSmoothing)}, expected a number in 0..1`);
@@ -117,7 +120,7 @@ function softmaxLoss(
 }
 
 /** Targets of mseLoss and bceWithLogits: a Tensor or nested arrays in the output's shape, or its values in a row. */
-export type Target = Tensor | ArrayLike<number> | readonly NestedNumbers[];
+export type Target = Tensor | NumberArray | readonly NestedNumbers[];
 
 /** The kernel of a loss between two buffers of one shape: the unscaled sum, and the scaled gradient. */
 type PairKernel = "squaredError" | "binaryCrossEntropy";
@@ -150,59 +153,49 @@ function pairLoss(
   options: LossOptions | undefined,
   what: string,
 ): LossResult {
-  const { reduction = "mean" } = checkOptions(options, what);
+  const { reduction = "mean" } = checkOptions(options, LOSS_OPTIONS, what);
   checkOneOf(reduction, REDUCTIONS, `${what}: reduction`);
   return withOutput(y, what, (output) => {
     const { size, shape, engine } = output;
     if (size === 0 && reduction === "mean") throw new ShapeError(`${what}: got no values, whose mean is not defined`);
-    checkTarget(target, output, what);
+    const wanted = readTarget(target, output, what);
     const buffers = LossBuffers.of(output);
     const [grad, copy] = takeAll([
       [buffers.grad, shape],
-      ...(target instanceof Tensor ? [] : [[buffers.copy, shape] as const]),
+      ...(wanted instanceof Tensor ? [] : [[buffers.copy, shape] as const]),
     ]);
-    const wanted = target instanceof Tensor ? target.read() : copyTarget(target, copy);
-    const sum = engine.ops[kernel](size, output.read(), wanted, grad.overwrite(), reduction === "mean" ? 1 / size : 1);
+    if (!(wanted instanceof Tensor)) copyValues(wanted, 0, size, copy.data, `${what}: target`);
+    const at = wanted instanceof Tensor ? wanted.read() : copy.overwrite();
+    const sum = engine.ops[kernel](size, output.read(), at, grad.overwrite(), reduction === "mean" ? 1 / size : 1);
     return { loss: reduction === "mean" ? sum / size : sum, grad };
   });
 }
 
-function checkTarget(target: Target, output: Tensor, what: string): void {
-  const { shape, size } = output;
+/** The target as it is, or its values in a row: as many as the output has. */
+function readTarget(target: Target, { shape, size, engine }: Tensor, what: string): Tensor | NumberArray {
   const expected = `expected ${showShape(shape)} as the output's`;
   if (target instanceof Tensor) {
     target.assertUsable();
-    checkSameEngine(output.engine, target.engine, what);
+    checkSameEngine(engine, target.engine, what);
     if (!sameShape(target.shape, shape)) {
       throw new ShapeError(`${what}: got a target of shape ${showShape(target.shape)}, ${expected}`);
     }
-  } else if (isNumberArray(target)) {
-    const { length } = target;
+    return target;
+  }
+  if (isNumberArray(target)) {
+    const length = lengthOf(target, `${what}: target`);
     if (length !== size) throw new ShapeError(`${what}: got a target of ${length} values, ${expected}`);
-  } else if (Array.isArray(target)) {
-    const given = nestedShape(target);
-    checkNested(target, given, what);
-    if (!sameShape(given, shape)) {
-      throw new ShapeError(`${what}: got a target of shape ${showShape(given)}, ${expected}`);
-    }
-  } else {
+    return target;
+  }
+  if (!Array.isArray(target)) {
     throw new ArgumentError(`${what}: got ${show(target)} as a target, expected a Tensor or arrays of numbers`);
   }
-}
-
-/** A typed array of numbers, not of bigints. */
-function isNumberArray(value: unknown): value is ArrayLike<number> & ArrayBufferView {
-  return (
-    ArrayBuffer.isView(value) &&
-    !(value instanceof DataView || value instanceof BigInt64Array || value instanceof BigUint64Array)
-  );
-}
-
-function copyTarget(target: Exclude<Target, Tensor>, copy: Tensor): number {
-  const offset = copy.overwrite();
-  if (Array.isArray(target)) copyNested(target, copy.data);
-  else copy.data.set(target as ArrayLike<number>);
-  return offset;
+  const given = readNested(target, `${what}: target`);
+  const isRow = given.shape.length === 1 && sizeOf(given.shape) === size;
+  if (!isRow && !sameShape(given.shape, shape)) {
+    throw new ShapeError(`${what}: got a target of shape ${showShape(given.shape)}, ${expected}`);
+  }
+  return given.values;
 }
 
 /** The loss of an output that is a tensor, or arrays: then of a tensor made for it, which goes again where the loss refuses. */
@@ -215,9 +208,9 @@ function withOutput(
     output.assertUsable();
     return compute(output);
   }
-  if (output instanceof Float32Array) {
+  if (isFloatArray(output)) {
     throw new ShapeError(
-      `${what} got a Float32Array of ${output.length}, whose shape is unknown: expected engine.tensor(data, shape)`,
+      `${what} got ${show(output)} of ${lengthOf(output, what)}, whose shape is unknown: expected engine.tensor(data, shape)`,
     );
   }
   const made = tensorFrom(defaultEngine(), output);
@@ -229,26 +222,12 @@ function withOutput(
   }
 }
 
-/** The labels themselves, or those of a tensor: `count` integers in 0..classes-1. Throws ShapeError or ArgumentError. */
-export function checkLabels(labels: Labels | number, count: number, classes: number, what: string): ArrayLike<number> {
-  const values = labelValues(labels, what);
-  if (values.length !== count) throw new ShapeError(`${what}: got ${values.length} labels, expected ${count}`);
-  for (let i = 0; i < count; i++) {
-    const label = values[i];
-    if (!Number.isInteger(label) || label < 0 || label >= classes) {
-      throw new ArgumentError(
-        `${what}: got the label ${show(label)} at ${i}, expected an integer in 0..${classes - 1}`,
-      );
-    }
+/** `count` labels in 0..classes-1, checked as they are copied. Throws ShapeError or ArgumentError. */
+export function checkLabels(labels: Labels | number, count: number, classes: number, what: string): Int32Array {
+  const values = readLabels(labels instanceof Tensor ? labels.data : labels, classes, what);
+  if (values.length !== count) {
+    const hint = values.length === count * classes ? "; of one-hot rows give the place of each row's 1 (argmax)" : "";
+    throw new ShapeError(`${what}: got ${values.length} labels, expected ${count}${hint}`);
   }
   return values;
-}
-
-/** Labels as an array of numbers. */
-export function labelValues(labels: Labels | number, what: string): ArrayLike<number> {
-  if (typeof labels === "number") return [labels];
-  if (labels instanceof Tensor) return labels.data;
-  if (labels instanceof BigInt64Array || labels instanceof BigUint64Array) return Array.from(labels, Number);
-  if (Array.isArray(labels) || isNumberArray(labels)) return labels;
-  throw new ArgumentError(`${what}: got ${show(labels)} as labels, expected an array of integers`);
 }

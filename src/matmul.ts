@@ -13,6 +13,8 @@ export interface MatmulOptions {
   accumulate?: boolean;
 }
 
+const OPTIONS = ["transposeA", "transposeB", "out", "accumulate"] as const;
+
 /**
  * op(a) · op(b), [m, k] by [k, n], into a new tensor [m, n] or `out`, which is returned. Without `accumulate` `out` is never read.
  * Throws ShapeError where the shapes do not fit, ArgumentError where `out` shares memory with a or b or `accumulate` has no `out`,
@@ -21,7 +23,7 @@ export interface MatmulOptions {
 export function matmul(a: Tensor, b: Tensor, options?: MatmulOptions): Tensor {
   checkTensor(a, "matmul: a");
   checkTensor(b, "matmul: b");
-  const { transposeA = false, transposeB = false, out, accumulate = false } = checkOptions(options, "matmul");
+  const { transposeA = false, transposeB = false, out, accumulate = false } = checkOptions(options, OPTIONS, "matmul");
   checkBoolean(transposeA, "matmul: transposeA");
   checkBoolean(transposeB, "matmul: transposeB");
   checkBoolean(accumulate, "matmul: accumulate");

@@ -1,12 +1,11 @@
-import { checkNumber, show, showShape } from "./checks.js";
+import { COPY, checkNumber, type Mark, mark, reading, show, showShape } from "./checks.js";
 import type { Engine } from "./engine.js";
 import { ArgumentError, EngineError, ShapeError, StateError } from "./errors.js";
+import { printed } from "./print.js";
+import { copyOf, type Flat, isFloatArray, MOST_AXES, type NestedNumbers, readNested } from "./values.js";
 
-/** Nested arrays of numbers, row-major; every level has one length. */
-export type NestedNumbers = number | readonly NestedNumbers[];
-
-/** What becomes a tensor: a flat typed array, or numbers nested as deep as the shape. */
-export type TensorData = Float32Array | NestedNumbers;
+/** What becomes a tensor: a flat typed array of floats, or numbers nested as deep as the shape. */
+export type TensorData = NestedNumbers;
 
 /** The number of values: 0 wherever an axis is 0, however long the others claim to be. */
 export const sizeOf = (shape: readonly number[]): number =>
@@ -55,49 +54,97 @@ export class Storage {
 }
 
 /**
+ * An accessor of each tensor's own, so that equality (assert.deepStrictEqual, a test runner's toEqual) goes by shape and values: all that
+ * it sees of a tensor are its own enumerable properties.
+ */
+const LIVE_VIEW: PropertyDescriptor & ThisType<Tensor> = {
+  enumerable: true,
+  configurable: true,
+  get() {
+    return this.liveView();
+  },
+};
+
+/**
  * A float32 array in an engine's linear memory, row-major. Made by `engine.tensor`, `tensor` and `engine.zeros`, or handed out by
  * layers, which own theirs. Every method throws a StateError on a disposed tensor and an EngineError on a disposed engine.
  */
 export class Tensor {
   readonly shape: readonly number[];
   readonly size: number;
-  /** @internal */
-  readonly storage: Storage;
-  /** Owned by a layer: not the caller's to dispose. @internal */
-  readonly owned: boolean;
-  /** The buffer that holds the storage, if one does: it lives as long as this tensor, and gives the storage back. @internal */
-  readonly holder: object | undefined;
-  /** What a loss keeps with its first argument. @internal */
-  companion: { dispose(): void } | undefined;
-  /** What a counter holds, which float32 cannot beyond 2^24; undefined for any other tensor. @internal */
-  exact: number | undefined;
+  /**
+   * The live view over the linear memory: writes count at once. Fetch it again after anything may have allocated. In Node it lies
+   * over a SharedArrayBuffer; `data.slice()` is an ordinary copy.
+   */
+  declare readonly data: Float32Array;
+  readonly #storage: Storage;
+  readonly #owned: boolean;
+  readonly #holder: object | undefined;
+  #companion: { dispose(): void } | undefined;
+  #exact: number | undefined;
   #view: Float32Array | undefined;
   #disposed = false;
 
   /** @internal */
   constructor(storage: Storage, shape: readonly number[], owned = false, holder?: object) {
-    this.storage = storage;
-    this.holder = holder;
+    this.#storage = storage;
+    this.#holder = holder;
     this.shape = Object.freeze([...shape]);
     this.size = sizeOf(shape);
-    this.owned = owned;
+    this.#owned = owned;
+    Object.defineProperty(this, "data", LIVE_VIEW);
     if (holder === undefined) storage.engine.watch(this, storage);
   }
 
+  /** @internal */
+  get storage(): Storage {
+    return this.#storage;
+  }
+
+  /** Owned by a layer: not the caller's to dispose. @internal */
+  get owned(): boolean {
+    return this.#owned;
+  }
+
+  /** The buffer that holds the storage, if one does: it lives as long as this tensor, and gives the storage back. @internal */
+  get holder(): object | undefined {
+    return this.#holder;
+  }
+
+  /** What a loss keeps with its first argument. @internal */
+  get companion(): { dispose(): void } | undefined {
+    return this.#companion;
+  }
+
+  set companion(companion: { dispose(): void } | undefined) {
+    this.#companion = companion;
+  }
+
+  /** What a counter holds, which float32 cannot beyond 2^24; undefined for any other tensor. @internal */
+  get exact(): number | undefined {
+    return this.#exact;
+  }
+
+  set exact(value: number | undefined) {
+    this.#exact = value;
+  }
+
+  /** @internal */
+  get [COPY](): Mark {
+    return mark("Tensor");
+  }
+
   get engine(): Engine {
-    return this.storage.engine;
+    return this.#storage.engine;
   }
 
   get disposed(): boolean {
     return this.#disposed;
   }
 
-  /**
-   * The live view over the linear memory: writes count at once. Fetch it again after anything may have allocated. In Node it lies
-   * over a SharedArrayBuffer; `data.slice()` is an ordinary copy.
-   */
-  get data(): Float32Array {
-    const { storage } = this;
+  /** `data`. @internal */
+  liveView(): Float32Array {
+    const storage = this.#storage;
     this.assertUsable();
     if (storage.zeroPending) this.#writeZeros();
     const buffer = storage.engine.linear.memory.buffer;
@@ -118,6 +165,23 @@ export class Tensor {
     return level(0);
   }
 
+  /** For JSON.stringify: `toArray()`. */
+  toJSON(): NestedNumbers {
+    return this.toArray();
+  }
+
+  /** The shape and the values, shortened where there are many. */
+  toString(): string {
+    const title = `Tensor ${showShape(this.shape)}`;
+    if (this.#disposed || this.engine.disposed) return `${title} (disposed)`;
+    return `${title}\n${printed(this.shape, this.liveView())}`;
+  }
+
+  /** What console.log shows in Node. @internal */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
   /** A copy of its own, on the same engine. */
   clone(): Tensor {
     this.assertUsable();
@@ -129,14 +193,14 @@ export class Tensor {
   /** Another shape over the same storage. Throws ShapeError where the sizes differ; 0 is a size, -1 is not. */
   reshape(shape: readonly number[]): Tensor {
     this.assertUsable();
-    checkShape(shape, "reshape");
-    if (sizeOf(shape) !== this.size) {
+    const wanted = checkShape(shape, "reshape");
+    if (sizeOf(wanted) !== this.size) {
       throw new ShapeError(
-        `reshape: got ${showShape(shape)} (${sizeOf(shape)} values), expected ${this.size} values as in ${showShape(this.shape)}`,
+        `reshape: got ${showShape(wanted)} (${sizeOf(wanted)} values), expected ${this.size} values as in ${showShape(this.shape)}`,
       );
     }
     this.storage.retain();
-    return new Tensor(this.storage, shape);
+    return new Tensor(this.storage, wanted);
   }
 
   /** Sets every element to `value`. */
@@ -180,7 +244,9 @@ export class Tensor {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#view = undefined;
-    this.companion?.dispose();
+    // equality must not ask for what is no more
+    Object.defineProperty(this, "data", { enumerable: false });
+    this.#companion?.dispose();
     if (this.holder === undefined) this.storage.engine.unwatch(this);
     this.storage.release();
   }
@@ -261,14 +327,29 @@ export function zerosTensor(engine: Engine, shape: readonly number[]): Tensor {
   return zeros;
 }
 
-export function checkShape(shape: unknown, what: string): asserts shape is readonly number[] {
+/** An axis of nothing beside others that promise more than this would be walked for ever. */
+const LARGEST_EMPTY = 2 ** 24;
+
+/** A shape as a copy of ours. Throws ArgumentError for what is no array, ShapeError for sizes that are not integers >= 0. */
+export function checkShape(shape: unknown, what: string): readonly number[] {
   if (!Array.isArray(shape))
     throw new ArgumentError(`${what}: got ${show(shape)} as a shape, expected an array of sizes`);
-  for (const length of shape) {
-    if (!Number.isSafeInteger(length) || length < 0) {
-      throw new ShapeError(`${what}: got the shape [${shape.map(show).join(", ")}], expected integers >= 0`);
+  return reading(`${what}: shape`, () => {
+    const sizes: unknown[] = Array.from({ length: Math.min(shape.length, MOST_AXES + 1) }, (_, axis) => shape[axis]);
+    if (sizes.length > MOST_AXES) {
+      throw new ShapeError(`${what}: got a shape of ${show(shape.length)} axes, expected at most ${MOST_AXES}`);
     }
-  }
+    if (!sizes.every((size): size is number => Number.isSafeInteger(size) && (size as number) >= 0)) {
+      throw new ShapeError(`${what}: got the shape [${sizes.map(show).join(", ")}], expected integers >= 0`);
+    }
+    const others = sizes.reduce((product, size) => product * Math.max(size, 1), 1);
+    if (sizes.includes(0) && others > LARGEST_EMPTY) {
+      throw new ShapeError(
+        `${what}: got the shape ${showShape(sizes)}, expected at most ${LARGEST_EMPTY} beside an axis of 0`,
+      );
+    }
+    return sizes;
+  });
 }
 
 export function checkTensor(value: unknown, what: string): asserts value is Tensor {
@@ -281,64 +362,31 @@ export function checkSameEngine(expected: Engine, got: Engine, what: string): vo
     throw new EngineError(`${what}: got a tensor of another engine; tensors and layers of one call share an engine`);
 }
 
-/** The shape of nested arrays by their first elements; `copyNested` checks that all the others agree. */
-export function nestedShape(data: NestedNumbers): number[] {
-  const shape: number[] = [];
-  let level: NestedNumbers = data;
-  while (Array.isArray(level)) {
-    shape.push(level.length);
-    if (level.length === 0) break;
-    level = level[0] as NestedNumbers;
-  }
-  return shape;
-}
-
-/** Checks that `data` has exactly `shape` and holds numbers only. */
-export function checkNested(data: NestedNumbers, shape: readonly number[], what: string, axis = 0): void {
-  if (axis === shape.length) {
-    if (Array.isArray(data)) throw new ShapeError(`${what}: got ragged arrays, expected ${showShape(shape)}`);
-    if (typeof data !== "number") throw new ArgumentError(`${what}: got ${show(data)} as a value, expected numbers`);
-    return;
-  }
-  if (!Array.isArray(data)) {
-    if (typeof data !== "number") throw new ArgumentError(`${what}: got ${show(data)} as a value, expected numbers`);
-    throw new ShapeError(`${what}: got ragged arrays, expected ${showShape(shape)}`);
-  }
-  if (data.length !== shape[axis]) throw new ShapeError(`${what}: got ragged arrays, expected ${showShape(shape)}`);
-  for (const item of data) checkNested(item, shape, what, axis + 1);
-}
-
-/** Writes checked nested arrays row-major into `target`. */
-export function copyNested(data: NestedNumbers, target: Float32Array): void {
-  let position = 0;
-  const walk = (item: NestedNumbers): void => {
-    if (typeof item === "number") target[position++] = item;
-    else for (const inner of item) walk(inner);
-  };
-  walk(data);
-}
-
 /** A tensor of its own from arrays; see `Engine.tensor`. */
 export function tensorFrom(engine: Engine, data: TensorData, shape?: readonly number[]): Tensor {
   engine.assertAlive();
-  if (shape !== undefined) checkShape(shape, "tensor");
-  const isNested = typeof data === "number" || Array.isArray(data);
-  if (!isNested && !(data instanceof Float32Array)) {
-    throw new ArgumentError(`tensor: got ${show(data)}, expected a Float32Array or (nested) arrays of numbers`);
-  }
-  const given = isNested ? nestedShape(data as NestedNumbers) : [(data as Float32Array).length];
-  if (isNested) checkNested(data as NestedNumbers, given, "tensor");
-  const wanted = shape ?? given;
+  const wanted = shape === undefined ? undefined : checkShape(shape, "tensor");
+  const { shape: given, values } = readData(data);
   const isFlat = given.length === 1 || sizeOf(given) === 1;
-  if (!sameShape(given, wanted) && !(isFlat && sizeOf(given) === sizeOf(wanted))) {
+  if (wanted !== undefined && !sameShape(given, wanted) && !(isFlat && values.length === sizeOf(wanted))) {
     throw new ShapeError(
       `tensor: got data of shape ${showShape(given)}, expected ${showShape(wanted)} or ${sizeOf(wanted)} values in a row`,
     );
   }
-  const result = newTensor(engine, wanted);
-  if (isNested) copyNested(data as NestedNumbers, result.data);
-  else result.data.set(data as Float32Array);
+  const result = newTensor(engine, wanted ?? given);
+  result.data.set(values);
   return result;
+}
+
+function readData(data: unknown): Flat {
+  if (isFloatArray(data)) {
+    const values = copyOf(data, "tensor");
+    return { shape: [values.length], values };
+  }
+  if (typeof data !== "number" && !Array.isArray(data)) {
+    throw new ArgumentError(`tensor: got ${show(data)}, expected a Float32Array or (nested) arrays of numbers`);
+  }
+  return readNested(data, "tensor");
 }
 
 /** Independent draws from N(0, std²). Returns t. */

@@ -876,11 +876,12 @@ describe("gradCheck", () => {
         expect(lg.gradCheck(elu, x, { epsilon: 1e-12 }).ok).toBe(false);
       });
 
-      it("undefined means the default, unknown ones are ignored", () => {
+      it("undefined means the default, unknown ones are refused", () => {
         const { off, x } = subject();
         const want = lg.gradCheck(off, x);
-        const options = { epsilon: undefined, tolerance: undefined, seed: undefined, other: 1 };
-        expect(lg.gradCheck(off, x, wrong(options))).toEqual(want);
+        const options = { epsilon: undefined, tolerance: undefined, seed: undefined };
+        expect(lg.gradCheck(off, x, options)).toEqual(want);
+        expect(() => lg.gradCheck(off, x, wrong({ ...options, other: 1 }))).toThrow(/got the option "other"/);
         expect(lg.gradCheck(off, x, undefined)).toEqual(want);
       });
 

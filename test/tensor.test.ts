@@ -432,10 +432,10 @@ describe("Engine", () => {
       twin.dispose();
     });
 
-    it("ignores options that it does not know", () => {
-      const own = lg.createEngine({ kernels: engine().kernels, colour: "blue" } as lg.EngineOptions);
-      expect(new lg.Linear(2, 2, { engine: own, dropout: 1 } as lg.LinearOptions).outFeatures).toBe(2);
-      own.dispose();
+    it("refuses options that it does not know, and names those that it does", () => {
+      expect(() => lg.createEngine({ kernels: engine().kernels, colour: "blue" } as lg.EngineOptions)).toThrow(
+        /createEngine: got the option "colour", which is not known; the options are kernels, threads/,
+      );
     });
 
     it("takes undefined for every option as its default", () => {
@@ -448,7 +448,7 @@ describe("Engine", () => {
       };
       const own = lg.createEngine({ ...none, seed: undefined });
       expect(own.memory.maximum).toBe(2 ** 30);
-      const options = { bias: undefined, numParameters: undefined, init: undefined, engine: own };
+      const options = { numParameters: undefined, init: undefined, engine: own };
       expect(new lg.LinearPReLU(2, 3, options).parameters().map(({ value }) => value.shape)).toEqual([
         [3, 2],
         [3],

@@ -161,8 +161,16 @@ const sizeRows = (what: string, pattern: string, call: (scene: Scene, size: neve
 const constructors: Row[] = [
   ...sizeRows("Linear inFeatures", "Linear: inFeatures", ({ engine }, n) => new lg.Linear(n, 3, { engine })),
   ...sizeRows("Linear outFeatures", "Linear: outFeatures", ({ engine }, k) => new lg.Linear(4, k, { engine })),
-  ...sizeRows("LinearPReLU inFeatures", "LinearPReLU: inFeatures", (s, n) => new lg.LinearPReLU(n, 3, s)),
-  ...sizeRows("LinearPReLU outFeatures", "LinearPReLU: outFeatures", (s, k) => new lg.LinearPReLU(4, k, s)),
+  ...sizeRows(
+    "LinearPReLU inFeatures",
+    "LinearPReLU: inFeatures",
+    ({ engine }, n) => new lg.LinearPReLU(n, 3, { engine }),
+  ),
+  ...sizeRows(
+    "LinearPReLU outFeatures",
+    "LinearPReLU: outFeatures",
+    ({ engine }, k) => new lg.LinearPReLU(4, k, { engine }),
+  ),
   ...sizeRows(
     "PReLU numParameters",
     "PReLU: numParameters",
@@ -365,8 +373,8 @@ const tensors: Row[] = [
     engine.tensor(wrong(undefined)),
   ),
   row("tensor of a string", ArgumentError, /tensor: got "123", expected/, ({ engine }) => engine.tensor(wrong("123"))),
-  row("tensor of another typed array", ArgumentError, /tensor: got a Float64Array, expected a Float32Array/, (s) =>
-    s.engine.tensor(wrong(new Float64Array(2))),
+  row("tensor of another typed array", ArgumentError, /tensor: got an Int16Array, expected a Float32Array/, (s) =>
+    s.engine.tensor(wrong(new Int16Array(2))),
   ),
   row("tensor of strings", ArgumentError, /tensor: got "1" as a value, expected numbers/, ({ engine }) =>
     engine.tensor(wrong([["1", "2"]])),
@@ -547,8 +555,8 @@ const forwards: Row[] = [
   ),
   row("null", ArgumentError, /ReLU\(\): forward got null, expected a Tensor/, ({ relu }) => relu.forward(wrong(null))),
   row("a number", ArgumentError, /forward got 1, expected a Tensor/, ({ linear }) => linear.forward(wrong(1))),
-  row("doubles", ArgumentError, /forward got a Float64Array, expected a Tensor/, ({ linear }) =>
-    linear.forward(wrong(new Float64Array(4))),
+  row("integers", ArgumentError, /forward got an Int32Array, expected a Tensor/, ({ linear }) =>
+    linear.forward(wrong(new Int32Array(4))),
   ),
   row("a promise", ArgumentError, /forward got an object \(Promise\), expected a Tensor/, ({ linear }) =>
     linear.forward(wrong(Promise.resolve())),
@@ -1017,7 +1025,8 @@ const imageForwards: Row[] = [
     ShapeError,
     /^BatchNorm1d\(3\): forward got \[1, 3\], expected at least two values/,
     (s) => {
-      const behind = [new lg.MaxPool2d(2, s), new lg.Flatten(s), new lg.BatchNorm1d(3, s)];
+      const { engine } = s;
+      const behind = [new lg.MaxPool2d(2, { engine }), new lg.Flatten({ engine }), new lg.BatchNorm1d(3, { engine })];
       const net = new lg.Sequential(s.norm2d, ...behind);
       try {
         // four values a channel for the first BatchNorm, one for the second
@@ -1052,7 +1061,8 @@ const imageForwards: Row[] = [
     StateError,
     /^BatchNorm1d\(60\): the layer was disposed/,
     (s) => {
-      const behind = [new lg.Flatten(s), new lg.BatchNorm1d(60, s)];
+      const { engine } = s;
+      const behind = [new lg.Flatten({ engine }), new lg.BatchNorm1d(60, { engine })];
       const net = new lg.Sequential(s.norm2d, ...behind);
       behind[1].dispose();
       try {

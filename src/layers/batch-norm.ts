@@ -13,6 +13,8 @@ export interface BatchNormOptions extends LayerOptions {
   momentum?: number;
 }
 
+const OPTIONS = ["engine", "eps", "momentum"] as const;
+
 /**
  * y = (x - mean) / sqrt(variance + eps) · weight + bias for each channel, axis 1 (torch.nn.BatchNorm*; Ioffe and Szegedy, 2015).
  *
@@ -40,7 +42,7 @@ abstract class BatchNorm extends CoreLayer {
   #lastStatistics: Tensor | undefined;
 
   constructor(numFeatures: number, options: BatchNormOptions | undefined, type: string) {
-    const settings = checkOptions(options, type);
+    const settings = checkOptions(options, OPTIONS, type);
     const { eps = 1e-5, momentum = 0.1 } = settings;
     checkSize(numFeatures, `${type}: C`);
     checkNonNegative(eps, `${type}: eps`);

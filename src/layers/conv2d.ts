@@ -18,6 +18,8 @@ export interface Conv2dOptions extends LayerOptions {
 
 const USUAL_STRIDE = [1, 1];
 
+const OPTIONS = ["engine", "stride", "padding", "bias"] as const;
+
 /**
  * The convolution (cross-correlation) of torch.nn.Conv2d:
  *   y[n, o, i, j] = bias[o] + Σ over c, u, v of weight[o, c, u, v] · x[n, c, i · stride - padding + u, j · stride - padding + v]
@@ -37,7 +39,7 @@ export class Conv2d extends AffineLayer {
   declare readonly map: ConvolutionMap;
 
   constructor(inChannels: number, outChannels: number, kernelSize: Size2d, options?: Conv2dOptions) {
-    const settings = checkOptions(options, "Conv2d");
+    const settings = checkOptions(options, OPTIONS, "Conv2d");
     const { stride = 1, padding = 0, bias: hasBias = true } = settings;
     checkSize(inChannels, "Conv2d: inChannels");
     checkSize(outChannels, "Conv2d: outChannels");

@@ -3,7 +3,7 @@ import { ArgumentError } from "../errors.js";
 import type { Key } from "../random.js";
 import type { Tensor } from "../tensor.js";
 import { CoreLayer, type Request, type Wanted } from "./core.js";
-import type { LayerOptions } from "./layer.js";
+import { LAYER_OPTIONS, type LayerOptions } from "./layer.js";
 
 /** Masks compare 24 random bits. */
 const RANDOM_VALUES = 2 ** 24;
@@ -28,7 +28,7 @@ export class Dropout extends CoreLayer {
     if (typeof p !== "number" || !(p >= 0 && p <= 1)) {
       throw new ArgumentError(`Dropout: p: got ${show(p)}, expected a number from 0 to 1`);
     }
-    super(checkOptions(options, "Dropout"));
+    super(checkOptions(options, LAYER_OPTIONS, "Dropout"));
     this.p = p;
   }
 

@@ -23,6 +23,8 @@ export class EluActivation extends FixedActivation {
   }
 }
 
+const OPTIONS = ["engine", "alpha"] as const;
+
 /**
  * y = x where x > 0, alpha · (exp(x) - 1) elsewhere (torch.nn.ELU; Clevert et al., 2016), x of any shape; dx = dy where x > 0,
  * dy · alpha · exp(x) elsewhere. Near 0 it has expm1's relative accuracy. Throws ArgumentError for an alpha that is not finite.
@@ -32,7 +34,7 @@ export class ELU extends ActivationLayer {
   static readonly isOurs = true;
 
   constructor(options?: ELUOptions) {
-    const settings = checkOptions(options, "ELU");
+    const settings = checkOptions(options, OPTIONS, "ELU");
     const { alpha = 1 } = settings;
     super(new EluActivation(checkFinite(alpha, "ELU: alpha")), settings);
   }

@@ -2,7 +2,7 @@ import { checkOptions, showShape } from "../checks.js";
 import { ShapeError } from "../errors.js";
 import { sizeOf, type Tensor } from "../tensor.js";
 import { CoreLayer, type Request } from "./core.js";
-import type { LayerOptions } from "./layer.js";
+import { LAYER_OPTIONS, type LayerOptions } from "./layer.js";
 
 /**
  * Every sample's values in one row (torch.nn.Flatten): x [N, ...] gives y [N, size of a sample]; one flat sample [n] stays as it is,
@@ -16,7 +16,7 @@ export class Flatten extends CoreLayer {
   readonly #dx = this.buffer();
 
   constructor(options?: LayerOptions) {
-    super(checkOptions(options, "Flatten"));
+    super(checkOptions(options, LAYER_OPTIONS, "Flatten"));
   }
 
   override isSample(shape: readonly number[]): boolean {

@@ -2,23 +2,15 @@ import { type Buffer, takeAll } from "../buffers.js";
 import { show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
-import {
-  checkNested,
-  checkSameEngine,
-  copyNested,
-  type NestedNumbers,
-  nestedShape,
-  sameShape,
-  sizeOf,
-  Tensor,
-} from "../tensor.js";
+import { checkSameEngine, sameShape, sizeOf, Tensor } from "../tensor.js";
+import { copyValues, isFloatArray, lengthOf, readNested } from "../values.js";
 import type { Request } from "./core.js";
 import type { Input } from "./layer.js";
 
-/** A value given as x or dy: its shape is settled, nothing is in linear memory yet. */
+/** A value given as x or dy: its shape is settled, nothing is in linear memory yet. Nested arrays are values in a row by now. */
 export interface Given {
   readonly shape: readonly number[];
-  readonly value: Input;
+  readonly value: Tensor | Float32Array | Float64Array;
 }
 
 /**
@@ -52,28 +44,28 @@ function read(value: Input, engine: Engine, sampleShape: readonly number[] | und
     checkSameEngine(engine, value.engine, what);
     return { value, shape: value.shape };
   }
-  if (value instanceof Float32Array) {
+  if (isFloatArray(value)) {
+    const length = lengthOf(value, what);
     if (sampleShape === undefined) {
       throw new ShapeError(
-        `${what} got a Float32Array of ${value.length}, whose shape is unknown here: expected engine.tensor(data, shape)`,
+        `${what} got ${show(value)} of ${length}, whose shape is unknown here: expected engine.tensor(data, shape) (a data set or predict: sampleShape)`,
       );
     }
     const columns = sizeOf(sampleShape);
-    if (value.length % columns !== 0) {
+    if (length % columns !== 0) {
       throw new ShapeError(
-        `${what} got ${value.length} values, expected a multiple of ${columns} (${showShape(["N", ...sampleShape])})`,
+        `${what} got ${length} values, expected a multiple of ${columns} (${showShape(["N", ...sampleShape])})`,
       );
     }
-    return { value, shape: [value.length / columns, ...sampleShape] };
+    return { value, shape: [length / columns, ...sampleShape] };
   }
   if (!Array.isArray(value)) {
     throw new ArgumentError(
       `${what} got ${show(value)}, expected a Tensor, nested arrays of numbers or a Float32Array`,
     );
   }
-  const shape = nestedShape(value as NestedNumbers);
-  checkNested(value as NestedNumbers, shape, what);
-  return { value, shape };
+  const { shape, values } = readNested(value, what);
+  return { shape, value: values };
 }
 
 /**
@@ -101,7 +93,6 @@ export function copyInput(
 /** Copies a given value into a tensor of its shape. */
 export function writeInput({ value }: Given, target: Tensor): void {
   if (value instanceof Tensor) target.data.set(value.data);
-  else if (value instanceof Float32Array) target.data.set(value);
-  else copyNested(value as NestedNumbers, target.data);
+  else copyValues(value, 0, target.size, target.data, "the values given");
   target.storage.version++;
 }

@@ -1,7 +1,8 @@
 import { show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, StateError } from "../errors.js";
-import { type NestedNumbers, sameShape, Tensor } from "../tensor.js";
+import { sameShape, Tensor } from "../tensor.js";
+import type { NestedNumbers } from "../values.js";
 
 /** A trainable tensor and its gradient, which the parameter message adds to. */
 export interface Parameter {
@@ -11,10 +12,10 @@ export interface Parameter {
 }
 
 /**
- * What a layer takes: a Tensor (not copied: leave it unchanged until backward); nested arrays; a flat number[] or a Tensor [n], one
- * sample; a Float32Array, a batch [N, n], where the first layer is dense.
+ * What a layer takes: a Tensor (not copied: leave it unchanged until backward); nested arrays, whose rows may be Float32Arrays; a flat
+ * number[] or a Tensor [n], one sample; a Float32Array or Float64Array, a batch [N, n], where the first layer is dense.
  */
-export type Input = Tensor | Float32Array | readonly NestedNumbers[];
+export type Input = Tensor | Float32Array | Float64Array | readonly NestedNumbers[];
 
 /** The messages that go back. */
 export type Message = "backward" | "backwardInput" | "backwardParams";
@@ -23,6 +24,9 @@ export interface LayerOptions {
   /** The engine that holds the layer; the default engine unless given. */
   engine?: Engine;
 }
+
+/** Of a layer that has no others. */
+export const LAYER_OPTIONS = ["engine"] as const;
 
 /**
  * A function with trainable parameters θ and its three messages. A subclass gives `forward`, `backwardInput` and, if it has

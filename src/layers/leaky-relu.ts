@@ -45,6 +45,8 @@ class LeakyActivation extends FixedActivation {
   }
 }
 
+const OPTIONS = ["engine", "negativeSlope"] as const;
+
 /**
  * y = x where x > 0, negativeSlope · x elsewhere (torch.nn.LeakyReLU), x of any shape; dx likewise. A NaN takes the slope's side.
  * Throws ArgumentError for a slope that is not finite.
@@ -54,7 +56,7 @@ export class LeakyReLU extends ActivationLayer {
   static readonly isOurs = true;
 
   constructor(options?: LeakyReLUOptions) {
-    const settings = checkOptions(options, "LeakyReLU");
+    const settings = checkOptions(options, OPTIONS, "LeakyReLU");
     const { negativeSlope = 0.01 } = settings;
     checkFinite(negativeSlope, "LeakyReLU: negativeSlope");
     const engine = engineFrom(settings);

@@ -11,6 +11,8 @@ export interface LinearELUOptions extends LayerOptions {
   alpha?: number;
 }
 
+const OPTIONS = ["engine", "bias", "alpha"] as const;
+
 /**
  * The fused module of Linear and ELU: s = x · Wᵀ + b, y_k = s_k where s_k > 0, alpha · (exp(s_k) - 1) elsewhere.
  * x: [N, inFeatures] or [inFeatures]; y: [N, outFeatures] or [outFeatures].
@@ -23,7 +25,7 @@ export class LinearELU extends DenseLayer {
   static readonly isOurs = true;
 
   constructor(inFeatures: number, outFeatures: number, options?: LinearELUOptions) {
-    const settings = checkOptions(options, "LinearELU");
+    const settings = checkOptions(options, OPTIONS, "LinearELU");
     const { bias: hasBias = true, alpha: givenAlpha = 1 } = settings;
     const shapes = denseParameterShapes(inFeatures, outFeatures, hasBias, "LinearELU");
     const alpha = checkFinite(givenAlpha, "LinearELU: alpha");

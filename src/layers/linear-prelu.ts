@@ -13,6 +13,8 @@ export interface LinearPReLUOptions extends LayerOptions, SlopeOptions {
   numParameters?: number;
 }
 
+const OPTIONS = ["engine", "bias", "numParameters", "init", "constraint", "penalty"] as const;
+
 /**
  * The fused module of Linear and PReLU: s = x · Wᵀ + b, y_k = s_k where s_k > 0, a_k s_k elsewhere.
  * x: [N, inFeatures] or [inFeatures]; y: [N, outFeatures] or [outFeatures].
@@ -28,7 +30,7 @@ export class LinearPReLU extends DenseLayer {
   readonly #activation: SlopeActivation;
 
   constructor(inFeatures: number, outFeatures: number, options?: LinearPReLUOptions) {
-    const settings = checkOptions(options, "LinearPReLU");
+    const settings = checkOptions(options, OPTIONS, "LinearPReLU");
     const { bias: hasBias = true, numParameters = outFeatures } = settings;
     const shapes = denseParameterShapes(inFeatures, outFeatures, hasBias, "LinearPReLU");
     if (numParameters !== 1 && numParameters !== outFeatures) {

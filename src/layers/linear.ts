@@ -9,6 +9,8 @@ export interface LinearOptions extends LayerOptions {
   bias?: boolean;
 }
 
+const OPTIONS = ["engine", "bias"] as const;
+
 /**
  * y = x · Wᵀ + b (torch.nn.Linear). x: [N, inFeatures] or [inFeatures]; y: [N, outFeatures] or [outFeatures].
  * Parameters `weight` [outFeatures, inFeatures] and `bias` [outFeatures], both drawn from U(±1/sqrt(inFeatures)) as in PyTorch.
@@ -22,7 +24,7 @@ export class Linear extends DenseLayer {
   readonly bias: Parameter | undefined;
 
   constructor(inFeatures: number, outFeatures: number, options?: LinearOptions) {
-    const settings = checkOptions(options, "Linear");
+    const settings = checkOptions(options, OPTIONS, "Linear");
     const { bias: hasBias = true } = settings;
     const shapes = denseParameterShapes(inFeatures, outFeatures, hasBias, "Linear");
     const engine = engineFrom(settings);

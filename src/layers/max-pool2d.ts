@@ -22,6 +22,8 @@ export interface MaxPool2dOptions extends LayerOptions {
   padding?: Size2d;
 }
 
+const OPTIONS = ["engine", "stride", "padding"] as const;
+
 /**
  * The largest value of each window (torch.nn.MaxPool2d): the first of equals in row-major order; a NaN wins, the last of several.
  * dx: each output's dy goes to its maximum's place, a window of nothing but -Infinity sends it to its first cell.
@@ -41,7 +43,7 @@ export class MaxPool2d extends CoreLayer {
   #lastIndices: Tensor | undefined;
 
   constructor(kernelSize: Size2d, options?: MaxPool2dOptions) {
-    const settings = checkOptions(options, "MaxPool2d");
+    const settings = checkOptions(options, OPTIONS, "MaxPool2d");
     const kernel = checkSize2d(kernelSize, 1, "MaxPool2d: kernelSize");
     const { stride = kernel, padding: given = 0 } = settings;
     const padding = checkSize2d(given, 0, "MaxPool2d: padding");

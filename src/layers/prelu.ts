@@ -10,6 +10,8 @@ export interface PReLUOptions extends LayerOptions, SlopeOptions {
   numParameters?: number;
 }
 
+const OPTIONS = ["engine", "numParameters", "init", "constraint", "penalty"] as const;
+
 /**
  * y = x where x > 0, a x elsewhere, with trainable slopes a (torch.nn.PReLU; He et al., 2015). x: any shape with one slope;
  * [N, C, ...] or [C] with numParameters = C. A NaN takes the slope's side.
@@ -22,7 +24,7 @@ export class PReLU extends ActivationLayer {
   declare readonly activation: SlopeActivation;
 
   constructor(options?: PReLUOptions) {
-    const settings = checkOptions(options, "PReLU");
+    const settings = checkOptions(options, OPTIONS, "PReLU");
     const { numParameters = 1 } = settings;
     checkSize(numParameters, "PReLU: numParameters");
     const slopes = slopeSettings(settings, "PReLU");

@@ -2,7 +2,7 @@ import { checkOptions } from "../checks.js";
 import type { Tensor } from "../tensor.js";
 import { FixedActivation } from "./activation.js";
 import { ActivationLayer } from "./elementwise.js";
-import type { LayerOptions } from "./layer.js";
+import { LAYER_OPTIONS, type LayerOptions } from "./layer.js";
 
 class ReluActivation extends FixedActivation {
   forward(s: Tensor, y: Tensor): void {
@@ -22,7 +22,7 @@ export class ReLU extends ActivationLayer {
   static readonly isOurs = true;
 
   constructor(options?: LayerOptions) {
-    super(new ReluActivation(), checkOptions(options, "ReLU"));
+    super(new ReluActivation(), checkOptions(options, LAYER_OPTIONS, "ReLU"));
   }
 
   override get type(): string {

@@ -13,10 +13,12 @@ export interface AdamSettings {
 
 export type AdamOptions = Partial<AdamSettings>;
 
+const OPTIONS = ["lr", "betas", "eps", "weightDecay", "amsgrad"] as const;
+
 const isBeta = (beta: unknown): boolean => typeof beta === "number" && beta >= 0 && beta < 1;
 
 function adamSettings(options: AdamOptions | undefined, name: string, defaultDecay: number): AdamSettings {
-  const given = checkOptions(options, name);
+  const given = checkOptions(options, OPTIONS, name);
   const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = defaultDecay, amsgrad = false } = given;
   return { lr, betas, eps, weightDecay, amsgrad };
 }

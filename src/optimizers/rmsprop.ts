@@ -13,6 +13,8 @@ export interface RMSpropSettings {
 
 export type RMSpropOptions = Partial<RMSpropSettings>;
 
+const OPTIONS = ["lr", "alpha", "eps", "weightDecay", "momentum", "centered"] as const;
+
 /**
  * torch.optim.RMSprop:  g' = g + weightDecay · p;  v = alpha · v + (1 - alpha) · g'²;  d = g' / (sqrt(v̂) + eps), v̂ = v or, centered,
  * v - a² with a = alpha · a + (1 - alpha) · g';  p -= lr · d, or with momentum lr · b, b = momentum · b + d.
@@ -21,7 +23,7 @@ export type RMSpropOptions = Partial<RMSpropSettings>;
  */
 export class RMSprop extends Optimizer<RMSpropSettings> {
   constructor(params: OptimizerParameters<RMSpropSettings>, options?: RMSpropOptions) {
-    const settings = checkOptions(options, "RMSprop");
+    const settings = checkOptions(options, OPTIONS, "RMSprop");
     const { lr = 1e-2, alpha = 0.99, eps = 1e-8, weightDecay = 0, momentum = 0, centered = false } = settings;
     super(params, { lr, alpha, eps, weightDecay, momentum, centered });
   }

@@ -13,6 +13,8 @@ export interface SGDSettings {
 
 export type SGDOptions = Partial<SGDSettings> & LearningRate;
 
+const OPTIONS = ["lr", "momentum", "dampening", "nesterov", "weightDecay"] as const;
+
 /**
  * torch.optim.SGD:  g' = g + weightDecay · p;  buffer = momentum · buffer + (1 - dampening) · g' (g' at the first step);
  * p -= lr · (nesterov ? g' + momentum · buffer : buffer); without momentum p -= lr · g'.
@@ -22,7 +24,13 @@ export type SGDOptions = Partial<SGDSettings> & LearningRate;
  */
 export class SGD extends Optimizer<SGDSettings> {
   constructor(params: OptimizerParameters<SGDSettings>, options: SGDOptions) {
-    const { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = checkOptions(options, "SGD");
+    const {
+      lr,
+      momentum = 0,
+      dampening = 0,
+      nesterov = false,
+      weightDecay = 0,
+    } = checkOptions(options, OPTIONS, "SGD");
     super(params, { lr: lr as number, momentum, dampening, nesterov, weightDecay });
   }
 

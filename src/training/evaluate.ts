@@ -2,7 +2,8 @@ import { Buffer } from "../buffers.js";
 import { checkOptions, checkSize } from "../checks.js";
 import type { Layer } from "../layers/layer.js";
 import { crossEntropy } from "../losses.js";
-import { nestedShape, Tensor } from "../tensor.js";
+import { Tensor } from "../tensor.js";
+import { readNested } from "../values.js";
 import { checkLoss, checkLossResult, checkNet, inEvalMode, type Loss } from "./modes.js";
 import { Batches, type Dataset, gather, inOrder, netEngine, readSamples, type Samples } from "./samples.js";
 
@@ -17,6 +18,7 @@ export interface Evaluation {
   accuracy: number;
 }
 
+const OPTIONS = ["batchSize", "loss"] as const;
 const DEFAULT_BATCH = 256;
 
 /**
@@ -65,7 +67,7 @@ function countCorrect(output: Tensor, labels: Int32Array): number {
  */
 export function evaluate(net: Layer, data: Dataset, options?: EvaluateOptions): Evaluation {
   checkNet(net, "evaluate");
-  const { batchSize = DEFAULT_BATCH, loss = crossEntropy } = checkOptions(options, "evaluate");
+  const { batchSize = DEFAULT_BATCH, loss = crossEntropy } = checkOptions(options, OPTIONS, "evaluate");
   checkSize(batchSize, "evaluate: batchSize");
   checkLoss(loss, "evaluate");
   const batches = new Batches(net, data, loss, "evaluate");
@@ -87,7 +89,8 @@ export function evaluate(net: Layer, data: Dataset, options?: EvaluateOptions): 
  */
 export function predict(net: Layer, x: Samples): Float32Array {
   checkNet(net, "predict");
-  const shape = x instanceof Tensor ? x.shape : Array.isArray(x) && x.length > 0 ? nestedShape(x) : undefined;
+  const shape =
+    x instanceof Tensor ? x.shape : Array.isArray(x) && x.length > 0 ? readNested(x, "predict").shape : undefined;
   const isSample = shape !== undefined && (net.isSample(shape) ?? shape.length < 2);
   if (isSample) return inEvalMode(net, () => net.forward(x as Tensor).data.slice());
   const rows = readSamples(net, x, undefined, "predict", "engine.tensor(data, shape)");

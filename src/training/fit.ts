@@ -54,6 +54,19 @@ export interface FitOptions {
   signal?: Signal;
 }
 
+const OPTIONS = [
+  "train",
+  "test",
+  "epochs",
+  "batchSize",
+  "optimizer",
+  "loss",
+  "shuffle",
+  "seed",
+  "onBatch",
+  "onEpoch",
+  "signal",
+] as const;
 /** The event loop gets a turn when this much time has gone by since the last one. */
 const TURN_MILLISECONDS = 8;
 const TEST_BATCH = 256;
@@ -69,7 +82,7 @@ const training = new WeakSet<Layer>();
  */
 export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[]> {
   checkNet(net, "fit");
-  const settings = checkOptions<FitOptions>(options, "fit") as FitOptions;
+  const settings = checkOptions<FitOptions>(options, OPTIONS, "fit") as FitOptions;
   const {
     test,
     epochs,

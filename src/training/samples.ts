@@ -3,17 +3,9 @@ import { checkSize, show, showShape } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
 import type { Layer } from "../layers/layer.js";
-import { bceWithLogits, checkLabels, crossEntropy, type Labels, labelValues, mseLoss } from "../losses.js";
-import {
-  checkNested,
-  checkSameEngine,
-  checkShape,
-  copyNested,
-  type NestedNumbers,
-  nestedShape,
-  sizeOf,
-  Tensor,
-} from "../tensor.js";
+import { bceWithLogits, checkLabels, crossEntropy, type Labels, mseLoss } from "../losses.js";
+import { checkSameEngine, checkShape, sizeOf, Tensor } from "../tensor.js";
+import { type NestedNumbers, readLabels, readNested } from "../values.js";
 import type { Loss } from "./modes.js";
 
 /** Samples: a Tensor or nested arrays [N, ...], or a flat array with the shape of a sample (0..255 becomes 0..1 in a Uint8Array). */
@@ -142,16 +134,10 @@ function readRows(values: unknown, engine: Engine, what: string): Rows {
       `${what}: got ${show(values)}, expected a Tensor, nested arrays, a Float32Array or a Uint8Array`,
     );
   }
-  const full = nestedShape(values);
-  checkNested(values, full, what);
+  const { shape: full, values: flat } = readNested(values, what);
   if (full.length < 2 && full[0] !== 0) throw new ShapeError(`${what}: got ${showShape(full)}, expected [N, ...]`);
   const [count, ...shape] = full;
-  const size = sizeOf(shape);
-  return {
-    count,
-    shape,
-    copy: (index, target, position) => copyNested(values[index], target.subarray(position, position + size)),
-  };
+  return floatRows(flat, count, shape);
 }
 
 /** Whether the loss takes labels; undefined for a loss of the user's, where the targets decide. */
@@ -176,7 +162,7 @@ function readTargets(y: Targets, count: number, engine: Engine, loss: Loss, what
   } else if (typeof y !== "object" || y === null) {
     throw new ArgumentError(`${what}: y: got ${show(y)}, expected labels or targets`);
   }
-  if (takesLabels(loss) ?? looksLikeLabels(y)) return readLabels(y as Labels, count, what);
+  if (takesLabels(loss) ?? looksLikeLabels(y)) return labelsOf(y as Labels, count, what);
   const isFlat =
     y instanceof Tensor ? y.shape.length === 1 : isTypedArray(y) || typeof (y as number[])?.[0] === "number";
   const rows = isFlat ? flatTargets(y, count, what) : readRows(y, engine, `${what}: y`);
@@ -184,15 +170,10 @@ function readTargets(y: Targets, count: number, engine: Engine, loss: Loss, what
   return rows;
 }
 
-function readLabels(y: Labels, count: number, what: string): Int32Array {
-  const values = labelValues(y, `${what}: y`);
+function labelsOf(y: Labels, count: number, what: string): Int32Array {
+  const values = readLabels(y instanceof Tensor ? y.data : y, undefined, `${what}: y`);
   if (values.length !== count) throw new ShapeError(`${what}: y: got ${values.length} labels, expected ${count}`);
-  for (let i = 0; i < count; i++) {
-    if (!Number.isInteger(values[i]) || values[i] < 0) {
-      throw new ArgumentError(`${what}: y: got the label ${show(values[i])} at ${i}, expected an integer >= 0`);
-    }
-  }
-  return Int32Array.from(values);
+  return values;
 }
 
 /** Values in a row, shared out evenly among the samples. */

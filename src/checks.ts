@@ -60,6 +60,15 @@ export function shorten(text: string): string {
   return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}... (${text.length} characters)` : text;
 }
 
+/** Problems that a message lists. */
+const MOST_LISTED = 10;
+
+/** Problems as a part of a message, the first of them. */
+export function listed(problems: readonly string[]): string {
+  const rest = problems.length - MOST_LISTED;
+  return rest > 0 ? `${problems.slice(0, MOST_LISTED).join("; ")}; and ${rest} more` : problems.join("; ");
+}
+
 /**
  * Runs what reads a value of the caller's. What its getters or proxies throw becomes an ArgumentError that begins with `what`.
  */

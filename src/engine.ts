@@ -1,4 +1,4 @@
-import { checkBoolean, checkOneOf, checkOptions, checkSeed, checkSize, show } from "./checks.js";
+import { COPY, checkBoolean, checkOneOf, checkOptions, checkSeed, checkSize, type Mark, mark, show } from "./checks.js";
 import { ArgumentError, EngineError } from "./errors.js";
 import type { WasmModule } from "./host.js";
 import { createTwin } from "./kernels/js/index.js";
@@ -125,6 +125,11 @@ export class Engine {
     const width = this.#alive?.width ?? "the engine was disposed";
     if (typeof width === "string") return width;
     return width.look() ? "" : "the wide tiles are not the faster ones at present: a debugger, or a busy core";
+  }
+
+  /** @internal */
+  get [COPY](): Mark {
+    return mark("Engine");
   }
 
   /** Bytes in use, at their peak, reserved and allowed. */

@@ -46,6 +46,7 @@ export { clipGradNorm } from "./optimizers/clip.js";
 export type { OptimizerParameters, OptimizerState, ParameterGroup } from "./optimizers/optimizer.js";
 export { RMSprop, type RMSpropOptions, type RMSpropSettings } from "./optimizers/rmsprop.js";
 export { SGD, type SGDOptions, type SGDSettings } from "./optimizers/sgd.js";
+export { argmax, softmax } from "./readout.js";
 export { Tensor, type TensorData } from "./tensor.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predict } from "./training/evaluate.js";
 export { type BatchInfo, type EpochRecord, type FitOptions, fit } from "./training/fit.js";

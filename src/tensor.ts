@@ -310,6 +310,13 @@ export class Tensor {
     else this.data.set(source.data);
   }
 
+  /** Takes as many values as there are. @internal */
+  copyValues(values: Float32Array): void {
+    if (this.exact !== undefined) this.setCounted(values[0]);
+    else this.data.set(values);
+    this.storage.version++;
+  }
+
   #writeZeros(): void {
     this.storage.zeroPending = false;
     this.engine.ops.fill(this.size, this.storage.offset, 0);

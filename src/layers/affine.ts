@@ -58,6 +58,15 @@ export abstract class AffineLayer extends CoreLayer {
     return this.#activation === undefined;
   }
 
+  get weight(): Parameter {
+    return this.map.weight;
+  }
+
+  /** undefined without a bias. */
+  get bias(): Parameter | undefined {
+    return this.map.bias;
+  }
+
   override parameters(): Parameter[] {
     const { weight, bias } = this.map;
     return [weight, ...(bias ? [bias] : []), ...(this.#activation?.parameters() ?? [])];

@@ -34,8 +34,6 @@ export class Conv2d extends AffineLayer {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = /* @__PURE__ */ needImageKernels();
 
-  readonly weight: Parameter;
-  readonly bias: Parameter | undefined;
   declare readonly map: ConvolutionMap;
 
   constructor(inChannels: number, outChannels: number, kernelSize: Size2d, options?: Conv2dOptions) {
@@ -55,8 +53,6 @@ export class Conv2d extends AffineLayer {
       ...(hasBias ? [["bias", [outChannels]] as [string, number[]]] : []),
     ]) as [Parameter, Parameter?];
     super(new ConvolutionMap(weight, bias, window));
-    this.weight = weight;
-    this.bias = bias;
     const bound = 1 / Math.sqrt(weight.value.size / outChannels);
     for (const { value } of this.parameters()) fillUniform(value, bound);
   }

@@ -1,8 +1,8 @@
-import { show, showShape } from "../checks.js";
+import { COPY, listed, type Mark, mark, reading, shorten, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, StateError } from "../errors.js";
-import { sameShape, Tensor } from "../tensor.js";
-import type { NestedNumbers } from "../values.js";
+import { checkShape, sameShape, sizeOf, Tensor } from "../tensor.js";
+import { copyOf, type Flat, isFloat32Array, type NestedNumbers } from "../values.js";
 
 /** A trainable tensor and its gradient, which the parameter message adds to. */
 export interface Parameter {
@@ -27,6 +27,27 @@ export interface LayerOptions {
 
 /** Of a layer that has no others. */
 export const LAYER_OPTIONS = ["engine"] as const;
+
+/** A tensor as structuredClone hands it over. */
+export interface ClonedTensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** A tensor that can be read, values of our own, or what it is instead. */
+function readSource(source: unknown, what: string): Tensor | Flat | string {
+  if (source === undefined) return "missing";
+  if (source instanceof Tensor) {
+    source.assertUsable();
+    return source;
+  }
+  return reading(what, () => {
+    const { shape, data } = Object(source) as Partial<ClonedTensor>;
+    if (!Array.isArray(shape) || !isFloat32Array(data)) return `${show(source)}, not a Tensor`;
+    const flat = { shape: checkShape(shape, what), values: copyOf(data, what) };
+    return sizeOf(flat.shape) === flat.values.length ? flat : `${show(source)}, whose shape and data do not fit`;
+  });
+}
 
 /**
  * A function with trainable parameters θ and its three messages. A subclass gives `forward`, `backwardInput` and, if it has
@@ -72,6 +93,21 @@ export abstract class Layer {
   /** The layer as it would be constructed: `Linear(784, 256)`. @internal */
   describe(): string {
     return this.type;
+  }
+
+  /** The layer as it would be constructed: `Linear(784, 256)`. */
+  toString(): string {
+    return this.describe();
+  }
+
+  /** What console.log shows in Node. @internal */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.describe();
+  }
+
+  /** @internal */
+  get [COPY](): Mark {
+    return mark(this.type);
   }
 
   /** The width of a flat Float32Array batch; undefined where a flat array has no meaning. @internal */
@@ -138,26 +174,33 @@ export abstract class Layer {
   }
 
   /**
-   * Copies `state` into the layer's tensors. Names and shapes must match exactly: a StateError lists what is missing, unexpected or
-   * of another shape, and nothing is written.
+   * Copies `state` into the layer's tensors: what `stateDict` gave, of this net or another, or what structuredClone made of that. Names
+   * and shapes must match exactly: a StateError lists what is missing, unexpected or of another shape, and nothing is written.
    */
-  loadStateDict(state: Readonly<Record<string, Tensor>>): void {
+  loadStateDict(state: Readonly<Record<string, Tensor | ClonedTensor>>): void {
+    const what = `${this.describe()}: loadStateDict`;
     if (typeof state !== "object" || state === null) {
-      throw new ArgumentError(`${this.describe()}: loadStateDict got ${show(state)}, expected tensors by name`);
+      throw new ArgumentError(`${what} got ${show(state)}, expected tensors by name`);
     }
-    const own = this.stateDict();
+    const given = reading(what, () => new Map(Object.entries(state)));
+    const own = Object.entries(this.stateDict());
     const problems: string[] = [];
-    for (const [name, target] of Object.entries(own)) {
-      const source = state[name];
-      if (source === undefined) problems.push(`${name} is missing`);
-      else if (!(source instanceof Tensor)) problems.push(`${name} is ${show(source)}, not a Tensor`);
+    const sources = own.map(([name, target]) => {
+      const source = readSource(given.get(name), what);
+      if (typeof source === "string") problems.push(`${name} is ${source}`);
       else if (!sameShape(source.shape, target.shape)) {
         problems.push(`${name} is ${showShape(source.shape)}, expected ${showShape(target.shape)}`);
-      } else source.assertUsable();
-    }
-    for (const name of Object.keys(state)) if (!Object.hasOwn(own, name)) problems.push(`${name} is unexpected`);
-    if (problems.length > 0) throw new StateError(`${this.describe()}: loadStateDict: ${problems.join("; ")}`);
-    for (const [name, target] of Object.entries(own)) target.copyFrom(state[name]);
+      } else return source;
+      return undefined;
+    });
+    const names = new Set(own.map(([name]) => name));
+    for (const name of given.keys()) if (!names.has(name)) problems.push(`${shorten(name)} is unexpected`);
+    if (problems.length > 0) throw new StateError(`${what}: ${listed(problems)}`);
+    own.forEach(([, target], i) => {
+      const source = sources[i]!;
+      if (source instanceof Tensor) target.copyFrom(source);
+      else target.copyValues(source.values);
+    });
   }
 
   /** Which of the state's slopes are trained under a constraint, by name: "exp" or "square". @internal */

@@ -47,6 +47,11 @@ export class LinearPReLU extends DenseLayer {
     fillNormal(weight.value, Math.sqrt(2 / (inFeatures * (1 + slopes.init * slopes.init))));
   }
 
+  /** The trained β: the slopes themselves without a constraint. */
+  get slope(): Parameter {
+    return this.#activation.slope;
+  }
+
   /** The slopes in effect, a copy. */
   slopes(): Float32Array {
     this.assertUsable();

@@ -20,9 +20,6 @@ export class Linear extends DenseLayer {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
 
-  readonly weight: Parameter;
-  readonly bias: Parameter | undefined;
-
   constructor(inFeatures: number, outFeatures: number, options?: LinearOptions) {
     const settings = checkOptions(options, OPTIONS, "Linear");
     const { bias: hasBias = true } = settings;
@@ -30,8 +27,6 @@ export class Linear extends DenseLayer {
     const engine = engineFrom(settings);
     const [weight, bias] = createParameters(engine, shapes) as [Parameter, Parameter?];
     super(new DenseMap(weight, bias));
-    this.weight = weight;
-    this.bias = bias;
     const bound = 1 / Math.sqrt(inFeatures);
     for (const { value } of this.parameters()) fillUniform(value, bound);
   }

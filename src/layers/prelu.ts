@@ -2,7 +2,7 @@ import { checkOptions, checkSize } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { createParameters } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
-import type { LayerOptions } from "./layer.js";
+import type { LayerOptions, Parameter } from "./layer.js";
 import { SlopeActivation, type SlopeOptions, slopeSettings } from "./slopes.js";
 
 export interface PReLUOptions extends LayerOptions, SlopeOptions {
@@ -31,6 +31,11 @@ export class PReLU extends ActivationLayer {
     const engine = engineFrom(settings);
     const [slope] = createParameters(engine, [["weight", [numParameters]]]);
     super(new SlopeActivation(slope, slopes), { engine });
+  }
+
+  /** The trained β: the slopes themselves without a constraint. */
+  get weight(): Parameter {
+    return this.activation.slope;
   }
 
   /** The slopes in effect, a copy. */

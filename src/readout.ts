@@ -1,0 +1,67 @@
+// What a program reads off a net's outputs: plain values, outside the linear memory.
+
+import { show } from "./checks.js";
+import { ArgumentError, ShapeError } from "./errors.js";
+import { exp } from "./math.js";
+import { Tensor } from "./tensor.js";
+import { copyOf, isFloatArray } from "./values.js";
+
+/** Outputs in rows: of a Tensor its last axis, of a flat array the whole of it. */
+interface Rows {
+  readonly values: Float32Array;
+  readonly length: number;
+  readonly isOne: boolean;
+}
+
+function readRows(x: unknown, what: string): Rows {
+  if (x instanceof Tensor) {
+    const { shape } = x;
+    return { values: x.data.slice(), length: shape[shape.length - 1] ?? 1, isOne: shape.length < 2 };
+  }
+  if (isFloatArray(x)) {
+    const values = copyOf(x, what);
+    return { values, length: values.length, isOne: true };
+  }
+  throw new ArgumentError(`${what}: got ${show(x)}, expected a Tensor or a Float32Array`);
+}
+
+/**
+ * exp(x) / Σ exp(x) over the last axis (torch.nn.functional.softmax), computed in double; the values in a row, in x's order. A
+ * Float32Array is one row. Throws ArgumentError for anything else.
+ */
+export function softmax(x: Tensor | Float32Array | Float64Array): Float32Array {
+  const { values, length } = readRows(x, "softmax");
+  for (let start = 0; start < values.length; start += length) {
+    const row = values.subarray(start, start + length);
+    const largest = row.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+    const powers = Array.from(row, (value) => exp(value - largest));
+    const sum = powers.reduce((total, power) => total + power, 0);
+    for (let i = 0; i < length; i++) row[i] = powers[i] / sum;
+  }
+  return values;
+}
+
+/**
+ * The place of the largest value along the last axis (torch.argmax): a number for one row, an array with one for each row of a Tensor
+ * [N, K]. The first of equals; a NaN is the largest, as in PyTorch. Throws ArgumentError for what is no Tensor or Float32Array, ShapeError for
+ * rows of nothing.
+ */
+export function argmax(x: Float32Array | Float64Array): number;
+export function argmax(x: Tensor): number | number[];
+export function argmax(x: Tensor | Float32Array | Float64Array): number | number[] {
+  const { values, length, isOne } = readRows(x, "argmax");
+  if (length === 0) throw new ShapeError("argmax: got rows of no values, expected at least one");
+  if (isOne) return largestAt(values, 0, length);
+  return Array.from({ length: values.length / length }, (_, row) => largestAt(values, row * length, length));
+}
+
+/** The place of the first largest value of a row; NaN is the largest of all. */
+export function largestAt(values: Float32Array, start: number, length: number): number {
+  let best = 0;
+  for (let i = 0; i < length; i++) {
+    const value = values[start + i];
+    if (Number.isNaN(value)) return i;
+    if (value > values[start + best]) best = i;
+  }
+  return best;
+}

@@ -69,6 +69,15 @@ export function listed(problems: readonly string[]): string {
   return rest > 0 ? `${problems.slice(0, MOST_LISTED).join("; ")}; and ${rest} more` : problems.join("; ");
 }
 
+/** Array.isArray, which a proxy that was revoked makes throw. */
+export function isArray(value: unknown): value is readonly unknown[] {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Runs what reads a value of the caller's. What its getters or proxies throw becomes an ArgumentError that begins with `what`.
  */
@@ -154,7 +163,7 @@ export function checkOptions<T extends object>(
   what: string,
 ): Partial<T> {
   if (value === undefined) return NOTHING;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (typeof value !== "object" || value === null || isArray(value)) {
     throw new ArgumentError(`${what}: got ${show(value)}, expected an object of options`);
   }
   return reading(`${what}: options`, () => {

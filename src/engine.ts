@@ -127,6 +127,11 @@ export class Engine {
     return width.look() ? "" : "the wide tiles are not the faster ones at present: a debugger, or a busy core";
   }
 
+  /** Asks for a private field, which no proxy has and none can forbid. @internal */
+  static isOne(value: unknown): value is Engine {
+    return typeof value === "object" && value !== null && #alive in value;
+  }
+
   /** @internal */
   get [COPY](): Mark {
     return mark("Engine");
@@ -242,7 +247,7 @@ export function defaultEngine(): Engine {
 
 /** The engine of `options`, or the default one. @internal */
 export function engineFrom({ engine = defaultEngine() }: { engine?: Engine }): Engine {
-  if (!(engine instanceof Engine)) throw new ArgumentError(`engine: got ${show(engine)}, expected an Engine`);
+  if (!Engine.isOne(engine)) throw new ArgumentError(`engine: got ${show(engine)}, expected an Engine`);
   engine.assertAlive();
   return engine;
 }

@@ -1,8 +1,8 @@
 import { Buffer, takeAll } from "./buffers.js";
-import { checkOneOf, checkOptions, show, showShape } from "./checks.js";
+import { checkOneOf, checkOptions, isArray, show, showShape } from "./checks.js";
 import { defaultEngine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
-import { checkSameEngine, sameShape, sizeOf, Tensor, tensorFrom } from "./tensor.js";
+import { checkSameEngine, isTensor, sameShape, sizeOf, type Tensor, tensorFrom } from "./tensor.js";
 import {
   copyValues,
   isFloatArray,
@@ -22,7 +22,7 @@ export interface LossResult {
 }
 
 /** Labels: one integer a sample, in an array, a typed array of any kind or a Tensor. */
-export type Labels = readonly number[] | NumberArray | BigInt64Array | BigUint64Array | Tensor;
+export type Labels = ArrayLike<number> | BigInt64Array | BigUint64Array | Tensor;
 
 export interface LossOptions {
   /** "mean" (over samples) or "sum". */
@@ -96,7 +96,7 @@ function softmaxLoss(
     throw new ShapeError(`crossEntropy: got logits of shape ${showShape(shape)}, expected at least one class`);
   if (rows === 0 && reduction === "mean")
     throw new ShapeError("crossEntropy: got no samples, whose mean is not defined");
-  if (labels instanceof Tensor) checkSameEngine(engine, labels.engine, "crossEntropy");
+  if (isTensor(labels)) checkSameEngine(engine, labels.engine, "crossEntropy");
   const checked = checkLabels(labels, rows, classes, "crossEntropy");
   const buffers = LossBuffers.of(output);
   const [grad, labelTensor] = takeAll([
@@ -120,7 +120,7 @@ function softmaxLoss(
 }
 
 /** Targets of mseLoss and bceWithLogits: a Tensor or nested arrays in the output's shape, or its values in a row. */
-export type Target = Tensor | NumberArray | readonly NestedNumbers[];
+export type Target = Tensor | ArrayLike<number> | readonly NestedNumbers[];
 
 /** The kernel of a loss between two buffers of one shape: the unscaled sum, and the scaled gradient. */
 type PairKernel = "squaredError" | "binaryCrossEntropy";
@@ -162,10 +162,10 @@ function pairLoss(
     const buffers = LossBuffers.of(output);
     const [grad, copy] = takeAll([
       [buffers.grad, shape],
-      ...(wanted instanceof Tensor ? [] : [[buffers.copy, shape] as const]),
+      ...(isTensor(wanted) ? [] : [[buffers.copy, shape] as const]),
     ]);
-    if (!(wanted instanceof Tensor)) copyValues(wanted, 0, size, copy.data, `${what}: target`);
-    const at = wanted instanceof Tensor ? wanted.read() : copy.overwrite();
+    if (!isTensor(wanted)) copyValues(wanted, 0, size, copy.data, `${what}: target`);
+    const at = isTensor(wanted) ? wanted.read() : copy.overwrite();
     const sum = engine.ops[kernel](size, output.read(), at, grad.overwrite(), reduction === "mean" ? 1 / size : 1);
     return { loss: reduction === "mean" ? sum / size : sum, grad };
   });
@@ -174,7 +174,7 @@ function pairLoss(
 /** The target as it is, or its values in a row: as many as the output has. */
 function readTarget(target: Target, { shape, size, engine }: Tensor, what: string): Tensor | NumberArray {
   const expected = `expected ${showShape(shape)} as the output's`;
-  if (target instanceof Tensor) {
+  if (isTensor(target)) {
     target.assertUsable();
     checkSameEngine(engine, target.engine, what);
     if (!sameShape(target.shape, shape)) {
@@ -187,7 +187,7 @@ function readTarget(target: Target, { shape, size, engine }: Tensor, what: strin
     if (length !== size) throw new ShapeError(`${what}: got a target of ${length} values, ${expected}`);
     return target;
   }
-  if (!Array.isArray(target)) {
+  if (!isArray(target)) {
     throw new ArgumentError(`${what}: got ${show(target)} as a target, expected a Tensor or arrays of numbers`);
   }
   const given = readNested(target, `${what}: target`);
@@ -204,7 +204,7 @@ function withOutput(
   what: string,
   compute: (output: Tensor) => LossResult,
 ): LossResult {
-  if (output instanceof Tensor) {
+  if (isTensor(output)) {
     output.assertUsable();
     return compute(output);
   }
@@ -224,7 +224,7 @@ function withOutput(
 
 /** `count` labels in 0..classes-1, checked as they are copied. Throws ShapeError or ArgumentError. */
 export function checkLabels(labels: Labels | number, count: number, classes: number, what: string): Int32Array {
-  const values = readLabels(labels instanceof Tensor ? labels.data : labels, classes, what);
+  const values = readLabels(isTensor(labels) ? labels.data : labels, classes, what);
   if (values.length !== count) {
     const hint = values.length === count * classes ? "; of one-hot rows give the place of each row's 1 (argmax)" : "";
     throw new ShapeError(`${what}: got ${values.length} labels, expected ${count}${hint}`);

@@ -2,7 +2,7 @@ import { show, showShape } from "./checks.js";
 import type { Engine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
 import { readInput, writeInput } from "./layers/inputs.js";
-import { type Input, Layer, type Parameter } from "./layers/layer.js";
+import { type Input, isLayer, type Layer, type Parameter } from "./layers/layer.js";
 import type { GeneratorState } from "./random.js";
 import { newTensor, sameShape, Tensor } from "./tensor.js";
 import { rememberModes } from "./training/modes.js";
@@ -29,7 +29,7 @@ export class Probe {
   }
 
   static run<T>(layer: Layer, x: Input, what: string, work: (probe: Probe) => T): T {
-    if (!(layer instanceof Layer)) throw new ArgumentError(`${what}: got ${show(layer)}, expected a Layer`);
+    if (!isLayer(layer)) throw new ArgumentError(`${what}: got ${show(layer)}, expected a Layer`);
     const engine = netEngine(layer, x);
     const given = readInput(x, engine, layer.flatInputSize(), `${layer.describe()}: ${what}`);
     const copy = newTensor(engine, given.shape);

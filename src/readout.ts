@@ -3,7 +3,7 @@
 import { show } from "./checks.js";
 import { ArgumentError, ShapeError } from "./errors.js";
 import { exp } from "./math.js";
-import { Tensor } from "./tensor.js";
+import { isTensor, type Tensor } from "./tensor.js";
 import { copyOf, isFloatArray } from "./values.js";
 
 /** Outputs in rows: of a Tensor its last axis, of a flat array the whole of it. */
@@ -14,7 +14,7 @@ interface Rows {
 }
 
 function readRows(x: unknown, what: string): Rows {
-  if (x instanceof Tensor) {
+  if (isTensor(x)) {
     const { shape } = x;
     return { values: x.data.slice(), length: shape[shape.length - 1] ?? 1, isOne: shape.length < 2 };
   }

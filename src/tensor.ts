@@ -1,4 +1,4 @@
-import { COPY, checkNumber, type Mark, mark, reading, show, showShape } from "./checks.js";
+import { COPY, checkNumber, isArray, type Mark, mark, reading, show, showShape } from "./checks.js";
 import type { Engine } from "./engine.js";
 import { ArgumentError, EngineError, ShapeError, StateError } from "./errors.js";
 import { printed } from "./print.js";
@@ -136,6 +136,11 @@ export class Tensor {
 
   get engine(): Engine {
     return this.#storage.engine;
+  }
+
+  /** Asks for a private field, which no proxy has and none can forbid. @internal */
+  static isOne(value: unknown): value is Tensor {
+    return typeof value === "object" && value !== null && #storage in value;
   }
 
   get disposed(): boolean {
@@ -323,6 +328,9 @@ export class Tensor {
   }
 }
 
+/** Whether a value is a tensor of this copy of the library. */
+export const isTensor = (value: unknown): value is Tensor => Tensor.isOne(value);
+
 /** An uninitialised tensor that the caller fills. */
 export function newTensor(engine: Engine, shape: readonly number[], owned = false): Tensor {
   return new Tensor(Storage.allocate(engine, sizeOf(shape)), shape, owned);
@@ -339,8 +347,7 @@ const LARGEST_EMPTY = 2 ** 24;
 
 /** A shape as a copy of ours. Throws ArgumentError for what is no array, ShapeError for sizes that are not integers >= 0. */
 export function checkShape(shape: unknown, what: string): readonly number[] {
-  if (!Array.isArray(shape))
-    throw new ArgumentError(`${what}: got ${show(shape)} as a shape, expected an array of sizes`);
+  if (!isArray(shape)) throw new ArgumentError(`${what}: got ${show(shape)} as a shape, expected an array of sizes`);
   return reading(`${what}: shape`, () => {
     const sizes: unknown[] = Array.from({ length: Math.min(shape.length, MOST_AXES + 1) }, (_, axis) => shape[axis]);
     if (sizes.length > MOST_AXES) {
@@ -360,7 +367,7 @@ export function checkShape(shape: unknown, what: string): readonly number[] {
 }
 
 export function checkTensor(value: unknown, what: string): asserts value is Tensor {
-  if (!(value instanceof Tensor)) throw new ArgumentError(`${what}: got ${show(value)}, expected a Tensor`);
+  if (!isTensor(value)) throw new ArgumentError(`${what}: got ${show(value)}, expected a Tensor`);
   value.assertUsable();
 }
 
@@ -390,7 +397,7 @@ function readData(data: unknown): Flat {
     const values = copyOf(data, "tensor");
     return { shape: [values.length], values };
   }
-  if (typeof data !== "number" && !Array.isArray(data)) {
+  if (typeof data !== "number" && !isArray(data)) {
     throw new ArgumentError(`tensor: got ${show(data)}, expected a Float32Array or (nested) arrays of numbers`);
   }
   return readNested(data, "tensor");

@@ -1,6 +1,6 @@
 // What comes from outside: recognised by what it is, read once, and what was checked is what is used.
 
-import { reading, reasonOf, show, showShape } from "./checks.js";
+import { isArray, reading, reasonOf, show, showShape } from "./checks.js";
 import { ArgumentError, ShapeError } from "./errors.js";
 
 /** The typed arrays that numbers may come in. */
@@ -147,27 +147,14 @@ const MOST_VALUES = 2 ** 31 - 1;
  */
 export function readNested(data: unknown, what: string): Flat {
   return reading(what, () => {
-    if (Array.isArray(data) && typeof data[0] === "number") return readRow(data, what);
     const walk = new Walk(what);
     walk.visit(data, 0);
     return { shape: walk.shape, values: walk.values ?? new Float32Array(0) };
   });
 }
 
-/** The common case of a flat array. */
-function readRow(data: readonly unknown[], what: string): Flat {
-  const length = lengthOfItems(data, what);
-  const values = new Float32Array(length);
-  for (let i = 0; i < length; i++) {
-    const item = data[i];
-    if (typeof item !== "number") throw wrongItem(item, [length], what);
-    values[i] = item;
-  }
-  return { shape: [length], values };
-}
-
 function wrongItem(item: unknown, shape: readonly number[], what: string): Error {
-  if (Array.isArray(item) || isFloatArray(item)) {
+  if (isArray(item) || isFloatArray(item)) {
     return new ShapeError(`${what}: got ragged arrays, expected ${showShape(shape)}`);
   }
   return new ArgumentError(`${what}: got ${show(item)} as a value, expected numbers`);
@@ -182,7 +169,7 @@ class Walk {
   constructor(readonly what: string) {}
 
   visit(item: unknown, axis: number): void {
-    if (Array.isArray(item)) this.#visitArray(item, axis);
+    if (isArray(item)) this.#visitArray(item, axis);
     else if (isFloatArray(item)) this.#visitRow(item, axis);
     else this.#visitNumber(item, axis);
   }
@@ -200,8 +187,26 @@ class Walk {
   #visitArray(items: readonly unknown[], axis: number): void {
     const length = lengthOfItems(items, this.what);
     this.#enter(length, axis);
-    if (length === 0) this.#target();
-    for (let i = 0; i < length; i++) this.visit(items[i], axis + 1);
+    if (length === 0) {
+      this.#target();
+      return;
+    }
+    const first = items[0];
+    this.visit(first, axis + 1);
+    if (typeof first === "number") this.#visitRest(items, length, axis + 1);
+    else for (let i = 1; i < length; i++) this.visit(items[i], axis + 1);
+  }
+
+  /** The common case, where all are numbers. */
+  #visitRest(items: readonly unknown[], length: number, axis: number): void {
+    const target = this.#target();
+    let position = this.#position;
+    for (let i = 1; i < length; i++) {
+      const item = items[i];
+      if (typeof item !== "number") throw wrongItem(item, this.shape.slice(0, axis), this.what);
+      target[position++] = item;
+    }
+    this.#position = position;
   }
 
   #visitRow(row: Float32Array | Float64Array, axis: number): void {
@@ -245,7 +250,7 @@ export function readLabels(labels: unknown, classes: number | undefined, what: s
   return reading(what, () => {
     const items = typeof labels === "number" ? [labels] : labels;
     const isTyped = kindOf(items) !== undefined;
-    if (!isTyped && !Array.isArray(items)) {
+    if (!isTyped && !isArray(items)) {
       throw new ArgumentError(`${what}: got ${show(labels)} as labels, expected an array of integers`);
     }
     const length = isTyped ? lengthOf(items as NumberArray, what) : lengthOfItems(items as unknown[], what);
@@ -267,7 +272,7 @@ export function readLabels(labels: unknown, classes: number | undefined, what: s
 function wrongLabel(item: unknown, at: number, classes: number | undefined, what: string): ArgumentError {
   const expected = classes === undefined ? "an integer >= 0" : `an integer in 0..${classes - 1}`;
   let hint = "";
-  if (Array.isArray(item) || kindOf(item) !== undefined) hint = "; of a one-hot row give the place of its 1 (argmax)";
+  if (isArray(item) || kindOf(item) !== undefined) hint = "; of a one-hot row give the place of its 1 (argmax)";
   else if (typeof item === "number" && Number.isFinite(item) && !Number.isInteger(item)) {
     hint = "; values to come close to are for mseLoss or bceWithLogits";
   }

@@ -1,8 +1,8 @@
 import { type Buffer, takeAll } from "../buffers.js";
-import { show, showShape } from "../checks.js";
+import { isArray, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
-import { checkSameEngine, sameShape, sizeOf, Tensor } from "../tensor.js";
+import { checkSameEngine, isTensor, sameShape, sizeOf, type Tensor } from "../tensor.js";
 import { copyValues, isFloatArray, lengthOf, readNested } from "../values.js";
 import type { Request } from "./core.js";
 import type { Input } from "./layer.js";
@@ -39,7 +39,7 @@ export function readGradient(
 }
 
 function read(value: Input, engine: Engine, sampleShape: readonly number[] | undefined, what: string): Given {
-  if (value instanceof Tensor) {
+  if (isTensor(value)) {
     value.assertUsable();
     checkSameEngine(engine, value.engine, what);
     return { value, shape: value.shape };
@@ -59,7 +59,7 @@ function read(value: Input, engine: Engine, sampleShape: readonly number[] | und
     }
     return { value, shape: [length / columns, ...sampleShape] };
   }
-  if (!Array.isArray(value)) {
+  if (!isArray(value)) {
     throw new ArgumentError(
       `${what} got ${show(value)}, expected a Tensor, nested arrays of numbers or a Float32Array`,
     );
@@ -78,13 +78,13 @@ export function copyInput(
   requests: readonly Request[],
   mustCopy: (tensor: Tensor) => boolean,
 ): { tensor: Tensor; taken: Tensor[] } {
-  if (value instanceof Tensor && !mustCopy(value)) {
+  if (isTensor(value) && !mustCopy(value)) {
     const taken = takeAll(requests);
     value.read();
     return { tensor: value, taken };
   }
   // what is about to be replaced must be read before
-  const values = value instanceof Tensor ? value.data.slice() : value;
+  const values = isTensor(value) ? value.data.slice() : value;
   const [target, ...taken] = takeAll([[copy, shape], ...requests]);
   writeInput({ value: values, shape }, target);
   return { tensor: target, taken };
@@ -92,7 +92,7 @@ export function copyInput(
 
 /** Copies a given value into a tensor of its shape. */
 export function writeInput({ value }: Given, target: Tensor): void {
-  if (value instanceof Tensor) target.data.set(value.data);
+  if (isTensor(value)) target.data.set(value.data);
   else copyValues(value, 0, target.size, target.data, "the values given");
   target.storage.version++;
 }

@@ -1,7 +1,7 @@
 import { COPY, listed, type Mark, mark, reading, shorten, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, StateError } from "../errors.js";
-import { checkShape, sameShape, sizeOf, Tensor } from "../tensor.js";
+import { checkShape, isTensor, sameShape, sizeOf, type Tensor } from "../tensor.js";
 import { copyOf, type Flat, isFloat32Array, type NestedNumbers } from "../values.js";
 
 /** A trainable tensor and its gradient, which the parameter message adds to. */
@@ -37,7 +37,7 @@ export interface ClonedTensor {
 /** A tensor that can be read, values of our own, or what it is instead. */
 function readSource(source: unknown, what: string): Tensor | Flat | string {
   if (source === undefined) return "missing";
-  if (source instanceof Tensor) {
+  if (isTensor(source)) {
     source.assertUsable();
     return source;
   }
@@ -103,6 +103,11 @@ export abstract class Layer {
   /** What console.log shows in Node. @internal */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.describe();
+  }
+
+  /** Asks for a private method, which no proxy has and none can forbid. @internal */
+  static isOne(value: unknown): value is Layer {
+    return typeof value === "object" && value !== null && #setMode in value;
   }
 
   /** @internal */
@@ -198,7 +203,7 @@ export abstract class Layer {
     if (problems.length > 0) throw new StateError(`${what}: ${listed(problems)}`);
     own.forEach(([, target], i) => {
       const source = sources[i]!;
-      if (source instanceof Tensor) target.copyFrom(source);
+      if (isTensor(source)) target.copyFrom(source);
       else target.copyValues(source.values);
     });
   }
@@ -225,6 +230,9 @@ export abstract class Layer {
     this.dispose();
   }
 }
+
+/** Whether a value is a layer of this copy of the library. */
+export const isLayer = (value: unknown): value is Layer => Layer.isOne(value);
 
 /** Marks the gradients as zero; the next parameter message overwrites them. */
 export function zeroGradients(parameters: readonly Parameter[]): void {

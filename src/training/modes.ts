@@ -1,6 +1,6 @@
 import { show } from "../checks.js";
 import { ArgumentError } from "../errors.js";
-import { Layer } from "../layers/layer.js";
+import { isLayer, type Layer } from "../layers/layer.js";
 import type { LossResult } from "../losses.js";
 import { Tensor } from "../tensor.js";
 
@@ -9,7 +9,7 @@ import { Tensor } from "../tensor.js";
 export type Loss = (output: Tensor, target: any) => LossResult;
 
 export function checkNet(net: unknown, what: string): asserts net is Layer {
-  if (!(net instanceof Layer)) throw new ArgumentError(`${what}: got ${show(net)}, expected a Layer`);
+  if (!isLayer(net)) throw new ArgumentError(`${what}: got ${show(net)}, expected a Layer`);
 }
 
 export function checkLoss(loss: unknown, what: string): void {

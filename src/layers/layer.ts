@@ -2,6 +2,7 @@ import { COPY, listed, type Mark, mark, reading, shorten, show, showShape } from
 import type { Engine } from "../engine.js";
 import { ArgumentError, StateError } from "../errors.js";
 import { checkShape, isTensor, sameShape, sizeOf, type Tensor } from "../tensor.js";
+import { rememberGradients, undoing } from "../undo.js";
 import { copyOf, type Flat, isFloat32Array, type NestedNumbers } from "../values.js";
 
 /** A trainable tensor and its gradient, which the parameter message adds to. */
@@ -72,8 +73,10 @@ export abstract class Layer {
 
   /** Both messages, sharing their work where a layer can; returns dL/dx. */
   backward(dy: Input): Tensor {
-    this.backwardParams(dy);
-    return this.backwardInput(dy);
+    return undoing(rememberGradients(this.parameters()), () => {
+      this.backwardParams(dy);
+      return this.backwardInput(dy);
+    });
   }
 
   parameters(): Parameter[] {

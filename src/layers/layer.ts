@@ -181,6 +181,15 @@ export abstract class Layer {
     return Object.fromEntries([...[...names].map(([value, name]): [string, Tensor] => [name, value]), ...inside]);
   }
 
+  /** The tensors of the state that are no parameters: running statistics. @internal */
+  statistics(): readonly Tensor[] {
+    if (this.stateDict === Layer.prototype.stateDict) {
+      return this.children().flatMap(([, child]) => child.statistics());
+    }
+    const parameters = new Set(this.parameters().map(({ value }) => value));
+    return Object.values(this.stateDict()).filter((tensor) => !parameters.has(tensor));
+  }
+
   /**
    * Copies `state` into the layer's tensors: what `stateDict` gave, of this net or another, or what structuredClone made of that. Names
    * and shapes must match exactly: a StateError lists what is missing, unexpected or of another shape, and nothing is written.

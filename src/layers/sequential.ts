@@ -3,7 +3,7 @@ import { reading, show } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
 import { sameShape, Tensor } from "../tensor.js";
-import { rememberGradients, rememberStatistics, statisticsOf, undoing } from "../undo.js";
+import { rememberGradients, rememberStatistics, undoing } from "../undo.js";
 import { AffineLayer } from "./affine.js";
 import { CoreLayer } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
@@ -82,6 +82,13 @@ interface Taken {
   readonly at: Partial<Record<Message | "forward", number>>;
 }
 
+/** What is undone where a message fails in one of the user's layers: of ours, those that may have run before the last of them. */
+interface Undoable {
+  readonly layers: readonly Layer[];
+  readonly statistics: readonly Tensor[];
+  readonly parameters: readonly Parameter[];
+}
+
 /** What runs as one: a child, or neighbours put together. */
 interface Stage {
   readonly layer: Layer;
@@ -110,8 +117,8 @@ export class Sequential extends Layer {
   readonly layers: readonly Layer[];
   readonly #names: readonly string[];
   readonly #stages: readonly Stage[];
-  /** Nothing goes wrong once memory was taken. Otherwise a message that fails is undone. */
-  readonly #isForeseeable: boolean;
+  /** Undefined where nothing goes wrong once memory was taken. */
+  readonly #undoable: Undoable | undefined;
   /** The layers whose modes say what memory is needed. */
   readonly #leaves: readonly Layer[];
   readonly #xCopy: Buffer;
@@ -130,7 +137,7 @@ export class Sequential extends Layer {
     checkDistinct(this);
     this.engine = commonEngine(this.layers);
     this.#stages = stagesOf(this.layers);
-    this.#isForeseeable = this.#stages.every(({ ours }) => ours !== undefined);
+    this.#undoable = undoableOf(this.#stages);
     this.#leaves = this.layers.flatMap((layer) => (layer instanceof Sequential ? layer.#leaves : layer));
     this.#xCopy = new Buffer(this.engine);
     this.#dyCopy = new Buffer(this.engine);
@@ -142,7 +149,7 @@ export class Sequential extends Layer {
 
   /** Whether nothing goes wrong in its messages once their memory was taken. @internal */
   get isForeseeable(): boolean {
-    return this.#isForeseeable && Object.hasOwn(this.constructor, "isOurs");
+    return this.#undoable === undefined && Object.hasOwn(this.constructor, "isOurs");
   }
 
   override describe(): string {
@@ -205,8 +212,8 @@ export class Sequential extends Layer {
     const given = readInput(value, this.engine, this.flatInputSize(), what);
     const take = (copies: readonly Request[]): void => this.#takeForward(given.shape, copies);
     const x = enter(given, this.#xCopy, (tensor) => this.owns(tensor), take);
-    if (this.#isForeseeable) return this.#run(x, this.#taken);
-    return undoing(this.#rememberStatistics(), () => this.#run(x, undefined));
+    if (this.#undoable === undefined) return this.#run(x, this.#taken);
+    return undoing(this.#rememberForward(), () => this.#run(x, undefined));
   }
 
   /** forward of a tensor that is usable, of this engine and none of the net's own, memory being taken. @internal */
@@ -251,7 +258,7 @@ export class Sequential extends Layer {
     const requests = [...copies];
     this.#requestStages(0, inputShape, requests);
     takeAll(requests);
-    if (!this.#isForeseeable) return;
+    if (this.#undoable !== undefined) return;
     const taken = isSame ? last : { modes: this.#leaves.map(({ training }) => training), inputShape, at: {} };
     taken.at.forward = bufferChanges;
     this.#taken = taken;
@@ -279,10 +286,10 @@ export class Sequential extends Layer {
     return this.#requestStages(0, inputShape, into)!;
   }
 
-  /** What a forward changes until the last of the user's layers returned: running statistics, the generator. */
-  #rememberStatistics(): () => void {
-    const stages = this.#stages.slice(0, this.#stages.findLastIndex(({ ours }) => ours === undefined) + 1);
-    const restore = rememberStatistics(stages.flatMap(({ children }) => children.flatMap(statisticsOf)));
+  /** Notes what a forward changes until the last of the user's layers returned: running statistics, the generator. */
+  #rememberForward(): () => void {
+    const { statistics, layers } = this.#undoable!;
+    const restore = rememberStatistics([...statistics, ...layers.flatMap((layer) => layer.statistics())]);
     const { generator } = this.engine;
     const place = generator.save();
     return () => {
@@ -313,7 +320,7 @@ export class Sequential extends Layer {
     const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, what);
     const isOwn = (tensor: Tensor): boolean => last.owns(tensor) || this.#dyCopy.holds(tensor.storage);
     const dy = enter(given, this.#dyCopy, isOwn, (copies) => this.#takeBackward(memory, message, copies));
-    if (this.#isForeseeable || message === "backwardInput") return this.sendOf(message, dy, false);
+    if (this.#undoable === undefined || message === "backwardInput") return this.sendOf(message, dy, false);
     return undoing(this.#rememberGradients(), () => this.sendOf(message, dy, false));
   }
 
@@ -355,10 +362,10 @@ export class Sequential extends Layer {
     return message === "backwardParams" ? undefined : gradient;
   }
 
-  /** What a parameter message changes until the last of the user's layers returned. */
+  /** Notes what a parameter message changes until the last of the user's layers returned. */
   #rememberGradients(): () => void {
-    const stages = this.#stages.slice(this.#stages.findIndex(({ ours }) => ours === undefined));
-    return rememberGradients(stages.flatMap(({ children }) => children.flatMap((layer) => layer.parameters())));
+    const { parameters, layers } = this.#undoable!;
+    return rememberGradients([...parameters, ...layers.flatMap((layer) => layer.parameters())]);
   }
 
   #recall(message: Message): Memory {
@@ -476,4 +483,16 @@ function stagesOf(layers: readonly Layer[]): Stage[] {
       mayWorkInPlace: i > 0 && i + 1 < groups.length && areCore[i - 1] && areCore[i],
     };
   });
+}
+
+function undoableOf(stages: readonly Stage[]): Undoable | undefined {
+  const isForeign = stages.map(({ ours }) => ours === undefined);
+  if (!isForeign.includes(true)) return undefined;
+  const ours = (first: number, end: number) =>
+    stages.slice(first, end).flatMap(({ ours, children }) => (ours === undefined ? [] : children));
+  return {
+    layers: stages.flatMap(({ layer }, i) => (isForeign[i] ? layer : [])),
+    statistics: ours(0, isForeign.lastIndexOf(true)).flatMap((layer) => layer.statistics()),
+    parameters: ours(isForeign.indexOf(true), stages.length).flatMap((layer) => layer.parameters()),
+  };
 }

@@ -1,0 +1,267 @@
+import * as lg from "lanegrad";
+import { describe, expect, it } from "vitest";
+import type { LinearMemory } from "../src/memory.js";
+import type { Generator } from "../src/random.js";
+import type { Storage } from "../src/tensor.js";
+import { describeEngines } from "./support/engines.js";
+import { Gain, Residual } from "./support/layers.js";
+import { bits, randomTensor, stateBits, valueBits } from "./support/state.js";
+
+/**
+ * A message that fails for want of memory, at each of its allocations in turn, leaves everything as it was: the same call, made again,
+ * gives the bits of a net that never failed.
+ */
+
+interface Subject {
+  readonly name: string;
+  readonly make: (engine: lg.Engine) => lg.Layer;
+  readonly sample: readonly number[];
+  readonly outputs: number;
+  /** A layer of the user's in it: what that remembers is its own, so a forward that failed there ends the one before. */
+  readonly isForeign?: boolean;
+}
+
+/** A user's layer without parameters that takes memory in each message. */
+class Twice extends lg.Layer {
+  override forward(x: lg.Input): lg.Tensor {
+    return (x as lg.Tensor).clone().add_(x as lg.Tensor);
+  }
+
+  override backwardInput(dy: lg.Input): lg.Tensor {
+    return this.forward(dy);
+  }
+}
+
+const norm = (engine: lg.Engine, channels: number) => new lg.BatchNorm1d(channels, { engine });
+const dense = (engine: lg.Engine, n: number, k: number) => new lg.Linear(n, k, { engine });
+const dropout = (engine: lg.Engine) => new lg.Dropout(0.5, { engine });
+const slopes = (engine: lg.Engine, numParameters: number, constraint: lg.SlopeConstraint) =>
+  new lg.PReLU({ numParameters, constraint, penalty: 0.5, engine });
+const block = (engine: lg.Engine) =>
+  new lg.Sequential(dense(engine, 4, 4), norm(engine, 4), slopes(engine, 1, "exp"), dropout(engine));
+
+const images = (engine: lg.Engine) =>
+  new lg.Sequential(
+    new lg.Conv2d(1, 3, 3, { padding: 1, engine }),
+    new lg.BatchNorm2d(3, { engine }),
+    slopes(engine, 3, "square"),
+    new lg.MaxPool2d(2, { engine }),
+    new lg.Conv2d(3, 2, 2, { engine }),
+    new lg.PReLU({ constraint: "exp", penalty: 0.1, engine }),
+    new lg.Flatten({ engine }),
+    dense(engine, 2, 3),
+  );
+
+const SUBJECTS: Subject[] = [
+  { name: "Linear", make: (e) => dense(e, 4, 3), sample: [4], outputs: 3 },
+  {
+    name: "LinearPReLU under a constraint",
+    make: (engine) => new lg.LinearPReLU(4, 3, { constraint: "exp", penalty: 0.5, engine }),
+    sample: [4],
+    outputs: 3,
+  },
+  { name: "PReLU under a constraint", make: (e) => slopes(e, 4, "square"), sample: [4], outputs: 4 },
+  { name: "BatchNorm1d", make: (e) => norm(e, 4), sample: [4], outputs: 4 },
+  {
+    name: "a net",
+    make: (e) =>
+      new lg.Sequential(
+        dense(e, 4, 6),
+        slopes(e, 6, "exp"),
+        norm(e, 6),
+        dropout(e),
+        slopes(e, 6, "none"),
+        new lg.LinearPReLU(6, 5, { engine: e }),
+        dense(e, 5, 2),
+      ),
+    sample: [4],
+    outputs: 2,
+  },
+  {
+    name: "a net of nets",
+    make: (e) => new lg.Sequential(norm(e, 4), block(e), new lg.Sequential(block(e), norm(e, 4)), dense(e, 4, 2)),
+    sample: [4],
+    outputs: 2,
+  },
+  { name: "a convolutional net", make: images, sample: [1, 4, 4], outputs: 3 },
+  {
+    name: "a net with a user's layers",
+    make: (e) =>
+      new lg.Sequential(
+        norm(e, 4),
+        dropout(e),
+        dense(e, 4, 4),
+        new Gain(e, 4),
+        norm(e, 4),
+        new Twice(),
+        block(e),
+        dense(e, 4, 2),
+      ),
+    sample: [4],
+    outputs: 2,
+    isForeign: true,
+  },
+  {
+    name: "a net with a user's block",
+    make: (e) => new lg.Sequential(block(e), new Residual(block(e)), norm(e, 4), new Residual(block(e))),
+    sample: [4],
+    outputs: 4,
+    isForeign: true,
+  },
+  {
+    name: "a net in a net with a user's layer",
+    make: (e) =>
+      new lg.Sequential(block(e), new lg.Sequential(norm(e, 4), new Gain(e, 4), block(e)), new Twice(), dense(e, 4, 2)),
+    sample: [4],
+    outputs: 2,
+    isForeign: true,
+  },
+];
+
+const MESSAGES = ["backward", "backwardInput", "backwardParams"] as const;
+
+/** Of what the types do not show. */
+interface Inside {
+  readonly linear: LinearMemory;
+  readonly generator: Generator;
+}
+
+const inside = (engine: lg.Engine): Inside => engine as unknown as Inside;
+const storageOf = (tensor: lg.Tensor): Storage => (tensor as unknown as { readonly storage: Storage }).storage;
+
+/** Makes the allocation after `count` others fail, as a full memory does, until it is taken back. */
+function failAfter(engine: lg.Engine, count: number): { readonly hasFailed: boolean; restore(): void } {
+  const { linear } = inside(engine);
+  const allocate = linear.allocate;
+  let left = count;
+  let hasFailed = false;
+  linear.allocate = (bytes) => {
+    if (left-- > 0) return allocate.call(linear, bytes);
+    hasFailed = true;
+    throw new lg.MemoryError("out of linear memory, for a test");
+  };
+  return {
+    get hasFailed() {
+      return hasFailed;
+    },
+    restore() {
+      linear.allocate = allocate;
+    },
+  };
+}
+
+/** The layer and all inside. */
+const everyLayer = (layer: lg.Layer): lg.Layer[] => [
+  layer,
+  ...layer.children().flatMap(([, child]) => everyLayer(child)),
+];
+
+/** Everything that a failed call could have changed, and nobody asked for. */
+const observed = (layer: lg.Layer, engine: lg.Engine) => ({
+  gradients: layer.parameters().map(({ grad }) => {
+    const { zeroPending, untouched } = storageOf(grad);
+    // those that stand for zeros would be written by a look at them
+    return { zeroPending, untouched, values: zeroPending ? undefined : bits(grad.data) };
+  }),
+  values: valueBits(layer),
+  generator: inside(engine).generator.save(),
+  modes: everyLayer(layer).map(({ training }) => training),
+});
+
+describe("a message that fails for want of memory", () => {
+  describeEngines((engine) => {
+    describe.each(SUBJECTS)("$name", ({ make, sample, outputs, isForeign = false }) => {
+      const scene = () => {
+        const own = lg.createEngine({ kernels: engine().kernels, seed: 3 });
+        const layer = make(own);
+        const random = (rows: number, seed: number): lg.Tensor => randomTensor(own, [rows, ...sample], seed);
+        const upstream = (rows: number, seed: number): lg.Tensor => randomTensor(own, [rows, outputs], seed);
+        const [x, dy] = [random(3, 1), upstream(3, 2)];
+        layer.forward(x);
+        layer.backward(dy);
+        return { own, layer, x, dy, random, upstream };
+      };
+
+      /** The call with every allocation failing in turn; `check` looks at what a failure left. Returns how many there were. */
+      async function failEach<T>(
+        { own, layer }: { own: lg.Engine; layer: lg.Layer },
+        call: () => T,
+        check: () => void,
+      ): Promise<{ result: T; failures: number }> {
+        for (let failures = 0; ; failures++) {
+          const before = observed(layer, own);
+          const { used } = own.memory;
+          const fault = failAfter(own, failures);
+          let result: T;
+          try {
+            result = call();
+            // no call may hide that memory ran out
+            expect(fault.hasFailed).toBe(false);
+            return { result, failures };
+          } catch (error) {
+            if (!fault.hasFailed) throw error;
+            expect(error).toBeInstanceOf(lg.MemoryError);
+          } finally {
+            fault.restore();
+          }
+          expect(observed(layer, own)).toEqual(before);
+          // a user's layer makes tensors of its own
+          if (!isForeign) expect(own.memory.used).toBe(used);
+          check();
+        }
+      }
+
+      it.each(["train", "eval"] as const)("forward in %s mode", async (mode) => {
+        const [failing, lucky] = [scene(), scene()];
+        // more rows: every buffer is too small
+        const results = [failing, lucky].map(({ layer, random }) => {
+          layer[mode]();
+          const x = random(7, 3);
+          return () => layer.forward(x);
+        });
+        let endings = 0;
+        const { result, failures } = await failEach(failing, results[0], () => {
+          // what was remembered still is
+          const gradients = stateBits(failing.layer);
+          try {
+            failing.layer.backwardInput(failing.dy);
+          } catch (error) {
+            if (!(isForeign && error instanceof lg.StateError)) throw error;
+            endings++;
+          }
+          expect(stateBits(failing.layer)).toEqual(gradients);
+        });
+        expect(failures).toBeGreaterThan(0);
+        if (isForeign) expect(endings).toBeGreaterThan(0);
+        expect(bits(result.data)).toEqual(bits(results[1]().data));
+        expect(stateBits(failing.layer)).toEqual(stateBits(lucky.layer));
+        expect(inside(failing.own).generator.save()).toEqual(inside(lucky.own).generator.save());
+        if (mode === "eval") return;
+        const dx = [failing, lucky].map(({ layer, upstream }) => bits(layer.backward(upstream(7, 4)).data));
+        expect(dx[0]).toEqual(dx[1]);
+        expect(stateBits(failing.layer)).toEqual(stateBits(lucky.layer));
+        for (const { own } of [failing, lucky]) own.dispose();
+      });
+
+      it.each(MESSAGES.flatMap((message) => [[message, "gradients"] as const, [message, "none"] as const]))(
+        "%s on %s",
+        async (message, gradients) => {
+          const [failing, lucky] = [scene(), scene()];
+          const calls = [failing, lucky].map(({ layer, random, upstream }) => {
+            layer.forward(random(7, 3));
+            if (gradients === "none") layer.zeroGrad();
+            // of a shape that the layer's own copy has not had
+            const dy = upstream(7, 4).toArray() as lg.NestedNumbers[];
+            return () => layer[message](dy);
+          });
+          const { result, failures } = await failEach(failing, calls[0], () => {});
+          expect(failures).toBeGreaterThan(0);
+          const want = calls[1]();
+          if (want !== undefined) expect(bits(result!.data)).toEqual(bits(want.data));
+          expect(stateBits(failing.layer)).toEqual(stateBits(lucky.layer));
+          for (const { own } of [failing, lucky]) own.dispose();
+        },
+      );
+    });
+  });
+});

@@ -115,7 +115,7 @@ export abstract class CoreLayer extends Layer {
     if (isThere && sameShape(last.inputShape, inputShape)) return last;
     const requests: Request[] = [];
     const outputShape = this.requestForward(inputShape, requests);
-    const tensors = takeAll([...requests, ...copies]);
+    const tensors = takeAll([...requests, ...copies]).slice(0, requests.length);
     this.#forwardTaken = { training, inputShape, outputShape, tensors, at: bufferChanges };
     return this.#forwardTaken;
   }
@@ -183,7 +183,7 @@ export abstract class CoreLayer extends Layer {
     if (isThere && last.input === input && last.mayOverwrite === mayOverwrite) return last.tensors;
     const requests: Request[] = [];
     this.requestBackward(message, mayOverwrite, requests);
-    const tensors = takeAll([...requests, ...copies]);
+    const tensors = takeAll([...requests, ...copies]).slice(0, requests.length);
     this.#backwardTaken = { forward, input, mayOverwrite, tensors, at: bufferChanges };
     return tensors;
   }

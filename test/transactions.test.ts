@@ -5,7 +5,7 @@ import type { Generator } from "../src/random.js";
 import type { Storage } from "../src/tensor.js";
 import { describeEngines } from "./support/engines.js";
 import { Gain, Residual } from "./support/layers.js";
-import { bits, randomTensor, stateBits, valueBits } from "./support/state.js";
+import { bits, expectRefusal, randomTensor, refusal, stateBits, valueBits } from "./support/state.js";
 
 /**
  * A message that fails for want of memory, at each of its allocations in turn, leaves everything as it was: the same call, made again,
@@ -118,6 +118,29 @@ const SUBJECTS: Subject[] = [
   },
 ];
 
+/** A user's layer, y = f(x) of a layer inside, that goes wrong where it is told to. */
+class Moody extends Residual {
+  wrong: string | undefined;
+
+  #pass<T>(message: string, before: () => T): T {
+    const result = before();
+    if (this.wrong === message) throw new RangeError("in a bad mood");
+    return result;
+  }
+
+  override forward(x: lg.Input): lg.Tensor {
+    return this.#pass("forward", () => super.forward(x));
+  }
+
+  override backwardInput(dy: lg.Input): lg.Tensor {
+    return this.#pass("backwardInput", () => super.backwardInput(dy));
+  }
+
+  override backwardParams(dy: lg.Input): void {
+    this.#pass("backwardParams", () => super.backwardParams(dy));
+  }
+}
+
 const MESSAGES = ["backward", "backwardInput", "backwardParams"] as const;
 
 /** Of what the types do not show. */
@@ -216,7 +239,8 @@ describe("a message that fails for want of memory", () => {
         // more rows: every buffer is too small
         const results = [failing, lucky].map(({ layer, random }) => {
           layer[mode]();
-          const x = random(7, 3);
+          // an array, whose copy takes memory too
+          const x = random(7, 3).toArray() as lg.NestedNumbers[];
           return () => layer.forward(x);
         });
         let endings = 0;
@@ -243,25 +267,179 @@ describe("a message that fails for want of memory", () => {
         for (const { own } of [failing, lucky]) own.dispose();
       });
 
-      it.each(MESSAGES.flatMap((message) => [[message, "gradients"] as const, [message, "none"] as const]))(
-        "%s on %s",
-        async (message, gradients) => {
-          const [failing, lucky] = [scene(), scene()];
-          const calls = [failing, lucky].map(({ layer, random, upstream }) => {
-            layer.forward(random(7, 3));
-            if (gradients === "none") layer.zeroGrad();
-            // of a shape that the layer's own copy has not had
-            const dy = upstream(7, 4).toArray() as lg.NestedNumbers[];
-            return () => layer[message](dy);
-          });
-          const { result, failures } = await failEach(failing, calls[0], () => {});
-          expect(failures).toBeGreaterThan(0);
-          const want = calls[1]();
-          if (want !== undefined) expect(bits(result!.data)).toEqual(bits(want.data));
-          expect(stateBits(failing.layer)).toEqual(stateBits(lucky.layer));
-          for (const { own } of [failing, lucky]) own.dispose();
-        },
+      it.each([
+        ["backward", "gradients"],
+        ["backward", "none"],
+        ["backwardInput", "gradients"],
+        ["backwardParams", "none"],
+      ] as const)("%s on %s", async (message, gradients) => {
+        const [failing, lucky] = [scene(), scene()];
+        const calls = [failing, lucky].map(({ layer, random, upstream }) => {
+          layer.forward(random(7, 3));
+          if (gradients === "none") layer.zeroGrad();
+          // of a shape that the layer's own copy has not had
+          const dy = upstream(7, 4).toArray() as lg.NestedNumbers[];
+          return () => layer[message](dy);
+        });
+        const { result, failures } = await failEach(failing, calls[0], () => {});
+        expect(failures).toBeGreaterThan(0);
+        const want = calls[1]();
+        if (want !== undefined) expect(bits(result!.data)).toEqual(bits(want.data));
+        expect(stateBits(failing.layer)).toEqual(stateBits(lucky.layer));
+        for (const { own } of [failing, lucky]) own.dispose();
+      });
+    });
+  });
+});
+
+describe("a message that fails in a user's layer", () => {
+  describeEngines((engine) => {
+    const scene = () => {
+      const own = lg.createEngine({ kernels: engine().kernels, seed: 3 });
+      const moody = new Moody(block(own));
+      const net = new lg.Sequential(
+        block(own),
+        norm(own, 4),
+        new lg.Sequential(dropout(own), moody),
+        block(own),
+        dense(own, 4, 2),
       );
+      const [x, dy] = [randomTensor(own, [5, 4], 1), randomTensor(own, [5, 2], 2)];
+      net.forward(x);
+      net.backward(dy);
+      return { own, net, moody, x, dy };
+    };
+    const sameBits = (a: ReturnType<typeof scene>, b: ReturnType<typeof scene>): void => {
+      expect(stateBits(a.net)).toEqual(stateBits(b.net));
+      expect(inside(a.own).generator.save()).toEqual(inside(b.own).generator.save());
+    };
+
+    it("forward: no statistic has moved, no draw was made; backward asks for a forward", async () => {
+      const [failing, lucky] = [scene(), scene()];
+      const { own, net, moody, x, dy } = failing;
+      const before = observed(net, own);
+      moody.wrong = "forward";
+      expect(await refusal(() => net.forward(x))).toBeInstanceOf(RangeError);
+      expect(observed(net, own)).toEqual(before);
+      for (const message of MESSAGES) {
+        expectRefusal(await refusal(() => net[message](dy)), lg.StateError, /a forward that failed in a user's layer/);
+      }
+      moody.wrong = undefined;
+      const dx = [failing, lucky].map((s) => {
+        s.net.forward(s.x);
+        return bits(s.net.backward(s.dy).data);
+      });
+      expect(dx[0]).toEqual(dx[1]);
+      sameBits(failing, lucky);
+    });
+
+    it.each([
+      ["backward", "backwardParams"],
+      ["backward", "backwardInput"],
+      ["backwardParams", "backwardInput"],
+      ["backwardInput", "backwardInput"],
+    ] as const)("%s where %s throws: gradients are as they were, new or not", async (message, wrong) => {
+      for (const isNew of [true, false]) {
+        const [failing, lucky] = [scene(), scene()];
+        for (const { net } of [failing, lucky]) if (isNew) net.zeroGrad();
+        const { own, net, moody, dy } = failing;
+        const before = observed(net, own);
+        moody.wrong = wrong;
+        expect(await refusal(() => net[message](dy))).toBeInstanceOf(RangeError);
+        expect(observed(net, own)).toEqual(before);
+        moody.wrong = undefined;
+        for (const { net, dy } of [failing, lucky]) net[message](dy);
+        sameBits(failing, lucky);
+      }
+    });
+
+    it("backward of the layer by itself: its two messages are one", async () => {
+      const { own, moody, x } = scene();
+      moody.forward(x);
+      const before = observed(moody, own);
+      moody.wrong = "backwardInput";
+      expect(await refusal(() => moody.backward(x))).toBeInstanceOf(RangeError);
+      expect(observed(moody, own)).toEqual(before);
+    });
+
+    it.each<[string, (own: lg.Engine) => lg.Tensor, new (message: string) => lg.LanegradError]>([
+      ["too wide", (own) => own.zeros([5, 7]), lg.ShapeError],
+      ["no tensor", () => undefined as never, lg.ArgumentError],
+      ["of another engine", () => engine().zeros([5, 4]), lg.EngineError],
+      [
+        "disposed",
+        (own) => {
+          const y = own.zeros([5, 4]);
+          y.dispose();
+          return y;
+        },
+        lg.StateError,
+      ],
+    ])("what it returns is %s: refused by what follows, and undone", async (_, answer, type) => {
+      class Odd extends lg.Layer {
+        isOdd = false;
+        override forward(x: lg.Input): lg.Tensor {
+          return this.isOdd ? answer(own) : (x as lg.Tensor);
+        }
+        override backwardInput(dy: lg.Input): lg.Tensor {
+          return this.isOdd ? answer(own) : (dy as lg.Tensor);
+        }
+      }
+      const own = lg.createEngine({ kernels: engine().kernels, seed: 3 });
+      const odd = new Odd();
+      const net = new lg.Sequential(norm(own, 4), dropout(own), odd, norm(own, 4), dense(own, 4, 4));
+      const [x, dy] = [randomTensor(own, [5, 4], 1), randomTensor(own, [5, 4], 2)];
+      net.forward(x);
+      net.backward(dy);
+      const before = observed(net, own);
+      odd.isOdd = true;
+      expect(await refusal(() => net.backward(dy))).toBeInstanceOf(type);
+      expect(observed(net, own)).toEqual(before);
+      expect(await refusal(() => net.forward(x))).toBeInstanceOf(type);
+      expect(observed(net, own)).toEqual(before);
+      own.dispose();
+    });
+  });
+});
+
+describe("memory that a net took", () => {
+  describeEngines((engine) => {
+    const scene = () => {
+      const own = lg.createEngine({ kernels: engine().kernels, seed: 3 });
+      const net = new lg.Sequential(dense(own, 4, 6), slopes(own, 6, "exp"), norm(own, 6), dense(own, 6, 2));
+      const run = (rows: number): void => {
+        net.forward(randomTensor(own, [rows, 4], 1));
+        net.backward(randomTensor(own, [rows, 2], 2));
+      };
+      run(3);
+      return { own, net, run };
+    };
+
+    it.each<[string, (net: lg.Sequential, own: lg.Engine) => void]>([
+      ["a layer was called by itself", (net, own) => net.layers[2].forward(randomTensor(own, [9, 6], 4))],
+      ["a layer was in eval mode", (net) => net.layers[2].eval()],
+      ["the net was in eval mode", (net, own) => net.eval().forward(randomTensor(own, [8, 4], 4))],
+    ])("is taken again where %s since: nothing runs before it is there", async (_, between) => {
+      const { own, net, run } = scene();
+      between(net, own);
+      for (const layer of everyLayer(net)) layer.training = true;
+      const x = randomTensor(own, [10, 4], 5);
+      for (let count = 0; ; count++) {
+        const before = observed(net, own);
+        const fault = failAfter(own, count);
+        const error = await refusal(() => net.forward(x));
+        fault.restore();
+        if (!fault.hasFailed) break;
+        expect(error).toBeInstanceOf(lg.MemoryError);
+        expect(observed(net, own)).toEqual(before);
+      }
+      // and is there from then on
+      run(10);
+      const fault = failAfter(own, 0);
+      net.forward(x);
+      fault.restore();
+      expect(fault.hasFailed).toBe(false);
+      own.dispose();
     });
   });
 });

@@ -2,13 +2,13 @@ import { Buffer, bufferChanges, type Request, takeAll } from "../buffers.js";
 import { reading, show } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
-import { sameShape, Tensor } from "../tensor.js";
+import { isTensor, sameShape, type Tensor } from "../tensor.js";
 import { rememberGradients, rememberStatistics, undoing } from "../undo.js";
 import { AffineLayer } from "./affine.js";
 import { CoreLayer } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
 import { enter, readGradient, readInput } from "./inputs.js";
-import { type Input, Layer, type Message, type Parameter } from "./layer.js";
+import { type Input, isLayer, Layer, type Message, type Parameter } from "./layer.js";
 
 /** A Linear or Conv2d layer and the activation behind it, as one layer over their parameters. They stay the owners. */
 class FusedAffine extends AffineLayer {
@@ -160,6 +160,11 @@ export class Sequential extends Layer {
     return this.layers.map((layer, i) => [this.#names[i], layer] as const);
   }
 
+  /** They are a tree since the net was made; what is inside a user's layer that layer looks at. */
+  override inside(): readonly (readonly [string, Layer])[] {
+    return this.children === Sequential.prototype.children ? this.children() : super.inside();
+  }
+
   override parameters(): Parameter[] {
     return this.children().flatMap(([name, layer]) =>
       layer.parameters().map((parameter) => ({ ...parameter, name: `${name}.${parameter.name}` })),
@@ -241,7 +246,7 @@ export class Sequential extends Layer {
     // what the layer remembers it may overwrite now, and nobody could undo that
     this.#memory = undefined;
     const y: unknown = layer.forward(x);
-    if (!(y instanceof Tensor)) {
+    if (!isTensor(y)) {
       throw new ArgumentError(`${layer.describe()}: forward returned ${show(y)}, expected a Tensor`);
     }
     const requests: Request[] = [];
@@ -410,13 +415,13 @@ const isIndex = (name: string): boolean => /^(0|[1-9]\d*)$/.test(name) && Number
 
 function namedLayers(given: readonly (Layer | Readonly<Record<string, Layer>>)[]): [string, Layer][] {
   const [first] = given;
-  const isNamed = given.length === 1 && typeof first === "object" && first !== null && !(first instanceof Layer);
+  const isNamed = given.length === 1 && typeof first === "object" && first !== null && !isLayer(first);
   const entries = isNamed
     ? reading("Sequential", () => Object.entries(first))
     : given.map((layer, i) => [String(i), layer] as const);
   if (entries.length === 0) throw new ArgumentError("Sequential: got no layers, expected at least one");
   return entries.map(([name, layer]) => {
-    if (!(layer instanceof Layer)) throw new ArgumentError(`Sequential: ${name}: got ${show(layer)}, expected a Layer`);
+    if (!isLayer(layer)) throw new ArgumentError(`Sequential: ${name}: got ${show(layer)}, expected a Layer`);
     if (name === "" || name.includes(".")) {
       throw new ArgumentError(`Sequential: got the name ${show(name)}, expected one that is not empty and has no dot`);
     }
@@ -435,7 +440,7 @@ function checkDistinct(net: Layer): void {
   const visit = (layer: Layer): void => {
     if (seen.has(layer)) throw new StateError(`Sequential: ${layer.describe()} is in the net twice`);
     seen.add(layer);
-    for (const [, child] of layer.children()) visit(child);
+    for (const [, child] of layer.inside()) visit(child);
   };
   visit(net);
   const values = new Set<Tensor>();

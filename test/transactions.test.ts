@@ -191,6 +191,37 @@ const observed = (layer: lg.Layer, engine: lg.Engine) => ({
   modes: everyLayer(layer).map(({ training }) => training),
 });
 
+/**
+ * The call, made again and again with another of its allocations failing, until none fails: each failure is a MemoryError that leaves
+ * everything as it was, as far as `check` can tell, too.
+ */
+async function failEach<T>(
+  { own, layer, isForeign = false }: { own: lg.Engine; layer: lg.Layer; isForeign?: boolean },
+  call: () => T,
+  check: () => void = () => {},
+): Promise<{ result: Awaited<T>; failures: number }> {
+  for (let failures = 0; ; failures++) {
+    const before = observed(layer, own);
+    const { used } = own.memory;
+    const fault = failAfter(own, failures);
+    try {
+      const result = await call();
+      // no call may hide that memory ran out
+      expect(fault.hasFailed).toBe(false);
+      return { result, failures };
+    } catch (error) {
+      if (!fault.hasFailed) throw error;
+      expect(error).toBeInstanceOf(lg.MemoryError);
+    } finally {
+      fault.restore();
+    }
+    expect(observed(layer, own)).toEqual(before);
+    // a user's layer makes tensors of its own
+    if (!isForeign) expect(own.memory.used).toBe(used);
+    check();
+  }
+}
+
 describe("a message that fails for want of memory", () => {
   describeEngines((engine) => {
     describe.each(SUBJECTS)("$name", ({ make, sample, outputs, isForeign = false }) => {
@@ -202,37 +233,8 @@ describe("a message that fails for want of memory", () => {
         const [x, dy] = [random(3, 1), upstream(3, 2)];
         layer.forward(x);
         layer.backward(dy);
-        return { own, layer, x, dy, random, upstream };
+        return { own, layer, x, dy, random, upstream, isForeign };
       };
-
-      /** The call with every allocation failing in turn; `check` looks at what a failure left. Returns how many there were. */
-      async function failEach<T>(
-        { own, layer }: { own: lg.Engine; layer: lg.Layer },
-        call: () => T,
-        check: () => void,
-      ): Promise<{ result: T; failures: number }> {
-        for (let failures = 0; ; failures++) {
-          const before = observed(layer, own);
-          const { used } = own.memory;
-          const fault = failAfter(own, failures);
-          let result: T;
-          try {
-            result = call();
-            // no call may hide that memory ran out
-            expect(fault.hasFailed).toBe(false);
-            return { result, failures };
-          } catch (error) {
-            if (!fault.hasFailed) throw error;
-            expect(error).toBeInstanceOf(lg.MemoryError);
-          } finally {
-            fault.restore();
-          }
-          expect(observed(layer, own)).toEqual(before);
-          // a user's layer makes tensors of its own
-          if (!isForeign) expect(own.memory.used).toBe(used);
-          check();
-        }
-      }
 
       it.each(["train", "eval"] as const)("forward in %s mode", async (mode) => {
         const [failing, lucky] = [scene(), scene()];
@@ -281,13 +283,43 @@ describe("a message that fails for want of memory", () => {
           const dy = upstream(7, 4).toArray() as lg.NestedNumbers[];
           return () => layer[message](dy);
         });
-        const { result, failures } = await failEach(failing, calls[0], () => {});
+        const { result, failures } = await failEach(failing, calls[0]);
         expect(failures).toBeGreaterThan(0);
         const want = calls[1]();
         if (want !== undefined) expect(bits(result!.data)).toEqual(bits(want.data));
         expect(stateBits(failing.layer)).toEqual(stateBits(lucky.layer));
         for (const { own } of [failing, lucky]) own.dispose();
       });
+    });
+  });
+});
+
+describe("another call that fails for want of memory", () => {
+  describeEngines((engine) => {
+    const image = Array.from({ length: 4 }, (_, i) => [i, 1, -i, 2]);
+    const batch = Array.from({ length: 5 }, () => [image]);
+
+    it.each<[string, (net: lg.Sequential) => unknown]>([
+      ["jacobian", (net) => lg.jacobian(net, batch.slice(3)).input.toArray()],
+      ["gradCheck", (net) => lg.gradCheck(net, batch.slice(3)).worst],
+      ["predict", (net) => lg.predict(net, batch)],
+      ["evaluate", (net) => lg.evaluate(net, { x: batch, y: [0, 1, 2, 1, 0] })],
+      ["a step", (net) => new lg.Adam(net.parameters(), { lr: 0 }).step()],
+    ])("%s", async (_, call) => {
+      const [failing, lucky] = [0, 1].map(() => {
+        const own = lg.createEngine({ kernels: engine().kernels, seed: 3 });
+        const layer = images(own);
+        layer.backward(layer.forward(randomTensor(own, [3, 1, 4, 4], 1)));
+        // one layer in another mode than the rest
+        layer.layers[1].eval();
+        // what was taken before a failure stays the layers'
+        return { own, layer, isForeign: true };
+      });
+      const { result, failures } = await failEach(failing, () => call(failing.layer));
+      expect(failures).toBeGreaterThan(0);
+      expect(result).toEqual(await call(lucky.layer));
+      expect(observed(failing.layer, failing.own)).toEqual(observed(lucky.layer, lucky.own));
+      for (const { own } of [failing, lucky]) own.dispose();
     });
   });
 });
@@ -424,15 +456,7 @@ describe("memory that a net took", () => {
       between(net, own);
       for (const layer of everyLayer(net)) layer.training = true;
       const x = randomTensor(own, [10, 4], 5);
-      for (let count = 0; ; count++) {
-        const before = observed(net, own);
-        const fault = failAfter(own, count);
-        const error = await refusal(() => net.forward(x));
-        fault.restore();
-        if (!fault.hasFailed) break;
-        expect(error).toBeInstanceOf(lg.MemoryError);
-        expect(observed(net, own)).toEqual(before);
-      }
+      await failEach({ own, layer: net }, () => net.forward(x));
       // and is there from then on
       run(10);
       const fault = failAfter(own, 0);

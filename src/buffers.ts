@@ -1,6 +1,12 @@
 import type { Engine } from "./engine.js";
 import { Storage, sameShape, sizeOf, Tensor } from "./tensor.js";
 
+/** A buffer and the shape it is wanted in. */
+export type Request = readonly [buffer: Buffer, shape: readonly number[]];
+
+/** Counts how often any buffer changed its tensor: while it stays, what was taken is still there. */
+export let bufferChanges = 0;
+
 /**
  * A tensor that a layer keeps and overwrites: the same object while the shape stays. When the shape changes the old object is
  * disposed and a new one takes its storage, or a larger one. A steady loop allocates nothing.
@@ -43,6 +49,7 @@ export class Buffer {
     }
     previous?.discard();
     this.#tensor = new Tensor(storage, shape, true, this);
+    bufferChanges++;
     return this.#tensor;
   }
 
@@ -51,11 +58,12 @@ export class Buffer {
     this.engine.unwatch(this);
     this.#tensor.discard();
     this.#tensor = undefined;
+    bufferChanges++;
   }
 }
 
 /** Several buffers in their shapes, or none: where memory runs out all stay as they were. */
-export function takeAll(requests: readonly (readonly [Buffer, readonly number[]])[]): Tensor[] {
+export function takeAll(requests: readonly Request[]): Tensor[] {
   const storages: (Storage | undefined)[] = [];
   try {
     for (const [buffer, shape] of requests) storages.push(buffer.fits(shape) ? undefined : buffer.storageFor(shape));

@@ -202,6 +202,26 @@ describe("buffers, and what a layer remembers", () => {
         }
       });
 
+      it("2: what is done to its output does not reach what it remembers", () => {
+        const { layer, x, dy } = scene();
+        layer.forward(x);
+        const dx = bits(layer.backward(dy).data);
+        const gradients = gradientBits(layer);
+        const changes: ((y: lg.Tensor) => unknown)[] = [
+          (y) => y.add_(y.clone(), 3),
+          (y) => y.fill_(Number.NaN),
+          (y) => y.reshape([y.size]).data.fill(-7),
+          // as another layer's input and output
+          (y) => new lg.ReLU({ engine: engine() }).eval().forward(y),
+        ];
+        for (const change of changes) {
+          layer.zeroGrad();
+          change(layer.forward(x));
+          expect(bits(layer.backward(dy).data)).toEqual(dx);
+          expect(gradientBits(layer)).toEqual(gradients);
+        }
+      });
+
       it("3: what it returns is one object while the shape stays", () => {
         const { layer, x, dy } = scene();
         const y = layer.forward(x);

@@ -192,6 +192,73 @@ describe("a user's layer", () => {
       own.dispose();
     });
 
+    describe("whose children lead back to itself, or on for ever", () => {
+      class Knot extends Twice {
+        constructor(readonly made: (self: Knot) => lg.Layer) {
+          super();
+        }
+        override children(): [string, lg.Layer][] {
+          return [["inside", this.made(this)]];
+        }
+      }
+      const around = (inside: lg.Layer): lg.Layer => new Knot(() => inside);
+      const knots: [string, () => lg.Layer][] = [
+        ["itself", () => new Knot((self) => self)],
+        ["itself in another", () => new Knot((self) => around(around(self)))],
+        [
+          "a new one each time",
+          () =>
+            new Knot(function again(): lg.Layer {
+              return new Knot(again);
+            }),
+        ],
+        [
+          "a layer that it is itself in",
+          () => {
+            let whole: lg.Layer = new Twice();
+            const knot = new Knot(() => whole);
+            const net = new lg.Sequential(knot);
+            whole = net;
+            return knot;
+          },
+        ],
+      ];
+      const uses: [string, (layer: lg.Layer) => unknown][] = [
+        ["new Sequential", (layer) => new lg.Sequential(layer, new Twice())],
+        ["train", (layer) => layer.train()],
+        ["eval", (layer) => layer.eval()],
+        ["stateDict", (layer) => layer.stateDict()],
+        ["summary", (layer) => lg.summary(layer)],
+        ["slopeStats", (layer) => lg.slopeStats(layer)],
+        ["save", (layer) => lg.save(layer)],
+        ["predict", (layer) => lg.predict(layer, [[1]])],
+        ["gradCheck", (layer) => lg.gradCheck(layer, [[1]])],
+        ["dispose", (layer) => layer.dispose()],
+      ];
+      it.each(knots)("%s: a StateError", async (_, make) => {
+        for (const [use, call] of uses) {
+          expectRefusal(await refusal(() => call(make())), lg.StateError, /inside itself|in the net twice/);
+          expect(use).toBeTruthy();
+        }
+      });
+
+      it.each<[string, unknown]>([
+        ["nothing", undefined],
+        ["a layer", new Twice()],
+        ["layers without names", [new Twice()]],
+        ["names without layers", [["inside", 7]]],
+      ])("children that are %s are an ArgumentError", async (_, given) => {
+        class Odd extends Twice {
+          override children(): [string, lg.Layer][] {
+            return given as never;
+          }
+        }
+        for (const [, call] of uses) {
+          expectRefusal(await refusal(() => call(new Odd())), lg.ArgumentError, /Odd: children: got .*expected pairs/);
+        }
+      });
+    });
+
     it("what forward returns is checked", async () => {
       class Broken extends Twice {
         override forward(): lg.Tensor {

@@ -43,6 +43,69 @@ describe("Sequential", () => {
         expect(net.layers).toEqual(Object.values(layers));
       });
 
+      it.each([
+        [{ fc: 0, 1: 1, 0: 2 }, "0"],
+        [{ 0: 0, 1: 1 }, "0"],
+        [{ fc: 0, 4294967294: 1 }, "4294967294"],
+      ])("not by numbers, whose order an object does not keep: %j", async (order, shown) => {
+        const layers = Object.fromEntries(Object.entries(order).map(([name]) => [name, relu()]));
+        const error = await refusal(() => new lg.Sequential(layers));
+        expectRefusal(error, lg.ArgumentError, new RegExp(`the name "${shown}".*another name, or the layers in a row`));
+      });
+
+      it("names that only look like numbers keep their order", () => {
+        const layers = {
+          fc: prelu(),
+          "01": prelu(),
+          "-1": prelu(),
+          "1e3": prelu(),
+          "4294967295": prelu(),
+          " 2": prelu(),
+        };
+        const order = Object.keys(layers);
+        expect(order[0]).toBe("fc");
+        expect(names(new lg.Sequential(layers))).toEqual(order.map((name) => `${name}.weight`));
+      });
+
+      it("each is read once", () => {
+        let reads = 0;
+        const layers = {
+          get act() {
+            reads++;
+            return relu();
+          },
+        };
+        const net = new lg.Sequential(layers);
+        expect(reads).toBe(1);
+        net.forward([[1]]);
+        expect(reads).toBe(1);
+      });
+
+      it.each<[string, object]>([
+        [
+          "a getter",
+          {
+            get act() {
+              throw new Error("no");
+            },
+          },
+        ],
+        [
+          "a proxy",
+          new Proxy(
+            {},
+            {
+              ownKeys() {
+                throw new Error("no");
+              },
+            },
+          ),
+        ],
+      ])("%s that throws is an ArgumentError", async (_, layers) => {
+        const error = await refusal(() => new lg.Sequential(layers as Record<string, lg.Layer>));
+        expectRefusal(error, lg.ArgumentError, /Sequential.*reading it failed: no/);
+      });
+
       it("nested, to any depth", () => {
         const net = new lg.Sequential({
           block: new lg.Sequential(linear(4, 3), new lg.Sequential({ act: prelu(3) })),

@@ -1,3 +1,4 @@
+import type { Request } from "../buffers.js";
 import type { Tensor } from "../tensor.js";
 import type { Parameter } from "./layer.js";
 
@@ -22,6 +23,8 @@ export interface Activation {
    * gradients.
    */
   backward(s: Tensor, dy: Tensor, ds: Tensor, wantParams: boolean, bias: BiasTarget | undefined): void;
+  /** What every message needs beside the tensors that it is given. */
+  scratch(): readonly Request[];
   /** Frees what the activation holds beside its parameters. */
   dispose(): void;
 }
@@ -42,6 +45,10 @@ export abstract class FixedActivation implements Activation {
   backward(s: Tensor, dy: Tensor, ds: Tensor, _wantParams: boolean, bias: BiasTarget | undefined): void {
     this.mask(s, dy, ds);
     if (bias !== undefined) addBiasGradient(bias, ds);
+  }
+
+  scratch(): readonly Request[] {
+    return [];
   }
 
   dispose(): void {}

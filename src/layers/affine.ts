@@ -45,12 +45,14 @@ export abstract class AffineLayer extends CoreLayer {
   readonly #ds = this.buffer();
   readonly #dx = this.buffer();
   readonly #work = this.buffer();
+  readonly #scratchCount: number;
   #lastS: Tensor | undefined;
 
   constructor(map: AffineMap, activation?: Activation) {
     super({ engine: map.engine });
     this.map = map;
     this.#activation = activation;
+    this.#scratchCount = activation?.scratch().length ?? 0;
   }
 
   /** Whether there is a place for an activation behind the map. @internal */
@@ -84,27 +86,28 @@ export abstract class AffineLayer extends CoreLayer {
     return this.map.shapeAfter(shape, `${this.describe()}: forward`);
   }
 
-  /** Scratch, where the map needs any; it is the last of a message's buffers. */
-  #workRequest(inputShape: readonly number[]): Request[] {
+  /** Scratch, the last of a message's buffers: the activation's, then the map's, where they need any. */
+  #scratch(inputShape: readonly number[]): Request[] {
     const size = this.map.workSize(inputShape);
-    return size === 0 ? [] : [[this.#work, [size]]];
+    return [...(this.#activation?.scratch() ?? []), ...(size === 0 ? [] : [[this.#work, [size]] as const])];
+  }
+
+  /** The map's scratch among a message's buffers, of which `count` are others. */
+  #workAmong(taken: readonly Tensor[], count: number): Tensor | undefined {
+    return taken[count + this.#scratchCount];
   }
 
   /** y, and s for the messages back: without them, or without an activation, s has its place in y. */
   protected override forwardBuffers(inputShape: readonly number[], outputShape: readonly number[]): Request[] {
     const keepsS = this.#activation !== undefined && this.training;
-    return [
-      [this.#y, outputShape],
-      ...(keepsS ? [[this.#s, outputShape] as const] : []),
-      ...this.#workRequest(inputShape),
-    ];
+    return [[this.#y, outputShape], ...(keepsS ? [[this.#s, outputShape] as const] : []), ...this.#scratch(inputShape)];
   }
 
   protected override computeForward(x: Tensor, taken: readonly Tensor[]): void {
     const [y] = taken;
     const keepsS = this.#activation !== undefined && this.training;
     const s = keepsS ? taken[1] : y;
-    this.map.forward(x, s, taken[keepsS ? 2 : 1]);
+    this.map.forward(x, s, this.#workAmong(taken, keepsS ? 2 : 1));
     this.#activation?.forward(s, y);
     this.#lastS = s;
   }
@@ -118,7 +121,7 @@ export abstract class AffineLayer extends CoreLayer {
     return [
       ...(wantInput ? [[this.#dx, x.shape] as const] : []),
       ...(this.#activation && !mayOverwrite ? [[this.#ds, dyShape] as const] : []),
-      ...this.#workRequest(x.shape),
+      ...this.#scratch(x.shape),
     ];
   }
 
@@ -129,8 +132,10 @@ export abstract class AffineLayer extends CoreLayer {
     { input, params, mayOverwrite }: Wanted,
   ): Tensor | undefined {
     const { map } = this;
-    const [dx, rest] = input ? [taken[0], taken.slice(1)] : [undefined, taken];
-    const [ds, work] = this.#activation && !mayOverwrite ? rest : [dy, ...rest];
+    const hasOwn = this.#activation !== undefined && !mayOverwrite;
+    const dx = input ? taken[0] : undefined;
+    const ds = hasOwn ? taken[input ? 1 : 0] : dy;
+    const work = this.#workAmong(taken, Number(input) + Number(hasOwn));
     const bias = params && map.bias !== undefined ? { parameter: map.bias, layout: map.channelLayout(ds) } : undefined;
     if (this.#activation) this.#activation.backward(this.#lastS!, dy, ds, params, bias);
     else if (bias) addBiasGradient(bias, ds);

@@ -1,19 +1,36 @@
-import { Buffer, takeAll } from "../buffers.js";
+import { Buffer, bufferChanges, type Request, takeAll } from "../buffers.js";
 import { type Engine, engineFrom } from "../engine.js";
 import { StateError } from "../errors.js";
-import { newTensor, type Tensor } from "../tensor.js";
-import { copyInput, readGradient, readInput } from "./inputs.js";
+import { newTensor, sameShape, type Tensor } from "../tensor.js";
+import { enter, readGradient, readInput } from "./inputs.js";
 import { type Input, Layer, type LayerOptions, type Message, type Parameter } from "./layer.js";
+
+export type { Request };
+
+/** The memory that a forward took: another over inputs of the same shape, in the same mode, finds it as long as no buffer changes. */
+interface ForwardTaken {
+  readonly training: boolean;
+  readonly inputShape: readonly number[];
+  readonly outputShape: readonly number[];
+  readonly tensors: readonly Tensor[];
+  readonly at: number;
+}
+
+/** The same of a message back through such a forward. */
+interface BackwardTaken {
+  readonly forward: ForwardTaken;
+  readonly input: boolean;
+  readonly mayOverwrite: boolean;
+  readonly tensors: readonly Tensor[];
+  readonly at: number;
+}
 
 /** What a forward leaves for the messages back. */
 interface Memory {
   readonly x: Tensor;
   readonly xVersion: number;
-  readonly outputShape: readonly number[];
+  readonly taken: ForwardTaken;
 }
-
-/** A buffer and the shape it is wanted in. */
-export type Request = readonly [buffer: Buffer, shape: readonly number[]];
 
 /** What a message back is asked for: dL/dx, the parameters' gradients; and whether dy's own memory may serve for the result. */
 export interface Wanted {
@@ -33,6 +50,8 @@ export abstract class CoreLayer extends Layer {
   readonly #xCopy: Buffer;
   readonly #dyCopy: Buffer;
   #memory: Memory | undefined;
+  #forwardTaken: ForwardTaken | undefined;
+  #backwardTaken: BackwardTaken | undefined;
   #disposed = false;
 
   constructor(options: LayerOptions) {
@@ -72,47 +91,107 @@ export abstract class CoreLayer extends Layer {
   override forward(value: Input): Tensor {
     this.assertUsable();
     const given = readInput(value, this.engine, this.flatInputSize(), `${this.describe()}: forward`);
-    const outputShape = this.shapeAfter(given.shape);
-    const requests = this.forwardBuffers(given.shape, outputShape);
-    const { tensor: x, taken } = copyInput(given, this.#xCopy, requests, (t) => this.owns(t));
-    this.computeForward(x, taken);
-    const y = taken[0];
+    const take = (copies: readonly Request[]): void => {
+      this.#takeForward(given.shape, copies);
+    };
+    return this.forwardOf(enter(given, this.#xCopy, (tensor) => this.owns(tensor), take));
+  }
+
+  /** forward of a tensor that is usable, of this engine and none of the layer's own. @internal */
+  forwardOf(x: Tensor): Tensor {
+    const taken = this.#takeForward(x.shape, []);
+    this.computeForward(x, taken.tensors);
+    const y = taken.tensors[0];
     y.storage.version++;
-    this.#memory = this.training ? { x, xVersion: x.storage.version, outputShape } : undefined;
+    this.#memory = taken.training ? { x, xVersion: x.storage.version, taken } : undefined;
     return y;
   }
 
-  /** Takes the memory of a forward over such inputs. @internal */
-  reserve(inputShape: readonly number[]): void {
-    takeAll(this.forwardBuffers(inputShape, this.shapeAfter(inputShape)));
+  /** The memory of a forward over inputs of this shape, and of `copies`, all or none. */
+  #takeForward(inputShape: readonly number[], copies: readonly Request[]): ForwardTaken {
+    const { training } = this;
+    const last = this.#forwardTaken;
+    const isThere = last?.at === bufferChanges && last.training === training && copies.length === 0;
+    if (isThere && sameShape(last.inputShape, inputShape)) return last;
+    const requests: Request[] = [];
+    const outputShape = this.requestForward(inputShape, requests);
+    const tensors = takeAll([...requests, ...copies]).slice(0, requests.length);
+    this.#forwardTaken = { training, inputShape, outputShape, tensors, at: bufferChanges };
+    return this.#forwardTaken;
+  }
+
+  /** Adds to `into` what a forward over inputs of this shape needs; returns the output's shape. @internal */
+  requestForward(inputShape: readonly number[], into: Request[]): readonly number[] {
+    const outputShape = this.shapeAfter(inputShape);
+    into.push(...this.forwardBuffers(inputShape, outputShape));
+    return outputShape;
   }
 
   override backward(dy: Input): Tensor {
-    return this.send("backward", dy)!;
+    return this.#send("backward", dy)!;
   }
 
   override backwardInput(dy: Input): Tensor {
-    return this.send("backwardInput", dy)!;
+    return this.#send("backwardInput", dy)!;
   }
 
   override backwardParams(dy: Input): void {
-    this.send("backwardParams", dy);
+    this.#send("backwardParams", dy);
   }
 
-  /** A message back. A net says `mayOverwrite` of a dy that a layer of ours handed it and nobody else needs. @internal */
-  send(message: Message, value: Input, mayOverwrite = false): Tensor | undefined {
+  #send(message: Message, value: Input): Tensor | undefined {
+    this.assertUsable();
+    const memory = this.#recall(message);
+    const { outputShape } = memory.taken;
+    const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, `${this.describe()}: ${message}`);
+    const take = (copies: readonly Request[]): void => {
+      this.#takeBackward(memory, message, false, copies);
+    };
+    return this.sendOf(
+      message,
+      enter(given, this.#dyCopy, (tensor) => this.owns(tensor), take),
+      false,
+    );
+  }
+
+  /**
+   * A message back of a tensor that is usable, in the output's shape and none of the layer's own, through a forward that is known to be
+   * remembered. A net says `mayOverwrite` of a dy that a layer of ours handed it and nobody else needs. @internal
+   */
+  sendOf(message: Message, dy: Tensor, mayOverwrite: boolean): Tensor | undefined {
+    const memory = this.#recall(message);
     const input = message !== "backwardParams";
     const params = message !== "backwardInput";
-    this.assertUsable();
-    const { x, outputShape } = this.#recall(message);
-    const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, `${this.describe()}: ${message}`);
-    const requests = this.backwardBuffers(x, outputShape, input, mayOverwrite);
-    const { tensor: dy, taken } = copyInput(given, this.#dyCopy, requests, (t) => this.owns(t));
-    const dx = this.computeBackward(x, dy, taken, { input, params, mayOverwrite });
+    const tensors = this.#takeBackward(memory, message, mayOverwrite, []);
+    const dx = this.computeBackward(memory.x, dy, tensors, { input, params, mayOverwrite });
     if (mayOverwrite) dy.storage.version++;
     if (!input) return undefined;
     dx!.storage.version++;
     return dx;
+  }
+
+  /** The memory of a message back, and of `copies`, all or none. */
+  #takeBackward(
+    { taken: forward }: Memory,
+    message: Message,
+    mayOverwrite: boolean,
+    copies: readonly Request[],
+  ): readonly Tensor[] {
+    const input = message !== "backwardParams";
+    const last = this.#backwardTaken;
+    const isThere = last?.at === bufferChanges && last.forward === forward && copies.length === 0;
+    if (isThere && last.input === input && last.mayOverwrite === mayOverwrite) return last.tensors;
+    const requests: Request[] = [];
+    this.requestBackward(message, mayOverwrite, requests);
+    const tensors = takeAll([...requests, ...copies]).slice(0, requests.length);
+    this.#backwardTaken = { forward, input, mayOverwrite, tensors, at: bufferChanges };
+    return tensors;
+  }
+
+  /** Adds to `into` what a message back through the remembered forward needs. @internal */
+  requestBackward(message: Message, mayOverwrite: boolean, into: Request[]): void {
+    const { x, taken } = this.#memory!;
+    into.push(...this.backwardBuffers(x, taken.outputShape, message !== "backwardParams", mayOverwrite));
   }
 
   #recall(message: Message): Memory {
@@ -145,18 +224,16 @@ export abstract class CoreLayer extends Layer {
   /** Eval mode on a tensor that is both x and y, where the layer can. */
   protected computeInPlace?(y: Tensor): void;
 
-  /**
-   * forward in eval mode with y in the place of x, which nobody else may need: a net asks for it behind a layer of ours. False where
-   * the layer cannot, or is in training mode; then nothing was done. @internal
-   */
-  forwardInPlace(y: Tensor): boolean {
-    if (this.training || this.computeInPlace === undefined) return false;
-    this.assertUsable();
-    this.shapeAfter(y.shape);
+  /** Whether forward may put y in the place of x: in eval mode, where the layer can. @internal */
+  get worksInPlace(): boolean {
+    return !this.training && this.computeInPlace !== undefined;
+  }
+
+  /** forward with y in the place of x, which nobody else may need: a net asks for it behind a layer of ours. @internal */
+  forwardInPlace(y: Tensor): void {
     this.forget();
-    this.computeInPlace(y);
+    this.computeInPlace!(y);
     y.storage.version++;
-    return true;
   }
 
   /** Whether a net may run the layer its own way: not where a subclass may compute something else. @internal */
@@ -171,7 +248,9 @@ export abstract class CoreLayer extends Layer {
 
   /** A layer may be fed with what it returned: its own buffers are copied, since it is about to write them. */
   override owns(tensor: Tensor): boolean {
-    return this.#buffers.some((buffer) => buffer.holds(tensor.storage));
+    const { storage } = tensor;
+    for (const buffer of this.#buffers) if (buffer.holds(storage)) return true;
+    return false;
   }
 
   /** A buffer that lives as long as the layer. */

@@ -44,9 +44,10 @@ export abstract class ActivationLayer extends CoreLayer {
     wantInput: boolean,
     mayOverwrite: boolean,
   ): Request[] {
-    if (mayOverwrite) return [];
-    if (wantInput) return [[this.#dx, x.shape]];
-    return this.parameters().length > 0 ? [[this.#unused, x.shape]] : [];
+    const scratch = this.activation.scratch();
+    if (mayOverwrite) return [...scratch];
+    if (wantInput) return [[this.#dx, x.shape], ...scratch];
+    return this.parameters().length > 0 ? [[this.#unused, x.shape], ...scratch] : [];
   }
 
   protected override computeBackward(

@@ -1,10 +1,9 @@
-import { type Buffer, takeAll } from "../buffers.js";
+import type { Buffer, Request } from "../buffers.js";
 import { isArray, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
 import { checkSameEngine, isTensor, sameShape, sizeOf, type Tensor } from "../tensor.js";
 import { copyValues, isFloatArray, lengthOf, readNested } from "../values.js";
-import type { Request } from "./core.js";
 import type { Input } from "./layer.js";
 
 /** A value given as x or dy: its shape is settled, nothing is in linear memory yet. Nested arrays are values in a row by now. */
@@ -68,27 +67,34 @@ function read(value: Input, engine: Engine, sampleShape: readonly number[] | und
   return { shape, value: values };
 }
 
+const NO_REQUESTS: readonly Request[] = [];
+
 /**
- * The given value as a tensor, and the tensors of `requests`: all memory is taken at once, or none. A tensor is taken as it is, unless
- * `mustCopy` says that the call will overwrite it; arrays are copied into `copy`.
+ * The given value as a tensor: a tensor as it is, unless the call is about to overwrite it (`isOwn`); anything else is copied into
+ * `copy`. `take` takes all memory of the call, what the copy needs with it, before anything is written.
  */
-export function copyInput(
-  { value, shape }: Given,
+export function enter(
+  given: Given,
   copy: Buffer,
-  requests: readonly Request[],
-  mustCopy: (tensor: Tensor) => boolean,
-): { tensor: Tensor; taken: Tensor[] } {
-  if (isTensor(value) && !mustCopy(value)) {
-    const taken = takeAll(requests);
+  isOwn: (tensor: Tensor) => boolean,
+  take: (copies: readonly Request[]) => void,
+): Tensor {
+  const { value, shape } = given;
+  if (isTensor(value) && !(mayBeOwn(value) && isOwn(value))) {
+    take(NO_REQUESTS);
     value.read();
-    return { tensor: value, taken };
+    return value;
   }
   // what is about to be replaced must be read before
-  const values = isTensor(value) ? value.data.slice() : value;
-  const [target, ...taken] = takeAll([[copy, shape], ...requests]);
-  writeInput({ value: values, shape }, target);
-  return { tensor: target, taken };
+  const source = isTensor(value) ? { shape, value: value.data.slice() } : given;
+  take(copy.fits(shape) ? NO_REQUESTS : [[copy, shape]]);
+  const target = copy.take(shape);
+  writeInput(source, target);
+  return target;
 }
+
+/** Most tensors are seen to be no layer's at once: no buffer holds them, and nobody else has a handle on their memory. */
+const mayBeOwn = (tensor: Tensor): boolean => tensor.holder !== undefined || tensor.storage.isShared;
 
 /** Copies a given value into a tensor of its shape. */
 export function writeInput({ value }: Given, target: Tensor): void {

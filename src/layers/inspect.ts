@@ -44,7 +44,7 @@ interface Row {
 /** The layers that have none inside, and those with parameters of their own, with their names in the net. */
 function rows(layer: Layer, what: string, name = ""): Row[] {
   if (!isLayer(layer)) throw new ArgumentError(`${what}: got ${show(layer)}, expected a Layer`);
-  const children = layer.children();
+  const children = layer.inside();
   const inside = new Set(children.flatMap(([, child]) => child.parameters().map(({ value }) => value)));
   const own = layer.parameters().filter(({ value }) => !inside.has(value));
   const parameters = own.reduce((count, { value }) => count + value.size, 0);

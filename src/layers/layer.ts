@@ -1,7 +1,8 @@
-import { COPY, listed, type Mark, mark, reading, shorten, show, showShape } from "../checks.js";
+import { COPY, isArray, listed, type Mark, mark, reading, shorten, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, StateError } from "../errors.js";
 import { checkShape, isTensor, sameShape, sizeOf, type Tensor } from "../tensor.js";
+import { rememberGradients, undoing } from "../undo.js";
 import { copyOf, type Flat, isFloat32Array, type NestedNumbers } from "../values.js";
 
 /** A trainable tensor and its gradient, which the parameter message adds to. */
@@ -72,8 +73,10 @@ export abstract class Layer {
 
   /** Both messages, sharing their work where a layer can; returns dL/dx. */
   backward(dy: Input): Tensor {
-    this.backwardParams(dy);
-    return this.backwardInput(dy);
+    return undoing(rememberGradients(this.parameters()), () => {
+      this.backwardParams(dy);
+      return this.backwardInput(dy);
+    });
   }
 
   parameters(): Parameter[] {
@@ -83,6 +86,14 @@ export abstract class Layer {
   /** Layers inside this one with their names; `train`, `eval`, `summary` and `slopeStats` descend into them. */
   children(): readonly (readonly [name: string, layer: Layer])[] {
     return [];
+  }
+
+  /**
+   * `children`, to descend into: pairs of a name and a layer, and none that is inside itself. Throws ArgumentError or StateError. @internal
+   */
+  inside(): readonly (readonly [name: string, layer: Layer])[] {
+    assertTree(this);
+    return this.children();
   }
 
   /** How the layer reads in messages and summaries. */
@@ -158,7 +169,7 @@ export abstract class Layer {
 
   #setMode(training: boolean): this {
     this.training = training;
-    for (const [, child] of this.children()) {
+    for (const [, child] of this.inside()) {
       if (training) child.train();
       else child.eval();
     }
@@ -168,7 +179,7 @@ export abstract class Layer {
   /** The live tensors by name: parameters, and what layers inside keep beside theirs (running statistics). */
   stateDict(): Record<string, Tensor> {
     const names = new Map(this.parameters().map(({ name, value }) => [value, name]));
-    const inside = this.children().flatMap(([child, layer]) =>
+    const inside = this.inside().flatMap(([child, layer]) =>
       Object.entries(layer.stateDict()).map(([key, tensor]): [string, Tensor] => [
         names.get(tensor) ?? `${child}.${key}`,
         tensor,
@@ -176,6 +187,15 @@ export abstract class Layer {
     );
     for (const [, tensor] of inside) names.delete(tensor);
     return Object.fromEntries([...[...names].map(([value, name]): [string, Tensor] => [name, value]), ...inside]);
+  }
+
+  /** The tensors of the state that are no parameters: running statistics. @internal */
+  statistics(): readonly Tensor[] {
+    if (this.stateDict === Layer.prototype.stateDict) {
+      return this.inside().flatMap(([, child]) => child.statistics());
+    }
+    const parameters = new Set(this.parameters().map(({ value }) => value));
+    return Object.values(this.stateDict()).filter((tensor) => !parameters.has(tensor));
   }
 
   /**
@@ -211,7 +231,7 @@ export abstract class Layer {
   /** Which of the state's slopes are trained under a constraint, by name: "exp" or "square". @internal */
   constraints(): Record<string, string> {
     return Object.fromEntries(
-      this.children().flatMap(([name, child]) =>
+      this.inside().flatMap(([name, child]) =>
         Object.entries(child.constraints()).map(([key, constraint]) => [`${name}.${key}`, constraint]),
       ),
     );
@@ -219,7 +239,7 @@ export abstract class Layer {
 
   /** Frees the layer's memory; any use afterwards is a StateError. */
   dispose(): void {
-    for (const [, child] of this.children()) child.dispose();
+    for (const [, child] of this.inside()) child.dispose();
     for (const { value, grad } of this.parameters()) {
       value.discard();
       grad.discard();
@@ -233,6 +253,36 @@ export abstract class Layer {
 
 /** Whether a value is a layer of this copy of the library. */
 export const isLayer = (value: unknown): value is Layer => Layer.isOne(value);
+
+/** Layers nested deeper than this are taken to be so without end. */
+const DEEPEST = 1000;
+
+/** Throws where descending from layer to layers inside would go wrong, or never end. */
+function assertTree(root: Layer): void {
+  const path = new Set<Layer>();
+  const done = new Set<Layer>();
+  const visit = (layer: Layer): void => {
+    if (done.has(layer)) return;
+    if (path.has(layer) || path.size >= DEEPEST) {
+      throw new StateError(`${root.type}: children: ${layer.type} is inside itself, or layers are nested without end`);
+    }
+    path.add(layer);
+    for (const child of childrenOf(layer)) visit(child);
+    path.delete(layer);
+    done.add(layer);
+  };
+  visit(root);
+}
+
+function childrenOf(layer: Layer): Layer[] {
+  const children: unknown = layer.children();
+  const isPair = (pair: unknown): pair is readonly [string, Layer] =>
+    isArray(pair) && typeof pair[0] === "string" && isLayer(pair[1]);
+  if (!isArray(children) || !children.every(isPair)) {
+    throw new ArgumentError(`${layer.type}: children: got ${show(children)}, expected pairs [name, layer]`);
+  }
+  return children.map(([, child]) => child);
+}
 
 /** Marks the gradients as zero; the next parameter message overwrites them. */
 export function zeroGradients(parameters: readonly Parameter[]): void {

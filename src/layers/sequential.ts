@@ -1,25 +1,18 @@
-import { Buffer } from "../buffers.js";
-import { show } from "../checks.js";
+import { Buffer, bufferChanges, type Request, takeAll } from "../buffers.js";
+import { reading, show } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
-import { sameShape, Tensor } from "../tensor.js";
+import { isTensor, sameShape, type Tensor } from "../tensor.js";
+import { rememberGradients, rememberStatistics, undoing } from "../undo.js";
 import { AffineLayer } from "./affine.js";
 import { CoreLayer } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
-import { copyInput, readGradient, readInput } from "./inputs.js";
-import { type Input, Layer, type Message, type Parameter } from "./layer.js";
-
-/** What runs as one: a child, or neighbours put together. */
-interface Stage {
-  readonly layer: Layer;
-  /** Called before forward: a fused stage takes its mode from its halves, which forget what they remembered. */
-  prepare(): void;
-}
+import { enter, readGradient, readInput } from "./inputs.js";
+import { type Input, isLayer, Layer, type Message, type Parameter } from "./layer.js";
 
 /** A Linear or Conv2d layer and the activation behind it, as one layer over their parameters. They stay the owners. */
-class FusedAffine extends AffineLayer implements Stage {
+class FusedAffine extends AffineLayer {
   static readonly isOurs = true;
-  readonly layer = this;
 
   constructor(
     readonly front: AffineLayer,
@@ -28,10 +21,26 @@ class FusedAffine extends AffineLayer implements Stage {
     super(front.map, activationLayer.activation);
   }
 
-  prepare(): void {
+  #takeMode(): void {
     this.training = this.front.training && this.activationLayer.training;
+  }
+
+  override forward(value: Input): Tensor {
+    this.#takeMode();
+    return super.forward(value);
+  }
+
+  override requestForward(inputShape: readonly number[], into: Request[]): readonly number[] {
+    this.#takeMode();
+    return super.requestForward(inputShape, into);
+  }
+
+  /** Its halves forget what they remembered. */
+  override forwardOf(x: Tensor): Tensor {
+    this.#takeMode();
     this.front.forget();
     this.activationLayer.forget();
+    return super.forwardOf(x);
   }
 
   override shapeAfter(shape: readonly number[]): readonly number[] {
@@ -56,6 +65,41 @@ class FusedAffine extends AffineLayer implements Stage {
   }
 }
 
+/** A layer of ours that does what its class says: nothing goes wrong in its messages once their memory was taken. */
+type Foreseeable = CoreLayer | Sequential;
+
+/** What a net remembers of its last forward: each stage's input. */
+interface Memory {
+  readonly inputs: readonly Tensor[];
+  readonly outputShape: readonly number[];
+  readonly taken: Taken | undefined;
+}
+
+/** Messages over inputs of a shape, in these modes of the layers, and when their memory was taken: it is there while no buffer changes. */
+interface Taken {
+  readonly modes: readonly boolean[];
+  readonly inputShape: readonly number[];
+  readonly at: Partial<Record<Message | "forward", number>>;
+}
+
+/** What is undone where a message fails in one of the user's layers: of ours, those that may have run before the last of them. */
+interface Undoable {
+  readonly layers: readonly Layer[];
+  readonly statistics: readonly Tensor[];
+  readonly parameters: readonly Parameter[];
+}
+
+/** What runs as one: a child, or neighbours put together. */
+interface Stage {
+  readonly layer: Layer;
+  readonly children: readonly Layer[];
+  /** The layer, where it is foreseeable; a user's, which may throw half-way, is not. */
+  readonly ours: Foreseeable | undefined;
+  readonly isCore: boolean;
+  /** Between layers of ours; what the net returns is the same tensor in either mode. */
+  readonly mayWorkInPlace: boolean;
+}
+
 /**
  * Layers one after the other: `new Sequential(a, b, ...)` names them "0", "1", ..., `new Sequential({ name: layer, ... })` by their
  * keys; their parameters' names follow behind a dot. Nests. A Linear or Conv2d with an activation behind it runs fused, and in
@@ -66,15 +110,21 @@ class FusedAffine extends AffineLayer implements Stage {
  * EngineError for layers of different engines.
  */
 export class Sequential extends Layer {
+  /** Own to this class, not to those derived from it. @internal */
+  static readonly isOurs = true;
+
   readonly engine: Engine;
   readonly layers: readonly Layer[];
   readonly #names: readonly string[];
   readonly #stages: readonly Stage[];
+  /** Undefined where nothing goes wrong once memory was taken. */
+  readonly #undoable: Undoable | undefined;
+  /** The layers whose modes say what memory is needed. */
+  readonly #leaves: readonly Layer[];
   readonly #xCopy: Buffer;
   readonly #dyCopy: Buffer;
-  #memory: { readonly inputs: readonly Tensor[]; readonly outputShape: readonly number[] } | undefined;
-  /** What memory was last taken for. */
-  #reserved: { readonly training: boolean; readonly inputShape: readonly number[] } | undefined;
+  #memory: Memory | undefined;
+  #taken: Taken | undefined;
   #disposed = false;
 
   constructor(layers: Readonly<Record<string, Layer>>);
@@ -86,7 +136,9 @@ export class Sequential extends Layer {
     this.layers = Object.freeze(entries.map(([, layer]) => layer));
     checkDistinct(this);
     this.engine = commonEngine(this.layers);
-    this.#stages = fuse(this.layers);
+    this.#stages = stagesOf(this.layers);
+    this.#undoable = undoableOf(this.#stages);
+    this.#leaves = this.layers.flatMap((layer) => (layer instanceof Sequential ? layer.#leaves : layer));
     this.#xCopy = new Buffer(this.engine);
     this.#dyCopy = new Buffer(this.engine);
   }
@@ -95,12 +147,22 @@ export class Sequential extends Layer {
     return "Sequential";
   }
 
+  /** Whether nothing goes wrong in its messages once their memory was taken. @internal */
+  get isForeseeable(): boolean {
+    return this.#undoable === undefined && Object.hasOwn(this.constructor, "isOurs");
+  }
+
   override describe(): string {
     return `Sequential(${this.layers.map((layer) => layer.describe()).join(", ")})`;
   }
 
   override children(): readonly (readonly [string, Layer])[] {
     return this.layers.map((layer, i) => [this.#names[i], layer] as const);
+  }
+
+  /** They are a tree since the net was made; what is inside a user's layer that layer looks at. */
+  override inside(): readonly (readonly [string, Layer])[] {
+    return this.children === Sequential.prototype.children ? this.children() : super.inside();
   }
 
   override parameters(): Parameter[] {
@@ -153,43 +215,92 @@ export class Sequential extends Layer {
     // messages name the layer that the value is for
     const what = `${this.layers[0].describe()}: forward`;
     const given = readInput(value, this.engine, this.flatInputSize(), what);
-    // all shapes, as far as they can be told, before anything is forgotten or written
-    this.shapeAfter(given.shape);
+    const take = (copies: readonly Request[]): void => this.#takeForward(given.shape, copies);
+    const x = enter(given, this.#xCopy, (tensor) => this.owns(tensor), take);
+    if (this.#undoable === undefined) return this.#run(x, this.#taken);
+    return undoing(this.#rememberForward(), () => this.#run(x, undefined));
+  }
+
+  /** forward of a tensor that is usable, of this engine and none of the net's own, memory being taken. @internal */
+  forwardOf(x: Tensor): Tensor {
+    return this.#run(x, undefined);
+  }
+
+  #run(x: Tensor, taken: Taken | undefined): Tensor {
+    const stages = this.#stages;
     const inputs: Tensor[] = [];
-    let { tensor: x } = copyInput(given, this.#xCopy, [], (tensor) => this.owns(tensor));
-    this.#memory = undefined;
-    this.#reserve(given.shape);
-    let isOurs = false;
-    for (const [i, stage] of this.#stages.entries()) {
-      stage.prepare();
+    for (let i = 0; i < stages.length; i++) {
+      const { layer, ours, mayWorkInPlace } = stages[i];
       inputs.push(x);
-      const isCore = isOneOfOurs(stage.layer);
-      // not the last one: what the net returns is the same tensor in either mode
-      if (isCore && isOurs && i + 1 < this.#stages.length && stage.layer.forwardInPlace(x)) continue;
-      isOurs = isCore;
-      const y = stage.layer.forward(x);
-      if (!(y instanceof Tensor)) {
-        throw new ArgumentError(`${stage.layer.describe()}: forward returned ${show(y)}, expected a Tensor`);
-      }
-      x = y;
+      if (ours === undefined) x = this.#runForeign(i, x);
+      else if (mayWorkInPlace && (ours as CoreLayer).worksInPlace) (ours as CoreLayer).forwardInPlace(x);
+      // what a user's layer returned is looked at as any input
+      else x = i === 0 || stages[i - 1].ours !== undefined ? ours.forwardOf(x) : layer.forward(x);
     }
-    if (this.training) this.#memory = { inputs, outputShape: x.shape };
+    this.#memory = this.training ? { inputs, outputShape: x.shape, taken } : undefined;
     return x;
   }
 
-  /** Takes the outputs' memory of all layers before any of them runs: where it runs out, no running statistic has moved. */
-  #reserve(inputShape: readonly number[]): void {
-    const { training } = this;
-    const last = this.#reserved;
-    if (last?.training === training && sameShape(last.inputShape, inputShape)) return;
-    this.#reserved = undefined;
-    let shape: readonly number[] | undefined = inputShape;
-    for (const stage of this.#stages) {
-      stage.prepare();
-      if (shape !== undefined && isOneOfOurs(stage.layer)) stage.layer.reserve(shape);
-      shape = shape && stage.layer.shapeAfter(shape);
+  #runForeign(i: number, x: Tensor): Tensor {
+    const { layer } = this.#stages[i];
+    // what the layer remembers it may overwrite now, and nobody could undo that
+    this.#memory = undefined;
+    const y: unknown = layer.forward(x);
+    if (!isTensor(y)) {
+      throw new ArgumentError(`${layer.describe()}: forward returned ${show(y)}, expected a Tensor`);
     }
-    this.#reserved = { training, inputShape };
+    const requests: Request[] = [];
+    this.#requestStages(i + 1, y.shape, requests);
+    takeAll(requests);
+    return y;
+  }
+
+  /** Takes the memory of a forward, and of `copies`, before any layer runs, or none: as far as the layers' shapes can be told. */
+  #takeForward(inputShape: readonly number[], copies: readonly Request[]): void {
+    const last = this.#taken;
+    const isSame = last !== undefined && sameShape(last.inputShape, inputShape) && this.#hasModes(last.modes);
+    if (isSame && last.at.forward === bufferChanges && copies.length === 0) return;
+    const requests = [...copies];
+    this.#requestStages(0, inputShape, requests);
+    takeAll(requests);
+    if (this.#undoable !== undefined) return;
+    const taken = isSame ? last : { modes: this.#leaves.map(({ training }) => training), inputShape, at: {} };
+    taken.at.forward = bufferChanges;
+    this.#taken = taken;
+  }
+
+  #hasModes(modes: readonly boolean[]): boolean {
+    const leaves = this.#leaves;
+    for (let i = 0; i < leaves.length; i++) if (leaves[i].training !== modes[i]) return false;
+    return true;
+  }
+
+  /** Adds to `into` what the stages from `first` on need, as far as their shapes can be told; returns the output's, if it can be. */
+  #requestStages(first: number, inputShape: readonly number[], into: Request[]): readonly number[] | undefined {
+    let shape: readonly number[] | undefined = inputShape;
+    for (let i = first; i < this.#stages.length && shape !== undefined; i++) {
+      const { layer, ours, mayWorkInPlace } = this.#stages[i];
+      const needsNone = ours === undefined || (mayWorkInPlace && (ours as CoreLayer).worksInPlace);
+      shape = needsNone ? layer.shapeAfter(shape) : ours.requestForward(shape, into);
+    }
+    return shape;
+  }
+
+  /** Adds to `into` what a forward over inputs of this shape needs; returns the output's shape. @internal */
+  requestForward(inputShape: readonly number[], into: Request[]): readonly number[] {
+    return this.#requestStages(0, inputShape, into)!;
+  }
+
+  /** Notes what a forward changes until the last of the user's layers returned: running statistics, the generator. */
+  #rememberForward(): () => void {
+    const { statistics, layers } = this.#undoable!;
+    const restore = rememberStatistics([...statistics, ...layers.flatMap((layer) => layer.statistics())]);
+    const { generator } = this.engine;
+    const place = generator.save();
+    return () => {
+      restore();
+      generator.restore(place);
+    };
   }
 
   override backward(dy: Input): Tensor {
@@ -207,30 +318,66 @@ export class Sequential extends Layer {
 
   #send(message: Message, value: Input): Tensor | undefined {
     this.assertUsable();
-    const { inputs, outputShape } = this.#recall(message);
+    const memory = this.#recall(message);
+    const { outputShape } = memory;
+    const last = this.#stages[this.#stages.length - 1].layer;
     const what = `${this.layers[this.layers.length - 1].describe()}: ${message}`;
     const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, what);
-    let { tensor: gradient } = copyInput(given, this.#dyCopy, [], (tensor) => this.#dyCopy.holds(tensor.storage));
-    // what a layer of ours handed back is nobody else's, and the layer before may overwrite it
-    let isOurs = false;
-    for (let i = inputs.length - 1; i > 0; i--) {
-      const { layer } = this.#stages[i];
-      const inside = message === "backwardInput" ? message : "backward";
-      const isCore = isOneOfOurs(layer);
-      gradient = isCore ? layer.send(inside, gradient, isOurs)! : layer[inside](gradient);
-      isOurs = isCore;
-    }
-    const first = this.#stages[0].layer;
-    if (isOneOfOurs(first)) return first.send(message, gradient, isOurs);
-    const result = first[message](gradient);
-    return message === "backwardParams" ? undefined : (result as Tensor);
+    const isOwn = (tensor: Tensor): boolean => last.owns(tensor) || this.#dyCopy.holds(tensor.storage);
+    const dy = enter(given, this.#dyCopy, isOwn, (copies) => this.#takeBackward(memory, message, copies));
+    if (this.#undoable === undefined || message === "backwardInput") return this.sendOf(message, dy, false);
+    return undoing(this.#rememberGradients(), () => this.sendOf(message, dy, false));
   }
 
-  #recall(message: Message): { inputs: readonly Tensor[]; outputShape: readonly number[] } {
+  /** Takes the memory of a message back, and of `copies`, before any layer runs, or none. */
+  #takeBackward({ taken }: Memory, message: Message, copies: readonly Request[]): void {
+    if (taken?.at[message] === bufferChanges && copies.length === 0) return;
+    const requests = [...copies];
+    this.requestBackward(message, false, requests);
+    takeAll(requests);
+    if (taken !== undefined) taken.at[message] = bufferChanges;
+  }
+
+  /** Adds to `into` what a message back through the remembered forward needs. @internal */
+  requestBackward(message: Message, mayOverwrite: boolean, into: Request[]): void {
+    for (let i = this.#stages.length - 1; i >= 0; i--) {
+      const { ours, isCore } = this.#stages[i];
+      ours?.requestBackward(messageOf(i, message), mayOverwrite, into);
+      mayOverwrite = isCore;
+    }
+  }
+
+  /**
+   * A message back of a tensor that is usable, in the output's shape and none of the net's own, memory being taken. What a layer of ours
+   * handed back is nobody else's, and the layer before may overwrite it: `mayOverwrite`. @internal
+   */
+  sendOf(message: Message, dy: Tensor, mayOverwrite: boolean): Tensor | undefined {
+    const stages = this.#stages;
+    let gradient: Tensor | undefined = dy;
+    for (let i = stages.length - 1; i >= 0; i--) {
+      const { layer, ours, isCore } = stages[i];
+      const inside = messageOf(i, message);
+      // what a user's layer returned is looked at as any gradient
+      const isForeign: boolean = ours === undefined || (i + 1 < stages.length && stages[i + 1].ours === undefined);
+      gradient = isForeign
+        ? (layer[inside](gradient!) as Tensor | undefined)
+        : ours!.sendOf(inside, gradient!, mayOverwrite);
+      mayOverwrite = isCore;
+    }
+    return message === "backwardParams" ? undefined : gradient;
+  }
+
+  /** Notes what a parameter message changes until the last of the user's layers returned. */
+  #rememberGradients(): () => void {
+    const { parameters, layers } = this.#undoable!;
+    return rememberGradients([...parameters, ...layers.flatMap((layer) => layer.parameters())]);
+  }
+
+  #recall(message: Message): Memory {
     const memory = this.#memory;
     if (memory === undefined) {
       throw new StateError(
-        `${this.describe()}: ${message} without a remembered forward: call forward in training mode first (eval mode keeps nothing)`,
+        `${this.describe()}: ${message} without a remembered forward: call forward in training mode first (eval mode keeps nothing, nor does a forward that failed in a user's layer)`,
       );
     }
     this.#stages.forEach(({ layer }, i) => {
@@ -259,15 +406,29 @@ export class Sequential extends Layer {
 /** A layer whose calls a net may make its own way: not where a subclass may do something else. */
 const isOneOfOurs = (layer: Layer): layer is CoreLayer => layer instanceof CoreLayer && layer.isOurs;
 
+/** The first stage alone is spared its dL/dx. */
+const messageOf = (stage: number, message: Message): Message =>
+  stage === 0 || message === "backwardInput" ? message : "backward";
+
+/** An array's index, by whose size an object's keys are ordered before all others. */
+const isIndex = (name: string): boolean => /^(0|[1-9]\d*)$/.test(name) && Number(name) < 2 ** 32 - 1;
+
 function namedLayers(given: readonly (Layer | Readonly<Record<string, Layer>>)[]): [string, Layer][] {
   const [first] = given;
-  const isNamed = given.length === 1 && typeof first === "object" && first !== null && !(first instanceof Layer);
-  const entries = isNamed ? Object.entries(first) : given.map((layer, i) => [String(i), layer] as const);
+  const isNamed = given.length === 1 && typeof first === "object" && first !== null && !isLayer(first);
+  const entries = isNamed
+    ? reading("Sequential", () => Object.entries(first))
+    : given.map((layer, i) => [String(i), layer] as const);
   if (entries.length === 0) throw new ArgumentError("Sequential: got no layers, expected at least one");
   return entries.map(([name, layer]) => {
-    if (!(layer instanceof Layer)) throw new ArgumentError(`Sequential: ${name}: got ${show(layer)}, expected a Layer`);
+    if (!isLayer(layer)) throw new ArgumentError(`Sequential: ${name}: got ${show(layer)}, expected a Layer`);
     if (name === "" || name.includes(".")) {
       throw new ArgumentError(`Sequential: got the name ${show(name)}, expected one that is not empty and has no dot`);
+    }
+    if (isNamed && isIndex(name)) {
+      throw new ArgumentError(
+        `Sequential: got the name ${show(name)}, a number, which JavaScript moves in front of all other names: expected another name, or the layers in a row, new Sequential(a, b, ...)`,
+      );
     }
     return [name, layer];
   });
@@ -279,7 +440,7 @@ function checkDistinct(net: Layer): void {
   const visit = (layer: Layer): void => {
     if (seen.has(layer)) throw new StateError(`Sequential: ${layer.describe()} is in the net twice`);
     seen.add(layer);
-    for (const [, child] of layer.children()) visit(child);
+    for (const [, child] of layer.inside()) visit(child);
   };
   visit(net);
   const values = new Set<Tensor>();
@@ -302,18 +463,41 @@ function commonEngine(layers: readonly Layer[]): Engine {
   return engine;
 }
 
-function fuse(layers: readonly Layer[]): Stage[] {
-  const stages: Stage[] = [];
+/** Children as they run: a Linear or Conv2d with an activation behind it is one stage. */
+function stagesOf(layers: readonly Layer[]): Stage[] {
+  const groups: { layer: Layer; children: readonly Layer[] }[] = [];
   for (let i = 0; i < layers.length; i++) {
     const layer = layers[i];
     const next = layers[i + 1];
     const isFront = layer instanceof AffineLayer && layer.isPlain && layer.isOurs;
     if (isFront && next instanceof ActivationLayer && next.isOurs) {
-      stages.push(new FusedAffine(layer, next));
+      groups.push({ layer: new FusedAffine(layer, next), children: [layer, next] });
       i++;
     } else {
-      stages.push({ layer, prepare: () => {} });
+      groups.push({ layer, children: [layer] });
     }
   }
-  return stages;
+  const areCore = groups.map(({ layer }) => isOneOfOurs(layer));
+  return groups.map(({ layer, children }, i) => {
+    const isForeseeable = layer instanceof Sequential ? layer.isForeseeable : areCore[i];
+    return {
+      layer,
+      children,
+      ours: isForeseeable ? (layer as Foreseeable) : undefined,
+      isCore: areCore[i],
+      mayWorkInPlace: i > 0 && i + 1 < groups.length && areCore[i - 1] && areCore[i],
+    };
+  });
+}
+
+function undoableOf(stages: readonly Stage[]): Undoable | undefined {
+  const isForeign = stages.map(({ ours }) => ours === undefined);
+  if (!isForeign.includes(true)) return undefined;
+  const ours = (first: number, end: number) =>
+    stages.slice(first, end).flatMap(({ ours, children }) => (ours === undefined ? [] : children));
+  return {
+    layers: stages.flatMap(({ layer }, i) => (isForeign[i] ? layer : [])),
+    statistics: ours(0, isForeign.lastIndexOf(true)).flatMap((layer) => layer.statistics()),
+    parameters: ours(isForeign.indexOf(true), stages.length).flatMap((layer) => layer.parameters()),
+  };
 }

@@ -1,4 +1,4 @@
-import { Buffer } from "../buffers.js";
+import { Buffer, type Request } from "../buffers.js";
 import { checkFinite, checkNonNegative, checkOneOf, show, showShape } from "../checks.js";
 import { ArgumentError, ShapeError } from "../errors.js";
 import { log } from "../math.js";
@@ -184,6 +184,12 @@ export class SlopeActivation implements Activation {
     const rows = s.shape.length > 1 ? s.shape[0] : 1;
     const elements = rows * this.count;
     return [rows, this.count, elements === 0 ? 0 : s.size / elements];
+  }
+
+  /** A constrained slope's value in effect and its gradient. */
+  scratch(): readonly Request[] {
+    if (this.constraint === "none") return [];
+    return [this.#effective, this.#slopeGradient].map((buffer) => [buffer, [this.count]] as const);
   }
 
   dispose(): void {

@@ -30,7 +30,7 @@ export function rememberModes(net: Layer): () => void {
   const modes: [Layer, boolean][] = [];
   const visit = (layer: Layer): void => {
     modes.push([layer, layer.training]);
-    for (const [, child] of layer.children()) visit(child);
+    for (const [, child] of layer.inside()) visit(child);
   };
   visit(net);
   return () => {

@@ -87,7 +87,7 @@ function flatSampleShape(net: Layer): readonly number[] | undefined {
 function firstDenseShape(net: Layer): readonly number[] | undefined {
   const size = net.flatInputSize();
   if (size !== undefined) return [size];
-  for (const [, child] of net.children()) {
+  for (const [, child] of net.inside()) {
     const shape = firstDenseShape(child);
     if (shape !== undefined) return shape;
   }

@@ -1,0 +1,43 @@
+import type { Parameter } from "./layers/layer.js";
+import type { Tensor } from "./tensor.js";
+
+/**
+ * Runs a message that may fail half-way, in a layer of the user's or for want of memory there; `undo` then takes back what it did.
+ */
+export function undoing<T>(undo: () => void, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+/** Notes gradients as they are; the result puts them back. Those that only stand for zeros need no copy. */
+export function rememberGradients(parameters: readonly Parameter[]): () => void {
+  const kept = parameters.map(({ grad }) => {
+    const { zeroPending, untouched } = grad.storage;
+    return { grad, flags: { zeroPending, untouched }, values: zeroPending ? undefined : grad.data.slice() };
+  });
+  return () => {
+    for (const { grad, flags, values } of kept) {
+      if (grad.disposed) continue;
+      if (values !== undefined) grad.data.set(values);
+      Object.assign(grad.storage, flags);
+      grad.storage.version++;
+    }
+  };
+}
+
+/** Notes statistics as they are; the result puts them back. */
+export function rememberStatistics(tensors: readonly Tensor[]): () => void {
+  const kept = tensors.map((tensor) => ({ tensor, exact: tensor.exact, values: tensor.data.slice() }));
+  return () => {
+    for (const { tensor, exact, values } of kept) {
+      if (tensor.disposed) continue;
+      tensor.data.set(values);
+      tensor.exact = exact;
+      tensor.storage.version++;
+    }
+  };
+}

@@ -90,6 +90,9 @@ const piecesFirst = {
   },
 };
 
+/** Of an uncaught error Node prints the line that threw it: the file in one line would bury the message, and a pipe would lose it. */
+const MAX_LINE = 200;
+
 /**
  * One file of everything. Without spaces it takes half the time to parse; names stay, for stack traces, unless `mangle` is set.
  * Annotations of what is pure stay for the bundler to come, which esbuild by itself would drop with the spaces.
@@ -114,7 +117,7 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
     ecma: 2022,
     compress: false,
     mangle,
-    format: { comments: false, preserve_annotations: true },
+    format: { comments: false, preserve_annotations: true, max_line_len: MAX_LINE },
   });
   await writeFile(file, code);
 }

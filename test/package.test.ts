@@ -83,12 +83,32 @@ describe("the tarball", () => {
   });
 });
 
+/** Of an uncaught error Node prints the line that threw; the long ones hold nothing but the kernels. */
+test.each(["index.js", "index.cjs", "edge.js"])("%s has no long line with code", async (file) => {
+  const lines = (await readFile(join(root, "dist", file), "utf8")).split("\n");
+  expect(lines.filter((line) => line.length > 1000 && /\b(throw|return|function)\b/.test(line))).toEqual([]);
+});
+
 describe("in Node", () => {
   test.each([DENSE, IMAGES])("import and require run the same program", async (program) => {
     const imported = await node(["--input-type=module", "-e", program]);
     expect(imported.stdout).toMatch(/^(relaxed-)?simd 1x\S+ -?\d/);
     const required = await node(["-e", program.replace(/import (.*) from (.*);/, "const $1 = require($2);")]);
     expect(required.stdout).toBe(imported.stdout);
+  });
+
+  test.each([
+    ["import", 'import * as lg from "lanegrad";'],
+    ["require", 'const lg = require("lanegrad");'],
+  ])("an uncaught error after %s is readable, through a pipe too", async (_, load) => {
+    const calls = ["new lg.Linear(2, 0)", "lg.readIdx(new Uint8Array(3))", "new lg.Linear(3, 2).forward([1])"];
+    for (const call of calls) {
+      const args = [...(load.startsWith("import") ? ["--input-type=module"] : []), "-e", `${load} ${call};`];
+      const { stderr } = await node(args).catch((error) => error);
+      expect(stderr.length).toBeLessThan(5000);
+      expect(stderr).toMatch(/^\w+Error: .*(expected|IDX)/m);
+      expect(stderr).toMatch(/code: 'ERR_LANEGRAD_\w+'/);
+    }
   });
 
   test("import and require give one copy of the library", async () => {

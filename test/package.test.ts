@@ -61,13 +61,19 @@ describe("the tarball", () => {
     expect(files.sort()).toEqual(
       [
         ...["LICENSE", "README.md", "package.json", "dist", "dist/kernels"],
-        ...["edge.js", "index.cjs", "index.d.cts", "index.d.ts", "index.js"].map((name) => `dist/${name}`),
+        ...["edge.js", "index.cjs", "index.d.cts", "index.d.ts", "index.js", "LICENSE-loader"].map((name) => `dist/${name}`),
         ...["edge-light.js", "module.d.ts", "workerd.js"].map((name) => `dist/kernels/${name}`),
         ...["simd", "simd-unshared", "relaxed-simd", "relaxed-simd-unshared"].map(
           (name) => `dist/kernels/${name}.wasm`,
         ),
       ].sort(),
     );
+  });
+
+  test("has the licence of what is bundled", async () => {
+    const text = await readFile(join(project, "node_modules/lanegrad/dist/LICENSE-loader"), "utf8");
+    expect(text).toMatch(/^@assemblyscript\/loader/);
+    expect(text).toContain("Apache License");
   });
 
   test("asks for no package and runs no script when it is installed", async () => {
@@ -109,6 +115,12 @@ describe("in Node", () => {
       expect(stderr).toMatch(/^\w+Error: .*(expected|IDX)/m);
       expect(stderr).toMatch(/code: 'ERR_LANEGRAD_\w+'/);
     }
+  });
+
+  test.each(["--frozen-intrinsics", "--jitless"])("is imported under %s", async (flag) => {
+    const program = 'import "lanegrad"; console.log("imported");';
+    const { stdout } = await node([flag, "--no-warnings", "--input-type=module", "-e", program]);
+    expect(stdout).toBe("imported\n");
   });
 
   test("import and require give one copy of the library", async () => {
@@ -267,7 +279,7 @@ describe("types", () => {
   });
 
   test("name every value that is there, and no other", async () => {
-    const declared = await readFile(join(root, "dist/index.d.ts"), "utf8");
+    const declared = await readFile(join(root, "dist/index.d.cts"), "utf8");
     const [, values] = /^export \{ (.*) \};$/m.exec(declared)!;
     const names = values.split(", ").map((name) => name.split(" as ").at(-1)!);
     const { stdout } = await node(["-p", 'Object.keys(require("lanegrad")).sort().join()']);

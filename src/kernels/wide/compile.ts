@@ -1,3 +1,4 @@
+import { instantiate } from "../wasm.js";
 import { builtin, FLAG } from "./gate.js";
 import { exportName, exposeFunctions } from "./module-bytes.js";
 
@@ -18,7 +19,7 @@ const NATIVES = "--allow-natives-syntax";
 export function compileWide({ bytes, widening }: Code, memory: WebAssembly.Memory): WebAssembly.Module {
   const { bytes: exposed, count } = exposeFunctions(bytes, crypto.getRandomValues(new Uint8Array(16)));
   const module = new WebAssembly.Module(exposed);
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const exports = instantiate(module, memory);
   const all = Array.from({ length: count }, (_, index) => index);
   resetIfCutShort();
   withTierUp((tierUp) => {

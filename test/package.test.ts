@@ -61,7 +61,9 @@ describe("the tarball", () => {
     expect(files.sort()).toEqual(
       [
         ...["LICENSE", "README.md", "package.json", "dist", "dist/kernels"],
-        ...["edge.js", "index.cjs", "index.d.cts", "index.d.ts", "index.js", "LICENSE-loader"].map((name) => `dist/${name}`),
+        ...["edge.js", "index.cjs", "index.d.cts", "index.d.ts", "index.js", "LICENSE-loader"].map(
+          (name) => `dist/${name}`,
+        ),
         ...["edge-light.js", "module.d.ts", "workerd.js"].map((name) => `dist/kernels/${name}`),
         ...["simd", "simd-unshared", "relaxed-simd", "relaxed-simd-unshared"].map(
           (name) => `dist/kernels/${name}.wasm`,
@@ -93,6 +95,18 @@ describe("the tarball", () => {
 test.each(["index.js", "index.cjs", "edge.js"])("%s has no long line with code", async (file) => {
   const lines = (await readFile(join(root, "dist", file), "utf8")).split("\n");
   expect(lines.filter((line) => line.length > 1000 && /\b(throw|return|function)\b/.test(line))).toEqual([]);
+});
+
+test.each([
+  ["browser", "require.resolve", "index.cjs"],
+  ["browser", "import.meta.resolve", "index.js"],
+  ["workerd", "import.meta.resolve", "edge.js"],
+  ["edge-light", "import.meta.resolve", "edge.js"],
+])("for the condition %s %s gives %s", async (condition, resolve, file) => {
+  const kind = resolve === "require.resolve" ? "commonjs" : "module";
+  const program = `console.log(${resolve}("lanegrad"))`;
+  const { stdout } = await node(["-C", condition, `--input-type=${kind}`, "-e", program]);
+  expect(stdout.trim().split("/").at(-1)).toBe(file);
 });
 
 describe("in Node", () => {

@@ -1,4 +1,5 @@
 import { FormatError } from "../errors.js";
+import { coders } from "../host.js";
 
 /**
  * The safetensors format: 8 bytes with the header's length (little-endian), a JSON header { name: { dtype, shape, data_offsets } },
@@ -32,7 +33,7 @@ export function encodeSafeTensors({ tensors: given, metadata }: SafeTensors): Ui
     header[name] = { dtype, shape, data_offsets: [end, end + bytes.length] };
     end += bytes.length;
   }
-  const json = new TextEncoder().encode(JSON.stringify(header));
+  const json = new (coders().TextEncoder)().encode(JSON.stringify(header));
   // spaces fill the header up, so that the data starts at a multiple of 8
   const headerLength = Math.ceil(json.length / 8) * 8;
   const file = new Uint8Array(LENGTH_BYTES + headerLength + end).fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerLength);
@@ -77,7 +78,7 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   let text: string;
   let header: unknown;
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = new (coders().TextDecoder)("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     header = JSON.parse(text);
   } catch (cause) {
     throw new FormatError("safetensors: the header is no JSON", { cause });

@@ -46,7 +46,23 @@ export function wantsSharedMemory(module: WebAssembly.Module | undefined): boole
  * which no kernel passes, would cost a call more.
  */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): WebAssembly.Exports {
-  return instantiateSync(module, { env: { memory } }).instance.exports;
+  const imports = { env: { memory } };
+  // the loader would take another realm's module for bytes
+  const isOfThisRealm = module instanceof WebAssembly.Module;
+  const instance = isOfThisRealm
+    ? instantiateSync(module, imports).instance
+    : new WebAssembly.Instance(module, imports);
+  return instance.exports;
+}
+
+/** Whether it is a module, of this realm or another. */
+export function isModule(value: unknown): value is WebAssembly.Module {
+  try {
+    WebAssembly.Module.exports(value as WebAssembly.Module);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Nothing tells what memory a module asks for but trying. */

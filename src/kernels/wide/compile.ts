@@ -1,5 +1,6 @@
+import { builtin } from "../../host.js";
 import { instantiate } from "../wasm.js";
-import { builtin, FLAG } from "./gate.js";
+import { FLAG } from "./gate.js";
 import { exportName, exposeFunctions } from "./module-bytes.js";
 
 /** The functions of a build by what they hold, by their indices; written by scripts/build.mjs. */

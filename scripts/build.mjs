@@ -11,6 +11,7 @@ import { dts } from "rollup-plugin-dts";
 import { minify } from "terser";
 import { alignWith, functionNames } from "./align.mjs";
 import { mergeModules } from "./pieces.mjs";
+import { stripInternals } from "./public-members.mjs";
 import { writeTiles } from "./tiles.mjs";
 import { widenable } from "./widenable.mjs";
 
@@ -169,6 +170,7 @@ async function writeEdgeImports() {
 /** dist/index.d.cts: what the public surface needs, in one file; index.d.ts has it from there, since a module may import CommonJS. */
 async function writeDeclarations() {
   await promisify(execFile)(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
+  await stripInternals("src", "build/types");
   const bundle = await rollup({ input: "build/types/index.d.ts", plugins: [dts()] });
   const [{ code }] = (await bundle.generate({})).output;
   const declarations = `/// <reference lib="esnext.disposable" />\n${await withTypesAlone(code)}`;

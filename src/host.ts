@@ -13,6 +13,14 @@ export type Signal = typeof globalThis extends { AbortSignal: { prototype: infer
   ? Signal
   : { readonly aborted: boolean; readonly reason: unknown; throwIfAborted(): void };
 
+/**
+ * Bytes in an ArrayBuffer of their own, which is what the web's APIs take: since TypeScript 5.7 typed arrays say what they lie over. Written so
+ * that earlier versions read it too.
+ */
+export type Bytes = ReturnType<Uint8Array["slice"]>;
+/** Floats in an ArrayBuffer of their own; likewise. */
+export type Floats = ReturnType<Float32Array["slice"]>;
+
 /** A module of Node's own, without an import that other runtimes and bundlers would stumble over. */
 export function builtin<T>(name: string): T | undefined {
   const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };

@@ -1,12 +1,12 @@
 import { show, showShape } from "../checks.js";
 import { ArgumentError, FormatError } from "../errors.js";
-import { builtin } from "../host.js";
+import { type Bytes, builtin } from "../host.js";
 import { sizeOf } from "../tensor.js";
 
 export interface IdxArray {
   /** Sizes of the axes: [60000, 28, 28] for MNIST's training images. */
   shape: number[];
-  data: Uint8Array;
+  data: Bytes;
 }
 
 const UNSIGNED_BYTE = 0x08;

@@ -1,5 +1,5 @@
 import { FormatError } from "../errors.js";
-import { coders } from "../host.js";
+import { type Bytes, coders } from "../host.js";
 
 /**
  * The safetensors format: 8 bytes with the header's length (little-endian), a JSON header { name: { dtype, shape, data_offsets } },
@@ -23,7 +23,7 @@ const LENGTH_BYTES = 8;
 /** The format's own limit on headers, against files that only claim to have one. */
 const MAXIMUM_HEADER = 100_000_000;
 
-export function encodeSafeTensors({ tensors: given, metadata }: SafeTensors): Uint8Array {
+export function encodeSafeTensors({ tensors: given, metadata }: SafeTensors): Bytes {
   // the widest first, so that every tensor starts at a multiple of its element's size
   const tensors = new Map([...given].sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype]));
   const header: Record<string, unknown> = Object.create(null);

@@ -11,6 +11,7 @@ import { dts } from "rollup-plugin-dts";
 import { minify } from "terser";
 import { alignWith, functionNames } from "./align.mjs";
 import { mergeModules } from "./pieces.mjs";
+import { stripInternals } from "./public-members.mjs";
 import { writeTiles } from "./tiles.mjs";
 import { widenable } from "./widenable.mjs";
 
@@ -91,6 +92,35 @@ const piecesFirst = {
 };
 
 /**
+ * AssemblyScript's loader without what it does when it is imported: it asks for a decoder of strings, which no kernel passes and not every
+ * host has, and writes to Object, which may be frozen.
+ */
+const LOADER_AT_IMPORT = [
+  [
+    'const utf16 = new TextDecoder("utf-16le", { fatal: true });',
+    'const utf16 = { decode: (text) => new TextDecoder("utf-16le", { fatal: true }).decode(text) };',
+  ],
+  [/^Object\.hasOwn = [^;]*;\n\};?$/m, ""],
+];
+const quietLoader = {
+  name: "quiet-loader",
+  setup(context) {
+    context.onLoad({ filter: /@assemblyscript\/loader\/index\.js$/ }, async ({ path }) => {
+      let contents = await readFile(path, "utf8");
+      for (const [loud, quiet] of LOADER_AT_IMPORT) {
+        const before = contents;
+        contents = before.replace(loud, quiet);
+        if (contents === before) throw new Error(`${path} has no ${loud}`);
+      }
+      return { contents };
+    });
+  },
+};
+
+/** Of an uncaught error Node prints the line that threw it: the file in one line would bury the message, and a pipe would lose it. */
+const MAX_LINE = 200;
+
+/**
  * One file of everything. Without spaces it takes half the time to parse; names stay, for stack traces, unless `mangle` is set.
  * Annotations of what is pure stay for the bundler to come, which esbuild by itself would drop with the spaces.
  */
@@ -106,7 +136,7 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
       minifySyntax: true,
       legalComments: "none",
       logLevel: "warning",
-      plugins,
+      plugins: [...plugins, quietLoader],
     })
   ).outputFiles;
   const { code } = await minify(text, {
@@ -114,7 +144,7 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
     ecma: 2022,
     compress: false,
     mangle,
-    format: { comments: false, preserve_annotations: true },
+    format: { comments: false, preserve_annotations: true, max_line_len: MAX_LINE },
   });
   await writeFile(file, code);
 }
@@ -137,14 +167,15 @@ async function writeEdgeImports() {
   await writeFile("dist/kernels/edge-light.js", line("?module"));
 }
 
-/** dist/index.d.ts: what the public surface needs, in one file; the same for CommonJS. */
+/** dist/index.d.cts: what the public surface needs, in one file; index.d.ts has it from there, since a module may import CommonJS. */
 async function writeDeclarations() {
   await promisify(execFile)(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
+  await stripInternals("src", "build/types");
   const bundle = await rollup({ input: "build/types/index.d.ts", plugins: [dts()] });
   const [{ code }] = (await bundle.generate({})).output;
   const declarations = `/// <reference lib="esnext.disposable" />\n${await withTypesAlone(code)}`;
-  await writeFile("dist/index.d.ts", declarations);
   await writeFile("dist/index.d.cts", declarations);
+  await writeFile("dist/index.d.ts", 'export * from "./index.cjs";\n');
   const module =
     'import type { EngineOptions } from "../index.js";\n' +
     'declare const module: NonNullable<EngineOptions["module"]>;\nexport default module;\n';
@@ -160,6 +191,14 @@ async function withTypesAlone(code) {
   return code.replace(/^export \{ .*$/m, `export { ${rest.join(", ")} };\nexport type { ${types.join(", ")} };`);
 }
 
+/** What the licence of AssemblyScript's loader, which is inside the bundles, asks for. */
+async function writeLicence() {
+  const about =
+    "@assemblyscript/loader, by the AssemblyScript authors, is part of index.js, index.cjs and edge.js: without its work at import,\n" +
+    "minified, and without the functions that are not used. It is licensed as follows.\n\n";
+  await writeFile("dist/LICENSE-loader", about + (await readFile("node_modules/assemblyscript/LICENSE", "utf8")));
+}
+
 await rm("dist", { recursive: true, force: true });
 await writeTiles();
 const sources = await importSources();
@@ -171,5 +210,6 @@ await Promise.all([
   bundle("dist/index.cjs", { format: "cjs", mangle: true }),
   bundle("dist/edge.js", { plugins: [edgeModules], mangle: true }),
   writeEdgeImports(),
+  writeLicence(),
 ]);
 await writeDeclarations();

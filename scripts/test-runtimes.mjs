@@ -20,6 +20,10 @@ const BUN = "1.4.5";
 const DENO = "2.9.6";
 /** workerd before and after it had FinalizationRegistry. */
 const COMPATIBILITY_DATES = ["2024-09-01", "2026-01-01"];
+const JEST = "30.5.2";
+/** The last ones of which vitest and jsdom run on Node 20. */
+const VITEST = "4.1.12";
+const JSDOM = "27.0.1";
 const PAGE_MS = 60_000;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -88,6 +92,45 @@ async function openWorkerd(compatibilityDate) {
   return { version: require("workerd/package.json").version, train };
 }
 
+/** A test runner that runs the program of test/runtimes/runner.mjs, bundled but for the package; `args` are for a project and that file. */
+function runner(version, cli, format, args) {
+  const train = async (project) => {
+    const name = `runner.test.${format === "cjs" ? "cjs" : "mjs"}`;
+    const outfile = join(project, name);
+    const options = { bundle: true, platform: "node", format, external: ["lanegrad"], logLevel: "warning" };
+    await build({ ...options, entryPoints: [join(project, "runner.mjs")], outfile });
+    const paths = {
+      LANEGRAD_RESULT: join(project, "result.json"),
+      LANEGRAD_MODULE: join(project, "node_modules/lanegrad/dist/kernels/simd.wasm"),
+    };
+    try {
+      run(process.execPath, [cli, ...args(project, name)], { ...env, ...paths }, project);
+      return JSON.parse(await readFile(paths.LANEGRAD_RESULT, "utf8"));
+    } finally {
+      await Promise.all([outfile, paths.LANEGRAD_RESULT].map((path) => rm(path, { force: true })));
+    }
+  };
+  return { version, train };
+}
+
+async function openJest(environment) {
+  const home = await installed("jest", [`jest@${JEST}`, `jest-environment-jsdom@${JEST}`]);
+  const config = {
+    testEnvironment: join(home, "..", `jest-environment-${environment}`),
+    testMatch: ["<rootDir>/*.test.cjs"],
+    transform: {},
+  };
+  const args = (project) => ["--rootDir", project, "--config", JSON.stringify(config)];
+  return runner(JEST, join(home, "bin/jest.js"), "cjs", args);
+}
+
+async function openVitest(environment, pool) {
+  const home = await installed("vitest", [`vitest@${VITEST}`, `jsdom@${JSDOM}`]);
+  const flags = ["--globals", "--environment", environment, "--pool", pool];
+  const args = (project, file) => ["run", "--root", project, ...flags, file];
+  return runner(VITEST, join(home, "vitest.mjs"), "esm", args);
+}
+
 const TYPES = {
   ".html": "text/html",
   ".js": "text/javascript",
@@ -140,6 +183,9 @@ const RUNTIMES = [
   ["bun", openBun, true],
   ["deno", openDeno, true],
   ...COMPATIBILITY_DATES.map((date) => [`workerd, ${date}`, () => openWorkerd(date), false]),
+  ...["node", "jsdom"].map((environment) => [`jest, ${environment}`, () => openJest(environment), true]),
+  ["vitest, vmThreads", () => openVitest("node", "vmThreads"), true],
+  ...["threads", "vmThreads"].map((pool) => [`vitest, jsdom, ${pool}`, () => openVitest("jsdom", pool), true]),
   ["chromium", () => openChromium(false), false],
   ["chromium, isolated", () => openChromium(true), true],
 ];

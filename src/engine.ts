@@ -4,7 +4,7 @@ import type { WasmModule } from "./host.js";
 import { createTwin } from "./kernels/js/index.js";
 import type { KernelSet, Kernels } from "./kernels/kernels.js";
 import { exerciseKernels } from "./kernels/warm-up.js";
-import { bestKernelSet, isAvailable, kernelsOf, loadKernels, wantsSharedMemory } from "./kernels/wasm.js";
+import { bestKernelSet, isAvailable, isModule, kernelsOf, loadKernels, wantsSharedMemory } from "./kernels/wasm.js";
 import { isWideByDefault } from "./kernels/wide/gate.js";
 import { openWide } from "./kernels/wide/wide.js";
 import type { Width } from "./kernels/wide/width.js";
@@ -93,7 +93,7 @@ export class Engine {
     }
     checkBoolean(wide, "createEngine: wide");
     checkSeed(seed, "createEngine: seed");
-    if (module !== undefined && !(module instanceof WebAssembly.Module)) {
+    if (module !== undefined && !isModule(module)) {
       throw new ArgumentError(`createEngine: module: got ${show(module)}, expected a WebAssembly.Module`);
     }
     if (module !== undefined && kernels === "js") {

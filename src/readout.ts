@@ -2,13 +2,14 @@
 
 import { show } from "./checks.js";
 import { ArgumentError, ShapeError } from "./errors.js";
+import type { Floats } from "./host.js";
 import { exp } from "./math.js";
 import { isTensor, type Tensor } from "./tensor.js";
 import { copyOf, isFloatArray } from "./values.js";
 
 /** Outputs in rows: of a Tensor its last axis, of a flat array the whole of it. */
 interface Rows {
-  readonly values: Float32Array;
+  readonly values: Floats;
   readonly length: number;
   readonly isOne: boolean;
 }
@@ -29,7 +30,7 @@ function readRows(x: unknown, what: string): Rows {
  * exp(x) / Σ exp(x) over the last axis (torch.nn.functional.softmax), computed in double; the values in a row, in x's order. A
  * Float32Array is one row. Throws ArgumentError for anything else.
  */
-export function softmax(x: Tensor | Float32Array | Float64Array): Float32Array {
+export function softmax(x: Tensor | Float32Array | Float64Array): Floats {
   const { values, length } = readRows(x, "softmax");
   for (let start = 0; start < values.length; start += length) {
     const row = values.subarray(start, start + length);

@@ -2,6 +2,7 @@
 
 import { isArray, reading, reasonOf, show, showShape } from "./checks.js";
 import { ArgumentError, ShapeError } from "./errors.js";
+import type { Floats } from "./host.js";
 
 /** The typed arrays that numbers may come in. */
 export type NumberArray =
@@ -116,7 +117,7 @@ const VIEWS = {
 };
 
 /** A flat typed array as float32 values of our own. */
-export function copyOf(source: NumberArray, what: string): Float32Array {
+export function copyOf(source: NumberArray, what: string): Floats {
   const values = new Float32Array(lengthOf(source, what));
   copyValues(source, 0, values.length, values, what);
   return values;

@@ -1,11 +1,12 @@
 import { show, showShape } from "../checks.js";
 import { ArgumentError, FormatError } from "../errors.js";
+import { type Bytes, builtin } from "../host.js";
 import { sizeOf } from "../tensor.js";
 
 export interface IdxArray {
   /** Sizes of the axes: [60000, 28, 28] for MNIST's training images. */
   shape: number[];
-  data: Uint8Array;
+  data: Bytes;
 }
 
 const UNSIGNED_BYTE = 0x08;
@@ -48,8 +49,7 @@ interface Zlib {
 
 /** The runtime's own gunzip, which checks lengths and checksums; asked for when it is needed, so that importing loads nothing. */
 function unpack(bytes: Uint8Array): Uint8Array {
-  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): Zlib | undefined } };
-  const zlib = process?.getBuiltinModule?.("node:zlib");
+  const zlib = builtin<Zlib>("node:zlib");
   if (zlib === undefined) {
     throw new FormatError("readIdx: got gzip data, which this runtime cannot unpack at once: expected them unpacked");
   }

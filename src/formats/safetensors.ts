@@ -1,4 +1,5 @@
 import { FormatError } from "../errors.js";
+import { type Bytes, coders } from "../host.js";
 
 /**
  * The safetensors format: 8 bytes with the header's length (little-endian), a JSON header { name: { dtype, shape, data_offsets } },
@@ -22,7 +23,7 @@ const LENGTH_BYTES = 8;
 /** The format's own limit on headers, against files that only claim to have one. */
 const MAXIMUM_HEADER = 100_000_000;
 
-export function encodeSafeTensors({ tensors: given, metadata }: SafeTensors): Uint8Array {
+export function encodeSafeTensors({ tensors: given, metadata }: SafeTensors): Bytes {
   // the widest first, so that every tensor starts at a multiple of its element's size
   const tensors = new Map([...given].sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype]));
   const header: Record<string, unknown> = Object.create(null);
@@ -32,7 +33,7 @@ export function encodeSafeTensors({ tensors: given, metadata }: SafeTensors): Ui
     header[name] = { dtype, shape, data_offsets: [end, end + bytes.length] };
     end += bytes.length;
   }
-  const json = new TextEncoder().encode(JSON.stringify(header));
+  const json = new (coders().TextEncoder)().encode(JSON.stringify(header));
   // spaces fill the header up, so that the data starts at a multiple of 8
   const headerLength = Math.ceil(json.length / 8) * 8;
   const file = new Uint8Array(LENGTH_BYTES + headerLength + end).fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerLength);
@@ -77,7 +78,7 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   let text: string;
   let header: unknown;
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = new (coders().TextDecoder)("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     header = JSON.parse(text);
   } catch (cause) {
     throw new FormatError("safetensors: the header is no JSON", { cause });

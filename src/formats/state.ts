@@ -1,5 +1,6 @@
 import { show, showShape } from "../checks.js";
 import { ArgumentError, StateError } from "../errors.js";
+import type { Bytes } from "../host.js";
 import type { Layer } from "../layers/layer.js";
 import { sameShape, type Tensor } from "../tensor.js";
 import { checkNet } from "../training/modes.js";
@@ -12,7 +13,7 @@ const constraintKey = (name: string): string => `constraint.${name}`;
  * The net's state (parameters and running statistics) as a safetensors file, which PyTorch reads. Names are PyTorch's for nets of
  * plain layers; a slope with a constraint is saved as its β, and the metadata say so.
  */
-export function save(net: Layer): Uint8Array {
+export function save(net: Layer): Bytes {
   checkNet(net, "save");
   const state = net.stateDict();
   if (Object.hasOwn(state, METADATA)) {

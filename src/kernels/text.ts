@@ -1,3 +1,5 @@
+import { coders } from "../host.js";
+
 /**
  * Bytes as printable ASCII: one character for the bytes that WebAssembly mostly consists of, two for the rest. Unlike base64 it keeps
  * bytes apart, so that gzip finds in the text what it would find in the bytes: the text of a module compresses to the size of the
@@ -24,7 +26,7 @@ export function encode(bytes: Uint8Array): string {
 
 export function decode(text: string): Uint8Array<ArrayBuffer> {
   // a cold start waits for this loop: over bytes it takes two thirds of the time that it takes over a string
-  const bytes = new TextEncoder().encode(text);
+  const bytes = new (coders().TextEncoder)().encode(text);
   let length = 0;
   for (let i = 0; i < bytes.length; i++) {
     const code = bytes[i];

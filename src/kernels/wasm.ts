@@ -1,3 +1,4 @@
+import { instantiateSync } from "@assemblyscript/loader";
 import { EngineError, MemoryError } from "../errors.js";
 import type { LinearMemory } from "../memory.js";
 import type { KernelSet, Kernels } from "./kernels.js";
@@ -40,12 +41,34 @@ export function wantsSharedMemory(module: WebAssembly.Module | undefined): boole
   return module === undefined ? isMadeForSharing : linksWithSharedMemory(module);
 }
 
+/**
+ * The exports of one of our modules over a memory, as they are: what AssemblyScript's loader makes of them for strings and objects,
+ * which no kernel passes, would cost a call more.
+ */
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): WebAssembly.Exports {
+  const imports = { env: { memory } };
+  // the loader would take another realm's module for bytes
+  const isOfThisRealm = module instanceof WebAssembly.Module;
+  const instance = isOfThisRealm
+    ? instantiateSync(module, imports).instance
+    : new WebAssembly.Instance(module, imports);
+  return instance.exports;
+}
+
+/** Whether it is a module, of this realm or another. */
+export function isModule(value: unknown): value is WebAssembly.Module {
+  try {
+    WebAssembly.Module.exports(value as WebAssembly.Module);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Nothing tells what memory a module asks for but trying. */
 function linksWithSharedMemory(module: WebAssembly.Module): boolean {
   try {
-    new WebAssembly.Instance(module, {
-      env: { memory: new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }) },
-    });
+    instantiate(module, new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }));
     return true;
   } catch {
     return false;
@@ -102,8 +125,7 @@ export function kernelsOf(
 export function openModule(module: WebAssembly.Module, memory: LinearMemory): WasmKernels {
   let exports: Omit<WasmKernels, "set"> & Setup;
   try {
-    const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory } });
-    exports = instance.exports as unknown as typeof exports;
+    exports = instantiate(module, memory.memory) as unknown as typeof exports;
     exports.useWork(memory.allocate(exports.workBytes()));
     exports.useTall(keepsOrderOfLoads());
   } catch (cause) {

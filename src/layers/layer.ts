@@ -5,7 +5,10 @@ import { checkShape, isTensor, sameShape, sizeOf, type Tensor } from "../tensor.
 import { rememberGradients, undoing } from "../undo.js";
 import { copyOf, type Flat, isFloat32Array, type NestedNumbers } from "../values.js";
 
-/** A trainable tensor and its gradient, which the parameter message adds to. */
+/**
+ * A trainable tensor and its gradient, which the parameter message adds to. A layer of one's own makes it as
+ * `{ name: "weight", value: engine.tensor(...), grad: engine.zeros(shape) }`, both of one shape and engine.
+ */
 export interface Parameter {
   readonly name: string;
   readonly value: Tensor;
@@ -52,9 +55,18 @@ function readSource(source: unknown, what: string): Tensor | Flat | string {
 
 /**
  * A function with trainable parameters θ and its three messages. A subclass gives `forward`, `backwardInput` and, if it has
- * parameters, `backwardParams` and `parameters`; the rest is inherited.
+ * parameters, `backwardParams` and `parameters`; the rest is inherited. It then works in Sequential, fit, jacobian, gradCheck and save.
  *
  * A layer remembers its last forward in training mode only; `backward...` without one is a StateError.
+ *
+ * What a subclass has to know:
+ * - Inside a net x and dy are Tensors. Called by itself the layer gets whatever `Input` allows: `engine.tensor(x)` makes a Tensor of
+ *   nested arrays, and of a Float32Array with the shape that the layer gives it.
+ * - Make parameters and buffers once, with `engine.tensor` or `engine.zeros`: `parameters` gives the same tensors at every call. What is to be
+ *   saved without being trained is added to `stateDict`.
+ * - What it returns is its own tensor, neither x nor dy, and it may write it anew at the next call of the same kind. Who gets it may write to it
+ *   as well (`add_`): a layer that needs its output for the messages back keeps a copy (`clone`).
+ * - `backwardParams` adds to the gradients (`grad.add_`, `matmul` with `accumulate`), which `zeroGrad` has made zero.
  */
 export abstract class Layer {
   /** Whether forward remembers what the messages backward need. Set by `train` and `eval`. */

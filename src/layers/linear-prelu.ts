@@ -1,6 +1,7 @@
 import { checkOptions, show } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { ArgumentError } from "../errors.js";
+import type { Floats } from "../host.js";
 import { fillNormal } from "../tensor.js";
 import { createParameters } from "./core.js";
 import { DenseLayer, DenseMap, denseParameterShapes } from "./dense.js";
@@ -53,7 +54,7 @@ export class LinearPReLU extends DenseLayer {
   }
 
   /** The slopes in effect, a copy. */
-  slopes(): Float32Array {
+  slopes(): Floats {
     this.assertUsable();
     return this.#activation.slopes();
   }

@@ -1,5 +1,6 @@
 import { checkOptions, checkSize } from "../checks.js";
 import { engineFrom } from "../engine.js";
+import type { Floats } from "../host.js";
 import { createParameters } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
 import type { LayerOptions, Parameter } from "./layer.js";
@@ -39,7 +40,7 @@ export class PReLU extends ActivationLayer {
   }
 
   /** The slopes in effect, a copy. */
-  slopes(): Float32Array {
+  slopes(): Floats {
     this.assertUsable();
     return this.activation.slopes();
   }

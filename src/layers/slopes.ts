@@ -1,6 +1,7 @@
 import { Buffer, type Request } from "../buffers.js";
 import { checkFinite, checkNonNegative, checkOneOf, show, showShape } from "../checks.js";
 import { ArgumentError, ShapeError } from "../errors.js";
+import type { Floats } from "../host.js";
 import { log } from "../math.js";
 import type { Tensor } from "../tensor.js";
 import { type Activation, addBiasGradient, type BiasTarget } from "./activation.js";
@@ -78,7 +79,7 @@ export class SlopeActivation implements Activation {
   }
 
   /** The slopes in effect, a copy. */
-  slopes(): Float32Array {
+  slopes(): Floats {
     return this.#inEffect().data.slice();
   }
 

@@ -1,5 +1,6 @@
 import { Buffer } from "../buffers.js";
 import { checkOptions, checkSize } from "../checks.js";
+import type { Floats } from "../host.js";
 import type { Layer } from "../layers/layer.js";
 import { crossEntropy } from "../losses.js";
 import { Tensor } from "../tensor.js";
@@ -87,7 +88,7 @@ export function evaluate(net: Layer, data: Dataset, options?: EvaluateOptions): 
  * one sample, and so is an image [C, H, W] for a net that begins with Conv2d or MaxPool2d (and flattens nothing behind it: a net with
  * Flatten takes [1, C, H, W]). A Float32Array or Uint8Array (0..255 becomes 0..1) is as many samples as fit the first Linear layer.
  */
-export function predict(net: Layer, x: Samples): Float32Array {
+export function predict(net: Layer, x: Samples): Floats {
   checkNet(net, "predict");
   const shape =
     x instanceof Tensor ? x.shape : Array.isArray(x) && x.length > 0 ? readNested(x, "predict").shape : undefined;

@@ -1,4 +1,6 @@
-import { builtin, FLAG } from "./gate.js";
+import { builtin } from "../../host.js";
+import { instantiate } from "../wasm.js";
+import { FLAG } from "./gate.js";
 import { exportName, exposeFunctions } from "./module-bytes.js";
 
 /** The functions of a build by what they hold, by their indices; written by scripts/build.mjs. */
@@ -18,7 +20,7 @@ const NATIVES = "--allow-natives-syntax";
 export function compileWide({ bytes, widening }: Code, memory: WebAssembly.Memory): WebAssembly.Module {
   const { bytes: exposed, count } = exposeFunctions(bytes, crypto.getRandomValues(new Uint8Array(16)));
   const module = new WebAssembly.Module(exposed);
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const exports = instantiate(module, memory);
   const all = Array.from({ length: count }, (_, index) => index);
   resetIfCutShort();
   withTierUp((tierUp) => {

@@ -1,3 +1,5 @@
+import { builtin } from "../../host.js";
+
 /** V8's versions whose widening was fuzzed and timed: Node 24 and 26. README.md says how to admit another. */
 export const TESTED_V8 = ["13.6", "14.6"] as const;
 
@@ -18,13 +20,9 @@ interface Process {
   readonly arch?: string;
   readonly execArgv?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
-  getBuiltinModule?(name: string): unknown;
 }
 
 const host = (): Process => (globalThis as { process?: Process }).process ?? {};
-
-/** A module of Node's own, without an import that other runtimes and bundlers would stumble over. */
-export const builtin = <T>(name: string): T | undefined => host().getBuiltinModule?.(name) as T | undefined;
 
 /** Deno throws where a program may not read its environment: then it has none. */
 function variable(name: string): string | undefined {

@@ -6,9 +6,9 @@ const FUNCTION_SECTION = 3;
 const EXPORT_SECTION = 7;
 const FUNCTION_EXPORT = 0;
 
-/** What function `index` is exported as. No name of a kernel begins like this. */
-export const exportName = (index: number): string => `#${index}`;
-export const isExportName = (name: string): boolean => name.startsWith("#");
+/** What function `index` is exported as. No name of a kernel begins like this, and a "#" would mean something to AssemblyScript's loader. */
+export const exportName = (index: number): string => `$${index}`;
+export const isExportName = (name: string): boolean => name.startsWith("$");
 
 interface Section {
   readonly id: number;

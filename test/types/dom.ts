@@ -1,0 +1,22 @@
+// With what the host has, a module, a signal and bytes are its own.
+import * as lg from "lanegrad";
+
+declare const net: lg.Layer;
+declare const options: lg.FitOptions;
+
+export async function use(): Promise<void> {
+  lg.createEngine({ module: new WebAssembly.Module(new Uint8Array(8)) });
+  options.signal = new AbortController().signal;
+  // @ts-expect-error what merely looks like a signal is none
+  options.signal = { aborted: false, reason: undefined, throwIfAborted() {} };
+
+  const response = new Response(lg.save(net));
+  lg.load(net, new Uint8Array(await response.arrayBuffer()));
+  new Blob([
+    lg.save(net),
+    lg.predict(net, [1, 2]),
+    lg.readIdx(new Uint8Array(8)).data,
+    lg.softmax(new Float32Array(3)),
+  ]);
+  await crypto.subtle.digest("SHA-256", lg.save(net));
+}

@@ -20,12 +20,15 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
 
 /**
  * A block of the linear memory that one or more tensors look at. `version` counts writes by layers and kernels, so that a layer
- * can tell when the input it remembers was overwritten. `zeroPending` stands for "all zeros" without having written them;
- * `untouched` is true from `zeroGrad` to the first parameter message.
+ * can tell when the input it remembers was overwritten. `zeroPending` stands for "all zeros" without having written them.
+ *
+ * Of gradients: `isNone` is true as long as nobody has sent, written or fetched one since `zeroGrad`, or ever: optimizers skip the
+ * parameter. `untouched` is true from `zeroGrad` to the first parameter message, which a penalty joins.
  */
 export class Storage {
   version = 0;
   zeroPending = false;
+  isNone = false;
   untouched = true;
   #handles = 1;
 
@@ -38,6 +41,12 @@ export class Storage {
 
   static allocate(engine: Engine, size: number): Storage {
     return new Storage(engine, engine.linear.allocate(size * 4), size);
+  }
+
+  /** What is put back, by Object.assign, where a call leaves a gradient as it was. */
+  get flags(): Pick<Storage, "zeroPending" | "isNone" | "untouched"> {
+    const { zeroPending, isNone, untouched } = this;
+    return { zeroPending, isNone, untouched };
   }
 
   get isShared(): boolean {
@@ -61,7 +70,10 @@ const LIVE_VIEW: PropertyDescriptor & ThisType<Tensor> = {
   enumerable: true,
   configurable: true,
   get() {
-    return this.liveView();
+    const view = this.liveView();
+    // it may be written to
+    this.storage.isNone = false;
+    return view;
   },
 };
 
@@ -147,7 +159,7 @@ export class Tensor {
     return this.#disposed;
   }
 
-  /** `data`. @internal */
+  /** `data`, for reading only: a gradient that is none stays so. @internal */
   liveView(): Float32Array {
     const storage = this.#storage;
     this.assertUsable();
@@ -163,10 +175,11 @@ export class Tensor {
 
   /** Nested arrays of the values; a number for shape []. */
   toArray(): NestedNumbers {
-    const { data, shape } = this;
+    const { shape } = this;
+    const values = this.liveView();
     let position = 0;
     const level = (axis: number): NestedNumbers =>
-      axis === shape.length ? data[position++] : Array.from({ length: shape[axis] }, () => level(axis + 1));
+      axis === shape.length ? values[position++] : Array.from({ length: shape[axis] }, () => level(axis + 1));
     return level(0);
   }
 
@@ -225,10 +238,7 @@ export class Tensor {
     if (!sameShape(this.shape, other.shape)) {
       throw new ShapeError(`add_: got ${showShape(other.shape)}, expected ${showShape(this.shape)}`);
     }
-    const source = other.read();
-    const target = this.read();
-    this.storage.version++;
-    this.engine.ops.addScaled(this.size, source, target, scale);
+    this.engine.ops.addScaled(this.size, other.read(), this.modify(), scale);
     return this;
   }
 
@@ -274,31 +284,38 @@ export class Tensor {
 
   /** The offset, for a kernel that writes every element and reads none. @internal */
   overwrite(): number {
-    this.storage.version++;
-    this.storage.zeroPending = false;
-    return this.storage.offset;
+    const { storage } = this;
+    storage.version++;
+    storage.zeroPending = false;
+    storage.isNone = false;
+    return storage.offset;
+  }
+
+  /** The offset, for a kernel that reads and writes: pending zeros are written first. @internal */
+  modify(): number {
+    this.read();
+    return this.overwrite();
   }
 
   /** For a kernel that adds: false where it may overwrite, since the tensor stands for zeros. @internal */
   accumulates(): boolean {
-    const { storage } = this;
-    const adds = !storage.zeroPending;
-    storage.zeroPending = false;
-    storage.untouched = false;
-    storage.version++;
+    const adds = !this.storage.zeroPending;
+    this.overwrite();
     return adds;
   }
 
-  /** Stands for zeros from now on, without writing them. @internal */
+  /** Stands for zeros from now on, without writing them; a gradient is none. @internal */
   markZero(): void {
-    this.storage.zeroPending = true;
-    this.storage.untouched = true;
-    this.storage.version++;
+    const { storage } = this;
+    storage.zeroPending = true;
+    storage.isNone = true;
+    storage.untouched = true;
+    storage.version++;
   }
 
   /** The value of a counter: the exact one, unless its data were written since. @internal */
   get counted(): number {
-    const [value] = this.data;
+    const [value] = this.liveView();
     return this.exact !== undefined && Math.fround(this.exact) === value ? this.exact : value;
   }
 
@@ -312,7 +329,7 @@ export class Tensor {
   /** Takes the values of a tensor of the same shape, of any engine. @internal */
   copyFrom(source: Tensor): void {
     if (this.exact !== undefined || source.exact !== undefined) this.setCounted(source.counted);
-    else this.data.set(source.data);
+    else this.data.set(source.liveView());
   }
 
   /** Takes as many values as there are. @internal */
@@ -338,7 +355,8 @@ export function newTensor(engine: Engine, shape: readonly number[], owned = fals
 
 export function zerosTensor(engine: Engine, shape: readonly number[]): Tensor {
   const zeros = newTensor(engine, shape);
-  zeros.data.fill(0);
+  zeros.liveView().fill(0);
+  zeros.storage.isNone = true;
   return zeros;
 }
 

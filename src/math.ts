@@ -133,3 +133,14 @@ export function log1p(x: number): number {
   const sum = 1 + x;
   return sum === 1 ? x : log(sum) * (x / (sum - 1));
 }
+
+/** base^exponent for an integer exponent >= 0, by repeated squaring; the relative error is below exponent · 2^-53. */
+export function integerPower(base: number, exponent: number): number {
+  let power = 1;
+  // no shifts: the exponent may be larger than 2^31
+  for (let square = base, rest = exponent; rest > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2 === 1) power *= square;
+    square *= square;
+  }
+  return power;
+}

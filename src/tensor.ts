@@ -3,6 +3,7 @@ import type { Engine } from "./engine.js";
 import { ArgumentError, EngineError, ShapeError, StateError } from "./errors.js";
 import { printed } from "./print.js";
 import { copyOf, type Flat, isFloatArray, MOST_AXES, type NestedNumbers, readNested } from "./values.js";
+import { WeakBag } from "./weak.js";
 
 /** What becomes a tensor: a flat typed array of floats, or numbers nested as deep as the shape. */
 export type TensorData = NestedNumbers;
@@ -93,6 +94,7 @@ export class Tensor {
   readonly #owned: boolean;
   readonly #holder: object | undefined;
   #companion: { dispose(): void } | undefined;
+  #dependents: WeakBag<{ dispose(): void }> | undefined;
   #exact: number | undefined;
   #view: Float32Array | undefined;
   #disposed = false;
@@ -130,6 +132,12 @@ export class Tensor {
 
   set companion(companion: { dispose(): void } | undefined) {
     this.#companion = companion;
+  }
+
+  /** What others keep for this tensor, and is given back with it. @internal */
+  get dependents(): WeakBag<{ dispose(): void }> {
+    this.#dependents ??= new WeakBag();
+    return this.#dependents;
   }
 
   /** What a counter holds, which float32 cannot beyond 2^24; undefined for any other tensor. @internal */
@@ -262,6 +270,7 @@ export class Tensor {
     // equality must not ask for what is no more
     Object.defineProperty(this, "data", { enumerable: false });
     this.#companion?.dispose();
+    if (this.#dependents !== undefined) for (const dependent of this.#dependents) dependent.dispose();
     if (this.holder === undefined) this.storage.engine.unwatch(this);
     this.storage.release();
   }

@@ -288,8 +288,7 @@ function childrenOf(layer: Layer): Layer[] {
 }
 
 /** Marks the gradients as none; the next parameter message overwrites them. */
-export function zeroGradients(parameters: readonly { readonly grad: Tensor }[]): void {
-  const gradients = parameters.map(({ grad }) => grad);
-  for (const grad of gradients) grad.assertUsable();
-  for (const grad of gradients) grad.markZero();
+export function zeroGradients(parameters: readonly Parameter[]): void {
+  for (const { grad } of parameters) grad.assertUsable();
+  for (const { grad } of parameters) grad.markZero();
 }

@@ -1,8 +1,8 @@
 import { checkBoolean, checkNonNegative, checkOptions, show } from "../checks.js";
 import { ArgumentError } from "../errors.js";
 import { integerPower } from "../math.js";
-import type { OptimizerParameters } from "./groups.js";
-import { type Move, Optimizer } from "./optimizer.js";
+import type { OptimizerParameters, ReadParameter } from "./groups.js";
+import { Optimizer } from "./optimizer.js";
 import type { ParameterState } from "./state.js";
 
 export interface AdamSettings {
@@ -31,6 +31,9 @@ function adamSettings(options: AdamOptions | undefined, name: string, defaultDec
 
 /** What Adam and AdamW share; weight decay acts on the gradient there and on the parameter here. */
 abstract class AdamBase extends Optimizer<AdamSettings> {
+  /** Of the last update: most parameters have gone as many steps as the one before. */
+  #last = { step: 0, beta1: 0, beta2: 0, correction1: 1, correction2: 1 };
+
   protected override readSettings({ lr, betas, eps, weightDecay, amsgrad }: AdamSettings): AdamSettings {
     const what = this.typeName();
     checkNonNegative(lr, `${what}: lr`);
@@ -56,15 +59,27 @@ abstract class AdamBase extends Optimizer<AdamSettings> {
     return NUMBERS;
   }
 
+  /** 1 - β^step of both betas as they are now: what the moments lack for having begun at 0. */
+  #corrections(step: number, beta1: number, beta2: number): { correction1: number; correction2: number } {
+    const last = this.#last;
+    if (last.step !== step || last.beta1 !== beta1 || last.beta2 !== beta2) {
+      const correction1 = 1 - integerPower(beta1, step);
+      const correction2 = 1 - integerPower(beta2, step);
+      this.#last = { step, beta1, beta2, correction1, correction2 };
+    }
+    return this.#last;
+  }
+
   /** `gradientDecay` joins the gradient, `keep` scales the parameter. */
   protected move(
-    { value, grad, settings: { lr, betas, eps, amsgrad } }: Move<AdamSettings>,
+    { value, grad }: ReadParameter,
     { tensors, numbers }: ParameterState,
+    { lr, betas, eps, amsgrad }: AdamSettings,
     gradientDecay: number,
     keep: number,
   ): void {
     const [beta1, beta2] = betas;
-    const step = ++numbers.step;
+    const { correction1, correction2 } = this.#corrections(++numbers.step, beta1, beta2);
     value.engine.ops.adam(
       value.size,
       value.modify(),
@@ -72,11 +87,11 @@ abstract class AdamBase extends Optimizer<AdamSettings> {
       tensors.m.storage.offset,
       tensors.v.storage.offset,
       amsgrad ? tensors.vMax.storage.offset : 0,
-      lr / (1 - integerPower(beta1, step)),
+      lr / correction1,
       1 - beta1,
       beta2,
       1 - beta2,
-      1 / Math.sqrt(1 - integerPower(beta2, step)),
+      1 / Math.sqrt(correction2),
       eps,
       gradientDecay,
       keep,
@@ -100,8 +115,8 @@ export class Adam extends AdamBase {
     return "Adam";
   }
 
-  protected override update(move: Move<AdamSettings>, state: ParameterState): void {
-    this.move(move, state, move.settings.weightDecay, 1);
+  protected override update(parameter: ReadParameter, state: ParameterState, settings: AdamSettings): void {
+    this.move(parameter, state, settings, settings.weightDecay, 1);
   }
 }
 
@@ -118,7 +133,7 @@ export class AdamW extends AdamBase {
     return "AdamW";
   }
 
-  protected override update(move: Move<AdamSettings>, state: ParameterState): void {
-    this.move(move, state, 0, 1 - move.settings.lr * move.settings.weightDecay);
+  protected override update(parameter: ReadParameter, state: ParameterState, settings: AdamSettings): void {
+    this.move(parameter, state, settings, 0, 1 - settings.lr * settings.weightDecay);
   }
 }

@@ -25,6 +25,45 @@ export interface ReadGroup<Settings> {
   readonly params: readonly ReadParameter[];
 }
 
+/** Whether the groups have the parameters that were read, so that what was checked then holds. */
+export function haveParams<Settings>(
+  groups: readonly { params: readonly Parameter[] }[],
+  read: readonly ReadGroup<Settings>[],
+): boolean {
+  if (!Array.isArray(groups) || groups.length !== read.length) return false;
+  for (let i = 0; i < read.length; i++) {
+    const { params } = groups[i];
+    const expected = read[i].params;
+    if (!Array.isArray(params) || params.length !== expected.length) return false;
+    for (let j = 0; j < expected.length; j++) {
+      const { given, value, grad } = expected[j];
+      if (params[j] !== given || given.value !== value || given.grad !== grad) return false;
+    }
+  }
+  return true;
+}
+
+/** Likewise of their settings, which have these names. */
+export function haveSettings<Settings>(
+  groups: readonly Group<Settings>[],
+  read: readonly ReadGroup<Settings>[],
+  names: readonly string[],
+): boolean {
+  for (let i = 0; i < read.length; i++) {
+    const group = groups[i];
+    const { settings } = read[i];
+    for (const name of names as (keyof Settings)[]) if (!isSame(group[name], settings[name])) return false;
+    if (Object.keys(group).length !== names.length + 1) return false;
+  }
+  return true;
+}
+
+/** Numbers, booleans, or arrays of them. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (!Array.isArray(b)) return a === b;
+  return Array.isArray(a) && a.length === b.length && b.every((item, i) => item === a[i]);
+}
+
 /** How the parameter reads in messages. */
 export function labelOf({ name }: Parameter, index: number): string {
   return typeof name === "string" ? shorten(name) : `parameter ${index}`;
@@ -36,11 +75,6 @@ export class GroupReader<Settings> {
   #engine: Engine | undefined;
 
   constructor(readonly what: string) {}
-
-  /** How many parameters were read. */
-  get count(): number {
-    return this.#seen.size;
-  }
 
   /** A group, its settings not checked; `known` are their names, and `defaults` serve for those that are not given. */
   group(

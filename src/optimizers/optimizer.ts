@@ -1,24 +1,28 @@
 import { COPY, checkNonNegative, type Mark, mark, reading, show } from "../checks.js";
 import { ArgumentError, StateError } from "../errors.js";
-import { zeroGradients } from "../layers/layer.js";
 import { type Tensor, zerosTensor } from "../tensor.js";
 import { WeakBag } from "../weak.js";
-import { type Group, GroupReader, type OptimizerParameters, type ParameterGroup, type ReadGroup } from "./groups.js";
+import {
+  type Group,
+  GroupReader,
+  haveParams,
+  haveSettings,
+  type OptimizerParameters,
+  type ParameterGroup,
+  type ReadGroup,
+  type ReadParameter,
+} from "./groups.js";
 import { type LoadedGroup, type OptimizerState, ParameterState, readState, type SavedState } from "./state.js";
 
 export interface LearningRate {
   lr: number;
 }
 
-/** A tensor of state that was made for a parameter. */
-type Made = readonly [value: Tensor, name: string, tensor: Tensor];
+/** A tensor of state that a parameter is to have. */
+type Wanted = readonly [value: Tensor, name: string];
 
-/** What the update of one parameter works with. */
-export interface Move<Settings> {
-  readonly value: Tensor;
-  readonly grad: Tensor;
-  readonly settings: Settings;
-}
+/** One that was made. */
+type Made = readonly [value: Tensor, name: string, tensor: Tensor];
 
 /**
  * What optimizers share: groups, checks, state by parameter. A subclass gives its settings' check, the names of the tensors and
@@ -28,6 +32,8 @@ export abstract class Optimizer<Settings extends LearningRate> {
   /** The groups with their settings, which may be changed between steps. */
   readonly groups: Group<Settings>[];
   readonly #settingNames: readonly string[];
+  /** The groups as they were last read. */
+  #read: readonly ReadGroup<Settings>[];
   readonly #states = new WeakMap<Tensor, ParameterState>();
   /** All states, also of parameters that are in no group any more. */
   readonly #allStates = new WeakBag<ParameterState>();
@@ -36,17 +42,21 @@ export abstract class Optimizer<Settings extends LearningRate> {
   constructor(params: OptimizerParameters<Settings>, defaults: Settings) {
     this.#settingNames = Object.keys(defaults);
     const what = this.typeName();
-    this.groups = reading(what, () => {
+    this.#read = reading(what, () => {
       if (!Array.isArray(params)) {
         throw new ArgumentError(`${what}: got ${show(params)}, expected parameters or groups of them`);
       }
       const isGrouped = params.length > 0 && "params" in Object(params[0]);
-      const reader = new GroupReader<Settings>(what);
-      const groups = this.#readGroups(isGrouped ? params : [{ params }], defaults, reader);
-      if (reader.count === 0) throw new ArgumentError(`${what}: got no parameters, expected at least one`);
-      assertUsable(groups);
-      return groups.map(({ settings, params: read }) => ({ ...settings, params: read.map(({ given }) => given) }));
+      return this.#readGroups(isGrouped ? params : [{ params }], defaults);
     });
+    if (this.#read.every((group) => group.params.length === 0)) {
+      throw new ArgumentError(`${what}: got no parameters, expected at least one`);
+    }
+    assertUsable(this.#read);
+    this.groups = this.#read.map((group) => ({
+      ...this.readSettings(group.settings),
+      params: group.params.map(({ given }) => given),
+    }));
   }
 
   /** The optimizer's name in messages and states. The constructor above asks for it. */
@@ -64,7 +74,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
   /** The numbers of state, which count from 0. */
   protected abstract stateNumbers(): readonly string[];
 
-  protected abstract update(move: Move<Settings>, state: ParameterState): void;
+  protected abstract update(parameter: ReadParameter, state: ParameterState, settings: Settings): void;
 
   /** @internal */
   get [COPY](): Mark {
@@ -73,14 +83,13 @@ export abstract class Optimizer<Settings extends LearningRate> {
 
   /** The learning rate of the first group; setting it sets every group's. */
   get lr(): number {
-    if (this.groups.length === 0)
-      throw new ArgumentError(`${this.typeName()}: lr: got no groups, expected at least one`);
-    return this.groups[0].lr;
+    const [first] = this.#listOfGroups();
+    return first.lr;
   }
 
   set lr(value: number) {
     checkNonNegative(value, `${this.typeName()}: lr`);
-    for (const group of this.groups) group.lr = value;
+    this.#set(this.#listOfGroups().map(() => ({ lr: value }) as Partial<Settings>));
   }
 
   /**
@@ -91,29 +100,24 @@ export abstract class Optimizer<Settings extends LearningRate> {
    * StateError where a parameter, or the optimizer, was disposed, MemoryError where there is no room for the state.
    */
   step(): void {
-    const moves: Move<Settings>[] = [];
-    for (const { settings, params } of this.#currentGroups("step")) {
-      for (const { value, grad } of params) if (!grad.storage.isNone) moves.push({ value, grad, settings });
+    const groups = this.#currentGroups("step");
+    const missing: Wanted[] = [];
+    for (const { settings, params } of groups) {
+      const names = this.stateTensors(settings);
+      for (const { value, grad } of params) if (!grad.storage.isNone) this.#addMissing(value, names, missing);
     }
-    this.#keep(this.#makeTensors(moves.map(({ value, settings }) => [value, this.stateTensors(settings)])));
-    for (const move of moves) this.update(move, this.#stateOf(move.value));
+    this.#keep(makeTensors(missing));
+    for (const { settings, params } of groups) {
+      for (const parameter of params) {
+        if (!parameter.grad.storage.isNone) this.update(parameter, this.#stateOf(parameter.value), settings);
+      }
+    }
   }
 
-  /** The tensors of state, out of these, that are missing; none where memory runs out. */
-  #makeTensors(wanted: readonly (readonly [value: Tensor, names: readonly string[]])[]): Made[] {
-    const made: Made[] = [];
-    try {
-      for (const [value, names] of wanted) {
-        const tensors = this.#states.get(value)?.tensors;
-        for (const name of names) {
-          if (tensors?.[name] === undefined) made.push([value, name, zerosTensor(value.engine, value.shape)]);
-        }
-      }
-      return made;
-    } catch (error) {
-      for (const [, , tensor] of made) tensor.dispose();
-      throw error;
-    }
+  /** Adds the tensors out of these that the parameter's state lacks. */
+  #addMissing(value: Tensor, names: readonly string[], missing: Wanted[]): void {
+    const tensors = this.#states.get(value)?.tensors;
+    for (const name of names) if (tensors?.[name] === undefined) missing.push([value, name]);
   }
 
   #keep(made: readonly Made[]): void {
@@ -135,20 +139,22 @@ export abstract class Optimizer<Settings extends LearningRate> {
   zeroGrad(): void {
     this.#assertAlive("zeroGrad");
     const what = this.typeName();
-    const params = reading(what, () => {
+    const groups = reading(what, () => {
+      if (haveParams(this.groups, this.#read)) return this.#read;
       const reader = new GroupReader<Settings>(what);
-      return this.groups.flatMap((group) => reader.params(group));
+      return this.groups.map((group) => ({ params: reader.params(group) }));
     });
-    zeroGradients(params);
+    assertUsable(groups);
+    for (const { params } of groups) for (const { grad } of params) grad.markZero();
   }
 
   /** Settings and state, copied out. */
   stateDict(): OptimizerState {
     return {
       type: this.typeName(),
-      groups: this.#currentGroups("stateDict").map(({ settings, params }) => ({
-        settings: { ...settings } as Record<string, unknown>,
-        states: params.map(({ value }) => {
+      groups: this.#currentGroups("stateDict").map((group) => ({
+        settings: this.readSettings(group.settings) as unknown as Record<string, unknown>,
+        states: group.params.map(({ value }) => {
           const state = this.#states.get(value);
           if (state === undefined) return null;
           const tensors = Object.entries(state.tensors).map(([name, tensor]) => [name, tensor.liveView().slice()]);
@@ -194,31 +200,46 @@ export abstract class Optimizer<Settings extends LearningRate> {
         saved.set(value, loaded[i].states[j]);
       });
     });
-    const made = this.#makeTensors([...saved].map(([value, state]) => [value, Object.keys(state?.tensors ?? {})]));
+    const missing: Wanted[] = [];
+    for (const [value, state] of saved)
+      if (state !== null) this.#addMissing(value, Object.keys(state.tensors), missing);
+    const made = makeTensors(missing);
     try {
-      this.#writeSettings(groups, loaded);
+      this.#set(loaded.map(({ settings }) => settings));
     } catch (error) {
       for (const [, , tensor] of made) tensor.dispose();
       throw error;
     }
-    for (const [value, state] of saved) if (state !== null) this.#stateOf(value);
     this.#keep(made);
-    for (const state of this.#allStates) {
-      const given = saved.get(state.value);
-      if (given) state.take(given);
-      else this.#forget(state);
-    }
+    for (const [value, state] of saved) if (state !== null) this.#stateOf(value).take(state);
+    for (const state of this.#allStates) if (!saved.get(state.value)) this.#forget(state);
   }
 
-  /** Sets the groups' settings, or none: groups are the user's to change, and may be frozen. */
-  #writeSettings(before: readonly ReadGroup<Settings>[], after: readonly LoadedGroup<Settings>[]): void {
-    const write = ({ settings }: { settings: Settings }, i: number): boolean =>
-      Object.entries(settings).every(([name, value]) => Reflect.set(this.groups[i], name, value));
-    if (after.every(write)) return;
-    before.forEach(write);
-    throw new ArgumentError(
-      `${this.typeName()}: got a group whose settings cannot be set, expected one that is not frozen`,
-    );
+  /** Writes settings into the groups, or none of them: groups are the user's to change, and may be frozen. */
+  #set(settings: readonly Partial<Settings>[]): void {
+    const what = this.typeName();
+    reading(what, () => {
+      const before: [group: object, name: string, value: unknown][] = [];
+      for (const [i, changes] of settings.entries()) {
+        const group = this.groups[i];
+        for (const [name, value] of Object.entries(changes)) {
+          before.push([group, name, group[name as keyof Settings]]);
+          if (Reflect.set(group, name, value)) continue;
+          for (const [changed, key, old] of before) Reflect.set(changed, key, old);
+          throw new ArgumentError(`${what}: got a group whose ${name} cannot be set, expected one that is not frozen`);
+        }
+      }
+    });
+  }
+
+  /** The groups, of which there is one at least. */
+  #listOfGroups(): readonly Group<Settings>[] {
+    const what = `${this.typeName()}: lr`;
+    return reading(what, () => {
+      const { groups } = this;
+      if (Array.isArray(groups) && groups.length > 0 && groups.every((group) => Object(group) === group)) return groups;
+      throw new ArgumentError(`${what}: got ${show(groups)} as groups, expected at least one`);
+    });
   }
 
   /**
@@ -241,19 +262,22 @@ export abstract class Optimizer<Settings extends LearningRate> {
   }
 
   /** The groups as they are now, checked: users may change them. */
-  #currentGroups(call: string): ReadGroup<Settings>[] {
+  #currentGroups(call: string): readonly ReadGroup<Settings>[] {
     this.#assertAlive(call);
-    const what = this.typeName();
-    const groups = reading(what, () => this.#readGroups(this.groups, undefined, new GroupReader(what)));
-    assertUsable(groups);
-    return groups;
+    this.#read = reading(this.typeName(), (): readonly ReadGroup<Settings>[] => {
+      const { groups } = this;
+      const isAsRead = haveParams(groups, this.#read) && haveSettings(groups, this.#read, this.#settingNames);
+      return isAsRead ? this.#read : this.#readGroups(groups, undefined);
+    });
+    assertUsable(this.#read);
+    return this.#read;
   }
 
   #readGroups(
     groups: readonly ParameterGroup<Settings>[],
     defaults: Settings | undefined,
-    reader: GroupReader<Settings>,
-  ): ReadGroup<Settings>[] {
+  ): readonly ReadGroup<Settings>[] {
+    const reader = new GroupReader<Settings>(this.typeName());
     const read: ReadGroup<Settings>[] = [];
     for (let i = 0; i < groups.length; i++) {
       const { params, settings } = reader.group(groups[i], this.#settingNames, defaults);
@@ -268,11 +292,23 @@ export abstract class Optimizer<Settings extends LearningRate> {
 }
 
 /** Asked when everything was read: what that ran may have disposed something. */
-function assertUsable(groups: readonly ReadGroup<unknown>[]): void {
+function assertUsable(groups: readonly { readonly params: readonly ReadParameter[] }[]): void {
   for (const { params } of groups) {
     for (const { value, grad } of params) {
       value.assertUsable();
       grad.assertUsable();
     }
+  }
+}
+
+/** All of these, or none where memory runs out. */
+function makeTensors(wanted: readonly Wanted[]): Made[] {
+  const made: Made[] = [];
+  try {
+    for (const [value, name] of wanted) made.push([value, name, zerosTensor(value.engine, value.shape)]);
+    return made;
+  } catch (error) {
+    for (const [, , tensor] of made) tensor.dispose();
+    throw error;
   }
 }

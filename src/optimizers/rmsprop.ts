@@ -1,6 +1,6 @@
 import { checkBoolean, checkNonNegative, checkOptions } from "../checks.js";
-import type { OptimizerParameters } from "./groups.js";
-import { type Move, Optimizer } from "./optimizer.js";
+import type { OptimizerParameters, ReadParameter } from "./groups.js";
+import { Optimizer } from "./optimizer.js";
 import type { ParameterState } from "./state.js";
 
 export interface RMSpropSettings {
@@ -56,7 +56,11 @@ export class RMSprop extends Optimizer<RMSpropSettings> {
     return [];
   }
 
-  protected override update({ value, grad, settings }: Move<RMSpropSettings>, { tensors }: ParameterState): void {
+  protected override update(
+    { value, grad }: ReadParameter,
+    { tensors }: ParameterState,
+    settings: RMSpropSettings,
+  ): void {
     const { lr, alpha, eps, weightDecay, momentum, centered } = settings;
     value.engine.ops.rmsprop(
       value.size,

@@ -1,7 +1,7 @@
 import { checkBoolean, checkFinite, checkNonNegative, checkOptions } from "../checks.js";
 import { ArgumentError } from "../errors.js";
-import type { OptimizerParameters } from "./groups.js";
-import { type LearningRate, type Move, Optimizer } from "./optimizer.js";
+import type { OptimizerParameters, ReadParameter } from "./groups.js";
+import { type LearningRate, Optimizer } from "./optimizer.js";
 import type { ParameterState } from "./state.js";
 
 export interface SGDSettings {
@@ -66,7 +66,7 @@ export class SGD extends Optimizer<SGDSettings> {
     return ["momentumSteps"];
   }
 
-  protected override update({ value, grad, settings }: Move<SGDSettings>, state: ParameterState): void {
+  protected override update({ value, grad }: ReadParameter, state: ParameterState, settings: SGDSettings): void {
     const { lr, momentum, dampening, nesterov, weightDecay } = settings;
     const buffer = momentum === 0 ? 0 : state.tensors.buffer.storage.offset;
     const isFirst = buffer !== 0 && state.numbers.momentumSteps === 0;

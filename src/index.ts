@@ -43,9 +43,10 @@ export {
 export { type MatmulOptions, matmul } from "./matmul.js";
 export { Adam, type AdamOptions, type AdamSettings, AdamW } from "./optimizers/adam.js";
 export { clipGradNorm } from "./optimizers/clip.js";
-export type { OptimizerParameters, OptimizerState, ParameterGroup } from "./optimizers/optimizer.js";
+export type { OptimizerParameters, ParameterGroup } from "./optimizers/groups.js";
 export { RMSprop, type RMSpropOptions, type RMSpropSettings } from "./optimizers/rmsprop.js";
 export { SGD, type SGDOptions, type SGDSettings } from "./optimizers/sgd.js";
+export type { OptimizerState } from "./optimizers/state.js";
 export { argmax, softmax } from "./readout.js";
 export { Tensor, type TensorData } from "./tensor.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predict } from "./training/evaluate.js";

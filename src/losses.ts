@@ -224,7 +224,7 @@ function withOutput(
 
 /** `count` labels in 0..classes-1, checked as they are copied. Throws ShapeError or ArgumentError. */
 export function checkLabels(labels: Labels | number, count: number, classes: number, what: string): Int32Array {
-  const values = readLabels(isTensor(labels) ? labels.data : labels, classes, what);
+  const values = readLabels(isTensor(labels) ? labels.liveView() : labels, classes, what);
   if (values.length !== count) {
     const hint = values.length === count * classes ? "; of one-hot rows give the place of each row's 1 (argmax)" : "";
     throw new ShapeError(`${what}: got ${values.length} labels, expected ${count}${hint}`);

@@ -133,3 +133,17 @@ export function log1p(x: number): number {
   const sum = 1 + x;
   return sum === 1 ? x : log(sum) * (x / (sum - 1));
 }
+
+/** base^exponent for an integer exponent >= 0, by repeated squaring; the relative error is below exponent · 2^-53. */
+export function integerPower(base: number, exponent: number): number {
+  let power = 1;
+  let square = base;
+  // the exponent may be larger than what shifts are for
+  for (let rest = exponent; rest > 0; rest = rest > MOST_OF_INT32 ? Math.floor(rest / 2) : rest >> 1) {
+    if (rest & 1) power *= square;
+    square *= square;
+  }
+  return power;
+}
+
+const MOST_OF_INT32 = 0x7fff_ffff;

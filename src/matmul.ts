@@ -49,6 +49,8 @@ export function matmul(a: Tensor, b: Tensor, options?: MatmulOptions): Tensor {
       throw new ArgumentError("matmul: out: got a tensor that shares memory with a or b, expected another one");
     }
   }
+  // a sum over nothing: nobody has written `out`
+  if (accumulate && k === 0) return out!;
   const offsetA = a.read();
   const offsetB = b.read();
   const target = out ?? newTensor(engine, [m, n]);

@@ -38,11 +38,11 @@ export class Probe {
     const restoreMode = rememberModes(layer);
     const state = Object.values(layer.stateDict()).map((tensor) => {
       const { exact } = tensor;
-      return { tensor, exact, values: tensor.data.slice() };
+      return { tensor, exact, values: tensor.liveView().slice() };
     });
     const gradients = probe.parameters.map(({ grad }) => {
-      const { zeroPending, untouched } = grad.storage;
-      return { grad, zeroPending, untouched, values: grad.data.slice() };
+      const { flags } = grad.storage;
+      return { grad, flags, values: grad.liveView().slice() };
     });
     try {
       layer.train();
@@ -53,9 +53,9 @@ export class Probe {
         tensor.data.set(values);
         tensor.exact = exact;
       }
-      for (const { grad, zeroPending, untouched, values } of gradients) {
+      for (const { grad, flags, values } of gradients) {
         grad.data.set(values);
-        Object.assign(grad.storage, { zeroPending, untouched });
+        Object.assign(grad.storage, flags);
       }
       probe.engine.generator.restore(probe.#generator);
       copy.dispose();

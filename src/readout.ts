@@ -17,7 +17,7 @@ interface Rows {
 function readRows(x: unknown, what: string): Rows {
   if (isTensor(x)) {
     const { shape } = x;
-    return { values: x.data.slice(), length: shape[shape.length - 1] ?? 1, isOne: shape.length < 2 };
+    return { values: x.liveView().slice(), length: shape[shape.length - 1] ?? 1, isOne: shape.length < 2 };
   }
   if (isFloatArray(x)) {
     const values = copyOf(x, what);

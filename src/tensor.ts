@@ -3,6 +3,7 @@ import type { Engine } from "./engine.js";
 import { ArgumentError, EngineError, ShapeError, StateError } from "./errors.js";
 import { printed } from "./print.js";
 import { copyOf, type Flat, isFloatArray, MOST_AXES, type NestedNumbers, readNested } from "./values.js";
+import { WeakBag } from "./weak.js";
 
 /** What becomes a tensor: a flat typed array of floats, or numbers nested as deep as the shape. */
 export type TensorData = NestedNumbers;
@@ -20,12 +21,15 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
 
 /**
  * A block of the linear memory that one or more tensors look at. `version` counts writes by layers and kernels, so that a layer
- * can tell when the input it remembers was overwritten. `zeroPending` stands for "all zeros" without having written them;
- * `untouched` is true from `zeroGrad` to the first parameter message.
+ * can tell when the input it remembers was overwritten. `zeroPending` stands for "all zeros" without having written them.
+ *
+ * Of gradients: `isNone` is true as long as nobody has sent, written or fetched one since `zeroGrad`, or ever: optimizers skip the
+ * parameter. `untouched` is true from `zeroGrad` to the first parameter message, which a penalty joins.
  */
 export class Storage {
   version = 0;
   zeroPending = false;
+  isNone = false;
   untouched = true;
   #handles = 1;
 
@@ -38,6 +42,12 @@ export class Storage {
 
   static allocate(engine: Engine, size: number): Storage {
     return new Storage(engine, engine.linear.allocate(size * 4), size);
+  }
+
+  /** What is put back, by Object.assign, where a call leaves a gradient as it was. */
+  get flags(): Pick<Storage, "zeroPending" | "isNone" | "untouched"> {
+    const { zeroPending, isNone, untouched } = this;
+    return { zeroPending, isNone, untouched };
   }
 
   get isShared(): boolean {
@@ -61,7 +71,10 @@ const LIVE_VIEW: PropertyDescriptor & ThisType<Tensor> = {
   enumerable: true,
   configurable: true,
   get() {
-    return this.liveView();
+    const view = this.liveView();
+    // it may be written to
+    this.storage.isNone = false;
+    return view;
   },
 };
 
@@ -81,6 +94,7 @@ export class Tensor {
   readonly #owned: boolean;
   readonly #holder: object | undefined;
   #companion: { dispose(): void } | undefined;
+  #dependents: WeakBag<{ dispose(): void }> | undefined;
   #exact: number | undefined;
   #view: Float32Array | undefined;
   #disposed = false;
@@ -120,6 +134,12 @@ export class Tensor {
     this.#companion = companion;
   }
 
+  /** What others keep for this tensor, and is given back with it. @internal */
+  get dependents(): WeakBag<{ dispose(): void }> {
+    this.#dependents ??= new WeakBag();
+    return this.#dependents;
+  }
+
   /** What a counter holds, which float32 cannot beyond 2^24; undefined for any other tensor. @internal */
   get exact(): number | undefined {
     return this.#exact;
@@ -147,7 +167,7 @@ export class Tensor {
     return this.#disposed;
   }
 
-  /** `data`. @internal */
+  /** `data`, for reading only: a gradient that is none stays so. @internal */
   liveView(): Float32Array {
     const storage = this.#storage;
     this.assertUsable();
@@ -164,10 +184,11 @@ export class Tensor {
   /** Nested arrays of the values; a number for shape []. How deep they nest the shape tells and no type, so that all indexing compiles. */
   // biome-ignore lint/suspicious/noExplicitAny: a union would have to be taken apart at every level
   toArray(): any {
-    const { data, shape } = this;
+    const { shape } = this;
+    const values = this.liveView();
     let position = 0;
     const level = (axis: number): NestedNumbers =>
-      axis === shape.length ? data[position++] : Array.from({ length: shape[axis] }, () => level(axis + 1));
+      axis === shape.length ? values[position++] : Array.from({ length: shape[axis] }, () => level(axis + 1));
     return level(0);
   }
 
@@ -226,10 +247,7 @@ export class Tensor {
     if (!sameShape(this.shape, other.shape)) {
       throw new ShapeError(`add_: got ${showShape(other.shape)}, expected ${showShape(this.shape)}`);
     }
-    const source = other.read();
-    const target = this.read();
-    this.storage.version++;
-    this.engine.ops.addScaled(this.size, source, target, scale);
+    this.engine.ops.addScaled(this.size, other.read(), this.modify(), scale);
     return this;
   }
 
@@ -253,6 +271,7 @@ export class Tensor {
     // equality must not ask for what is no more
     Object.defineProperty(this, "data", { enumerable: false });
     this.#companion?.dispose();
+    if (this.#dependents !== undefined) for (const dependent of this.#dependents) dependent.dispose();
     if (this.holder === undefined) this.storage.engine.unwatch(this);
     this.storage.release();
   }
@@ -275,31 +294,38 @@ export class Tensor {
 
   /** The offset, for a kernel that writes every element and reads none. @internal */
   overwrite(): number {
-    this.storage.version++;
-    this.storage.zeroPending = false;
-    return this.storage.offset;
+    const { storage } = this;
+    storage.version++;
+    storage.zeroPending = false;
+    storage.isNone = false;
+    return storage.offset;
+  }
+
+  /** The offset, for a kernel that reads and writes: pending zeros are written first. @internal */
+  modify(): number {
+    this.read();
+    return this.overwrite();
   }
 
   /** For a kernel that adds: false where it may overwrite, since the tensor stands for zeros. @internal */
   accumulates(): boolean {
-    const { storage } = this;
-    const adds = !storage.zeroPending;
-    storage.zeroPending = false;
-    storage.untouched = false;
-    storage.version++;
+    const adds = !this.storage.zeroPending;
+    this.overwrite();
     return adds;
   }
 
-  /** Stands for zeros from now on, without writing them. @internal */
+  /** Stands for zeros from now on, without writing them; a gradient is none. @internal */
   markZero(): void {
-    this.storage.zeroPending = true;
-    this.storage.untouched = true;
-    this.storage.version++;
+    const { storage } = this;
+    storage.zeroPending = true;
+    storage.isNone = true;
+    storage.untouched = true;
+    storage.version++;
   }
 
   /** The value of a counter: the exact one, unless its data were written since. @internal */
   get counted(): number {
-    const [value] = this.data;
+    const [value] = this.liveView();
     return this.exact !== undefined && Math.fround(this.exact) === value ? this.exact : value;
   }
 
@@ -313,7 +339,7 @@ export class Tensor {
   /** Takes the values of a tensor of the same shape, of any engine. @internal */
   copyFrom(source: Tensor): void {
     if (this.exact !== undefined || source.exact !== undefined) this.setCounted(source.counted);
-    else this.data.set(source.data);
+    else this.data.set(source.liveView());
   }
 
   /** Takes as many values as there are. @internal */
@@ -339,7 +365,8 @@ export function newTensor(engine: Engine, shape: readonly number[], owned = fals
 
 export function zerosTensor(engine: Engine, shape: readonly number[]): Tensor {
   const zeros = newTensor(engine, shape);
-  zeros.data.fill(0);
+  zeros.liveView().fill(0);
+  zeros.storage.isNone = true;
   return zeros;
 }
 

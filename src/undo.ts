@@ -16,8 +16,8 @@ export function undoing<T>(undo: () => void, run: () => T): T {
 /** Notes gradients as they are; the result puts them back. Those that only stand for zeros need no copy. */
 export function rememberGradients(parameters: readonly Parameter[]): () => void {
   const kept = parameters.map(({ grad }) => {
-    const { zeroPending, untouched } = grad.storage;
-    return { grad, flags: { zeroPending, untouched }, values: zeroPending ? undefined : grad.data.slice() };
+    const { flags } = grad.storage;
+    return { grad, flags, values: flags.zeroPending ? undefined : grad.liveView().slice() };
   });
   return () => {
     for (const { grad, flags, values } of kept) {
@@ -31,7 +31,7 @@ export function rememberGradients(parameters: readonly Parameter[]): () => void 
 
 /** Notes statistics as they are; the result puts them back. */
 export function rememberStatistics(tensors: readonly Tensor[]): () => void {
-  const kept = tensors.map((tensor) => ({ tensor, exact: tensor.exact, values: tensor.data.slice() }));
+  const kept = tensors.map((tensor) => ({ tensor, exact: tensor.exact, values: tensor.liveView().slice() }));
   return () => {
     for (const { tensor, exact, values } of kept) {
       if (tensor.disposed) continue;

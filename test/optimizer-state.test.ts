@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from "node:util";
+import { runInNewContext } from "node:vm";
 import * as lg from "lanegrad";
 import { describe, expect, it, test } from "vitest";
 import { describeEngines } from "./support/engines.js";
@@ -172,13 +174,39 @@ describe("the state of optimizers", () => {
           }),
         ],
         ["what JSON makes of it", (state) => JSON.parse(JSON.stringify(state))],
+        [
+          "a setting that nobody knows",
+          (state) => ({
+            ...state,
+            groups: [{ ...group(state), settings: { ...group(state).settings, momentum: 0.5 } }],
+          }),
+        ],
+        [
+          "a setting that is a function",
+          (state) => ({
+            ...state,
+            groups: [{ ...group(state), settings: { ...group(state).settings, eps: () => 1 } }],
+          }),
+        ],
+        ["groups of a length without end", (state) => ({ ...state, groups: new Array(2 ** 32 - 1) })],
+        [
+          "groups that are no array but have a length",
+          (state) => ({ ...state, groups: { 0: group(state), length: 1 } }),
+        ],
+        ["itself as a group", (state) => Object.assign(state, { groups: [state] })],
         ...(
           [
             ["a parameter's state that is a number", () => 5],
             ["a parameter's state without tensors", (own) => ({ numbers: own.numbers })],
             ["a parameter's state without numbers", (own) => ({ tensors: own.tensors })],
             ["a number that is missing", (own) => ({ ...own, numbers: {} })],
-            ["a number that is text", (own) => ({ ...own, numbers: { ...own.numbers, power1: "1" } })],
+            ...["1", -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, null, 1n].map(
+              (step): [string, (own: unknown) => unknown] => [
+                `${typeof step} ${step} as its steps`,
+                (own) => ({ ...(own as object), numbers: { step } }),
+              ],
+            ),
+            ["a number that nobody knows", (own) => ({ ...own, numbers: { ...own.numbers, power1: 1 } })],
             ["a tensor that is missing", (own) => ({ ...own, tensors: { m: own.tensors.m } })],
             ["a tensor that nobody knows", (own) => ({ ...own, tensors: { ...own.tensors, other: own.tensors.m } })],
             [
@@ -223,6 +251,14 @@ describe("the state of optimizers", () => {
         expect(valuesOf(params)).toEqual(valuesOf(twins));
       });
 
+      it("as JSON makes it says what keeps it whole", async () => {
+        const params = makeParameters(engine());
+        const optimizer = new lg.Adam(params);
+        run(optimizer, params, 0, 1);
+        const error = await refusal(() => optimizer.loadStateDict(JSON.parse(JSON.stringify(optimizer.stateDict()))));
+        expectRefusal(error, lg.StateError, /p0: got an object \(Object\) as m, expected a Float32Array of 6; JSON/);
+      });
+
       it("of AdamW in Adam, and the other way round", async () => {
         const [adam, adamW] = [new lg.Adam(makeParameters(engine())), new lg.AdamW(makeParameters(engine()))];
         expectRefusal(await refusal(() => adam.loadStateDict(adamW.stateDict())), lg.StateError, /"AdamW".*Adam/);
@@ -238,6 +274,153 @@ describe("the state of optimizers", () => {
         };
         const error = await refusal(() => make(3).loadStateDict(make(2).stateDict()));
         expectRefusal(error, lg.StateError, /weight.*expected a Float32Array of 12/);
+      });
+    });
+
+    describe("a state is read once, whatever it does meanwhile", () => {
+      /** An optimizer after three steps, and a state of another after two. */
+      const scene = () => {
+        const params = makeParameters(engine());
+        const optimizer = new lg.Adam(params);
+        run(optimizer, params, 0, 3);
+        const donors = makeParameters(engine());
+        const donor = new lg.Adam(donors, { lr: 0.5 });
+        run(donor, donors, 0, 2);
+        return { params, optimizer, state: donor.stateDict() };
+      };
+
+      /** The object with every property, however deep, given as `visit` says; it counts how often each is read. */
+      const watched = (value: unknown, reads: Map<string, number>, path = ""): unknown => {
+        if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
+        return new Proxy(value, {
+          get(target, key) {
+            const name = `${path}.${String(key)}`;
+            reads.set(name, (reads.get(name) ?? 0) + 1);
+            return watched(Reflect.get(target, key), reads, name);
+          },
+        });
+      };
+
+      it("each of its properties, at most once", () => {
+        const { optimizer, state } = scene();
+        const reads = new Map<string, number>();
+        optimizer.loadStateDict(wrong(watched(state, reads)));
+        expect(optimizer.stateDict()).toEqual(state);
+        expect(reads.size).toBeGreaterThan(30);
+        // an array's kind and length are asked for again: what they say is compared with what is expected
+        const twice = [...reads].filter(([name, count]) => count > 1 && !name.endsWith(".length"));
+        expect(twice).toEqual([]);
+      });
+
+      it("a getter that throws leaves everything as it was", async () => {
+        const { optimizer, state } = scene();
+        const places = ["type", "groups", "settings", "states", "lr", "tensors", "numbers", "step", "m", "v"];
+        for (const place of places) {
+          const [before, used] = [optimizer.stateDict(), engine().memory.used];
+          const throwing = (value: unknown): unknown => {
+            if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
+            return new Proxy(value, {
+              get(target, key) {
+                if (key === place) throw new Error(`no ${place}`);
+                return throwing(Reflect.get(target, key));
+              },
+            });
+          };
+          const error = await refusal(() => optimizer.loadStateDict(wrong(throwing(state))));
+          expectRefusal(error, lg.ArgumentError, new RegExp(`Adam: loadStateDict.*no ${place}`));
+          expect(optimizer.stateDict()).toEqual(before);
+          expect(engine().memory.used).toBe(used);
+        }
+      });
+
+      it("nor does one that disposes the optimizer or a parameter harm what others hold", async () => {
+        for (const end of ["optimizer", "parameter"] as const) {
+          const { params, optimizer, state } = scene();
+          const numbers = {
+            get step() {
+              if (end === "optimizer") optimizer.dispose();
+              else params[0].value.dispose();
+              return 5;
+            },
+          };
+          Object.assign(state.groups[0].states[0]!, { numbers });
+          const { used } = engine().memory;
+          const values = valuesOf(params.slice(1));
+          expectRefusal(await refusal(() => optimizer.loadStateDict(state)), lg.StateError, /disposed/);
+          expect(engine().memory.used).toBeLessThan(used);
+          expect(valuesOf(params.slice(1))).toEqual(values);
+        }
+      });
+
+      it("a typed array that lies about itself counts as what it is", async () => {
+        class Liar extends Float32Array {
+          override get length(): number {
+            return 1000;
+          }
+          static get [Symbol.species](): Float32ArrayConstructor {
+            return Float64Array as never;
+          }
+        }
+        const { optimizer, state } = scene();
+        const edited = structuredClone(state);
+        (edited.groups[0].states[0]!.tensors as Record<string, Float32Array>).m = new Liar(
+          state.groups[0].states[0]!.tensors.m,
+        );
+        optimizer.loadStateDict(edited);
+        expect(optimizer.stateDict()).toEqual(state);
+        const { buffer } = edited.groups[0].states[1]!.tensors.v;
+        structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+        expectRefusal(await refusal(() => optimizer.loadStateDict(edited)), lg.ArgumentError, /detached/);
+        expect(optimizer.stateDict()).toEqual(state);
+      });
+
+      it("may come from another realm", () => {
+        const { optimizer, state } = scene();
+        const foreign = runInNewContext(
+          "(text) => JSON.parse(text, (_, v) => v?.floats ? new Float32Array(v.floats) : v)",
+        )(JSON.stringify(state, (_, v) => (ArrayBuffer.isView(v) ? { floats: [...(v as Float32Array)] } : v)));
+        expect(foreign.groups[0].states[0].tensors.m).not.toBeInstanceOf(Float32Array);
+        optimizer.loadStateDict(foreign);
+        expect(optimizer.stateDict()).toEqual(state);
+      });
+
+      it("a group that is frozen refuses it whole", async () => {
+        const params = makeParameters(engine());
+        const make = () => new lg.Adam([{ params: params.slice(0, 2) }, { params: params.slice(2) }]);
+        const optimizer = make();
+        const state = make().stateDict();
+        Object.assign(state.groups[0].settings, { lr: 0.5 });
+        run(optimizer, params, 0, 1);
+        Object.freeze(optimizer.groups[1]);
+        const before = optimizer.stateDict();
+        expectRefusal(await refusal(() => optimizer.loadStateDict(state)), lg.ArgumentError, /frozen/);
+        expect(optimizer.stateDict()).toEqual(before);
+      });
+    });
+
+    describe("memory for a state", () => {
+      it("is what there is already: at the limit a state of one's own can be loaded", async () => {
+        const size = 100_000;
+        const small = lg.createEngine({ kernels: engine().kernels, maximumMemory: 4 * 2 ** 20 });
+        const p = { name: "p", value: small.zeros([size]), grad: small.zeros([size]) };
+        const optimizer = new lg.Adam([p]);
+        p.grad.fill_(1);
+        optimizer.step();
+        const state = optimizer.stateDict();
+        const fill: lg.Tensor[] = [];
+        await refusal(() => {
+          for (;;) fill.push(small.zeros([1000]));
+        });
+        optimizer.step();
+        optimizer.loadStateDict(state);
+        expect(isDeepStrictEqual(optimizer.stateDict(), state)).toBe(true);
+        // amsgrad asks for one more, which is not there
+        const donor = structuredClone(state);
+        Object.assign(donor.groups[0].settings, { amsgrad: true, lr: 0.5 });
+        Object.assign(donor.groups[0].states[0]!.tensors, { vMax: new Float32Array(size) });
+        expectRefusal(await refusal(() => optimizer.loadStateDict(donor)), lg.MemoryError, /memory/);
+        expect(isDeepStrictEqual(optimizer.stateDict(), state)).toBe(true);
+        small.dispose();
       });
     });
 

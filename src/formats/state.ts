@@ -49,7 +49,7 @@ export function load(net: Layer, bytes: Uint8Array): void {
 const dtypeOf = ({ exact }: Tensor): StoredTensor["dtype"] => (exact === undefined ? "F32" : "I64");
 
 function bytesOf(tensor: Tensor): Uint8Array {
-  if (tensor.exact === undefined) return new Uint8Array(tensor.data.slice().buffer);
+  if (tensor.exact === undefined) return new Uint8Array(tensor.liveView().slice().buffer);
   const bytes = new Uint8Array(8);
   const { counted } = tensor;
   new DataView(bytes.buffer).setBigInt64(0, BigInt(Number.isFinite(counted) ? Math.trunc(counted) : 0), true);

@@ -102,7 +102,7 @@ export abstract class CoreLayer extends Layer {
     const taken = this.#takeForward(x.shape, []);
     this.computeForward(x, taken.tensors);
     const y = taken.tensors[0];
-    y.storage.version++;
+    y.overwrite();
     this.#memory = taken.training ? { x, xVersion: x.storage.version, taken } : undefined;
     return y;
   }
@@ -161,12 +161,13 @@ export abstract class CoreLayer extends Layer {
   sendOf(message: Message, dy: Tensor, mayOverwrite: boolean): Tensor | undefined {
     const memory = this.#recall(message);
     const input = message !== "backwardParams";
-    const params = message !== "backwardInput";
+    // a batch of none has nothing to add: its gradients stay none, and a penalty waits for the next
+    const params = message !== "backwardInput" && dy.size > 0;
     const tensors = this.#takeBackward(memory, message, mayOverwrite, []);
     const dx = this.computeBackward(memory.x, dy, tensors, { input, params, mayOverwrite });
     if (mayOverwrite) dy.storage.version++;
     if (!input) return undefined;
-    dx!.storage.version++;
+    dx!.overwrite();
     return dx;
   }
 

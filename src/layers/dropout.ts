@@ -45,7 +45,7 @@ export class Dropout extends CoreLayer {
       this.#key = this.engine.generator.nextKey();
       this.#mask(x, y);
     } else {
-      y.data.set(x.data);
+      y.data.set(x.liveView());
     }
   }
 

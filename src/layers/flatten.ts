@@ -35,7 +35,7 @@ export class Flatten extends CoreLayer {
   }
 
   protected override computeForward(x: Tensor, [y]: readonly Tensor[]): void {
-    y.data.set(x.data);
+    y.data.set(x.liveView());
   }
 
   protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
@@ -43,7 +43,7 @@ export class Flatten extends CoreLayer {
   }
 
   protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): Tensor | undefined {
-    dx?.data.set(dy.data);
+    dx?.data.set(dy.liveView());
     return dx;
   }
 

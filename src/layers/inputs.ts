@@ -86,7 +86,7 @@ export function enter(
     return value;
   }
   // what is about to be replaced must be read before
-  const source = isTensor(value) ? { shape, value: value.data.slice() } : given;
+  const source = isTensor(value) ? { shape, value: value.liveView().slice() } : given;
   take(copy.fits(shape) ? NO_REQUESTS : [[copy, shape]]);
   const target = copy.take(shape);
   writeInput(source, target);
@@ -98,7 +98,7 @@ const mayBeOwn = (tensor: Tensor): boolean => tensor.holder !== undefined || ten
 
 /** Copies a given value into a tensor of its shape. */
 export function writeInput({ value }: Given, target: Tensor): void {
-  if (isTensor(value)) target.data.set(value.data);
+  if (isTensor(value)) target.data.set(value.liveView());
   else copyValues(value, 0, target.size, target.data, "the values given");
   target.storage.version++;
 }

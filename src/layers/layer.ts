@@ -164,7 +164,10 @@ export abstract class Layer {
     return false;
   }
 
-  /** Makes every gradient zero; it may only be marked as zero, and is written when it is read. */
+  /**
+   * Sets every gradient to none, as PyTorch does: it reads as zeros, and optimizers skip the parameter until somebody sends, writes or
+   * fetches (`grad.data`) the gradient. Fetch `grad.data` after it: writes through an older view go unnoticed.
+   */
   zeroGrad(): void {
     zeroGradients(this.parameters());
   }
@@ -296,7 +299,7 @@ function childrenOf(layer: Layer): Layer[] {
   return children.map(([, child]) => child);
 }
 
-/** Marks the gradients as zero; the next parameter message overwrites them. */
+/** Marks the gradients as none; the next parameter message overwrites them. */
 export function zeroGradients(parameters: readonly Parameter[]): void {
   for (const { grad } of parameters) grad.assertUsable();
   for (const { grad } of parameters) grad.markZero();

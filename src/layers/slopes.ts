@@ -15,7 +15,7 @@ export interface SlopeOptions {
   /** The slope in effect at the start; > 0 for "exp", >= 0 for "square". Default 0.25. */
   init?: number;
   constraint?: SlopeConstraint;
-  /** λ of the penalty λ/2 · a², whose gradient joins the first parameter message after zeroGrad. */
+  /** λ of the penalty λ/2 · a², whose gradient joins the first parameter message of a batch that is not empty after zeroGrad. */
   penalty?: number;
 }
 
@@ -106,14 +106,14 @@ export class SlopeActivation implements Activation {
 
   backward(s: Tensor, dy: Tensor, ds: Tensor, wantParams: boolean, bias: BiasTarget | undefined): void {
     const { grad } = this.slope;
-    const isFirst = grad.storage.untouched;
     // a constrained slope's gradient is on its way to β's
     const target = this.constraint === "none" ? grad : this.#slopeGradient.take([this.count]);
     const accumulate = wantParams && target === grad && grad.accumulates();
     this.#sendBack(s, dy, ds, wantParams ? target.storage.offset : 0, accumulate, bias);
     if (!wantParams) return;
     if (target !== grad) this.#addChained(1, target, grad.accumulates());
-    if (isFirst && this.#penalty > 0) this.#addPenalty();
+    if (grad.storage.untouched && this.#penalty > 0) this.#addPenalty();
+    grad.storage.untouched = false;
   }
 
   #sendBack(

@@ -1,7 +1,9 @@
 import { checkBoolean, checkNonNegative, checkOptions, show } from "../checks.js";
 import { ArgumentError } from "../errors.js";
-import type { Parameter } from "../layers/layer.js";
-import { Optimizer, type OptimizerParameters, type ParameterState } from "./optimizer.js";
+import { integerPower } from "../math.js";
+import type { OptimizerParameters, ReadParameter } from "./groups.js";
+import { Optimizer } from "./optimizer.js";
+import type { ParameterState } from "./state.js";
 
 export interface AdamSettings {
   lr: number;
@@ -15,6 +17,10 @@ export type AdamOptions = Partial<AdamSettings>;
 
 const OPTIONS = ["lr", "betas", "eps", "weightDecay", "amsgrad"] as const;
 
+const MOMENTS = ["m", "v"];
+const MOMENTS_AND_LARGEST = ["m", "v", "vMax"];
+const NUMBERS = ["step"];
+
 const isBeta = (beta: unknown): boolean => typeof beta === "number" && beta >= 0 && beta < 1;
 
 function adamSettings(options: AdamOptions | undefined, name: string, defaultDecay: number): AdamSettings {
@@ -25,51 +31,67 @@ function adamSettings(options: AdamOptions | undefined, name: string, defaultDec
 
 /** What Adam and AdamW share; weight decay acts on the gradient there and on the parameter here. */
 abstract class AdamBase extends Optimizer<AdamSettings> {
-  protected override checkSettings({ lr, betas, eps, weightDecay, amsgrad }: AdamSettings): void {
-    checkNonNegative(lr, `${this.typeName()}: lr`);
-    checkNonNegative(eps, `${this.typeName()}: eps`);
-    checkNonNegative(weightDecay, `${this.typeName()}: weightDecay`);
-    checkBoolean(amsgrad, `${this.typeName()}: amsgrad`);
-    const areBetas = Array.isArray(betas) && betas.length === 2 && betas.every(isBeta);
-    if (!areBetas)
-      throw new ArgumentError(`${this.typeName()}: betas: got ${show(betas)}, expected two numbers in [0, 1)`);
+  /** Of the last update: most parameters have gone as many steps as the one before. */
+  #last = { step: 0, beta1: 0, beta2: 0, correction1: 1, correction2: 1 };
+
+  protected override readSettings({ lr, betas, eps, weightDecay, amsgrad }: AdamSettings): AdamSettings {
+    const what = this.typeName();
+    checkNonNegative(lr, `${what}: lr`);
+    checkNonNegative(eps, `${what}: eps`);
+    checkNonNegative(weightDecay, `${what}: weightDecay`);
+    checkBoolean(amsgrad, `${what}: amsgrad`);
+    const pair: readonly unknown[] = Array.isArray(betas) && betas.length === 2 ? [betas[0], betas[1]] : [];
+    if (!(pair.length === 2 && pair.every(isBeta))) {
+      throw new ArgumentError(`${what}: betas: got ${show(betas)}, expected two numbers in [0, 1)`);
+    }
+    return { lr, betas: pair as [number, number], eps, weightDecay, amsgrad };
   }
 
   protected override stateTensors({ amsgrad }: AdamSettings): readonly string[] {
-    return amsgrad ? ["m", "v", "vMax"] : ["m", "v"];
+    return amsgrad ? MOMENTS_AND_LARGEST : MOMENTS;
   }
 
   protected override knownTensors(): readonly string[] {
-    return ["m", "v", "vMax"];
+    return MOMENTS_AND_LARGEST;
   }
 
-  /** β1^t and β2^t as running products: powers would ask the host. */
-  protected override initialNumbers(): Record<string, number> {
-    return { power1: 1, power2: 1 };
+  protected override stateNumbers(): readonly string[] {
+    return NUMBERS;
+  }
+
+  /** 1 - β^step of both betas as they are now: what the moments lack for having begun at 0. */
+  #corrections(step: number, beta1: number, beta2: number): { correction1: number; correction2: number } {
+    const last = this.#last;
+    if (last.step !== step || last.beta1 !== beta1 || last.beta2 !== beta2) {
+      const correction1 = 1 - integerPower(beta1, step);
+      const correction2 = 1 - integerPower(beta2, step);
+      this.#last = { step, beta1, beta2, correction1, correction2 };
+    }
+    return this.#last;
   }
 
   /** `gradientDecay` joins the gradient, `keep` scales the parameter. */
   protected move(
-    { value, grad }: Parameter,
+    { value, grad }: ReadParameter,
     { tensors, numbers }: ParameterState,
-    { lr, betas: [beta1, beta2], eps, amsgrad }: AdamSettings,
+    { lr, betas, eps, amsgrad }: AdamSettings,
     gradientDecay: number,
     keep: number,
   ): void {
-    numbers.power1 *= beta1;
-    numbers.power2 *= beta2;
+    const [beta1, beta2] = betas;
+    const { correction1, correction2 } = this.#corrections(++numbers.step, beta1, beta2);
     value.engine.ops.adam(
       value.size,
-      value.read(),
+      value.modify(),
       grad.read(),
       tensors.m.storage.offset,
       tensors.v.storage.offset,
       amsgrad ? tensors.vMax.storage.offset : 0,
-      lr / (1 - numbers.power1),
+      lr / correction1,
       1 - beta1,
       beta2,
       1 - beta2,
-      1 / Math.sqrt(1 - numbers.power2),
+      1 / Math.sqrt(correction2),
       eps,
       gradientDecay,
       keep,
@@ -93,7 +115,7 @@ export class Adam extends AdamBase {
     return "Adam";
   }
 
-  protected override update(parameter: Parameter, state: ParameterState, settings: AdamSettings): void {
+  protected override update(parameter: ReadParameter, state: ParameterState, settings: AdamSettings): void {
     this.move(parameter, state, settings, settings.weightDecay, 1);
   }
 }
@@ -111,7 +133,7 @@ export class AdamW extends AdamBase {
     return "AdamW";
   }
 
-  protected override update(parameter: Parameter, state: ParameterState, settings: AdamSettings): void {
+  protected override update(parameter: ReadParameter, state: ParameterState, settings: AdamSettings): void {
     this.move(parameter, state, settings, 0, 1 - settings.lr * settings.weightDecay);
   }
 }

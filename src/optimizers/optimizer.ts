@@ -1,34 +1,28 @@
-import { checkNonNegative, show } from "../checks.js";
-import { ArgumentError, EngineError, StateError } from "../errors.js";
-import { type Parameter, zeroGradients } from "../layers/layer.js";
-import { sameShape, Tensor, zerosTensor } from "../tensor.js";
-
-/** Parameters with settings of their own; what is not given comes from the optimizer's options. */
-export type ParameterGroup<Settings> = { params: readonly Parameter[] } & Partial<Settings>;
-
-export type OptimizerParameters<Settings> = readonly Parameter[] | readonly ParameterGroup<Settings>[];
-
-/** A group as the optimizer holds it: mutable, read at every step. */
-export type Group<Settings> = { params: Parameter[] } & Settings;
+import { COPY, checkNonNegative, type Mark, mark, reading, show } from "../checks.js";
+import { ArgumentError, StateError } from "../errors.js";
+import { type Tensor, zerosTensor } from "../tensor.js";
+import { WeakBag } from "../weak.js";
+import {
+  type Group,
+  GroupReader,
+  haveParams,
+  haveSettings,
+  type OptimizerParameters,
+  type ParameterGroup,
+  type ReadGroup,
+  type ReadParameter,
+} from "./groups.js";
+import { type LoadedGroup, type OptimizerState, ParameterState, readState, type SavedState } from "./state.js";
 
 export interface LearningRate {
   lr: number;
 }
 
-/** What an optimizer keeps for a parameter: tensors of its shape, and numbers. */
-export interface ParameterState {
-  readonly tensors: Record<string, Tensor>;
-  readonly numbers: Record<string, number>;
-}
+/** A tensor of state that a parameter is to have. */
+type Wanted = readonly [value: Tensor, name: string];
 
-/** An optimizer's state, to be kept and given back to `loadStateDict`; its content is the optimizer's business. */
-export interface OptimizerState {
-  readonly type: string;
-  readonly groups: readonly {
-    readonly settings: Readonly<Record<string, unknown>>;
-    readonly states: readonly ({ tensors: Record<string, Float32Array>; numbers: Record<string, number> } | null)[];
-  }[];
-}
+/** One that was made. */
+type Made = readonly [value: Tensor, name: string, tensor: Tensor];
 
 /**
  * What optimizers share: groups, checks, state by parameter. A subclass gives its settings' check, the names of the tensors and
@@ -37,18 +31,39 @@ export interface OptimizerState {
 export abstract class Optimizer<Settings extends LearningRate> {
   /** The groups with their settings, which may be changed between steps. */
   readonly groups: Group<Settings>[];
-  readonly #states = new Map<Tensor, ParameterState>();
+  readonly #settingNames: readonly string[];
+  /** The groups as they were last read. */
+  #read: readonly ReadGroup<Settings>[];
+  readonly #states = new WeakMap<Tensor, ParameterState>();
+  /** All states, also of parameters that are in no group any more. */
+  readonly #allStates = new WeakBag<ParameterState>();
+  #disposed = false;
 
   constructor(params: OptimizerParameters<Settings>, defaults: Settings) {
-    this.groups = readGroups(this.typeName(), params, defaults);
-    for (const group of this.groups) this.checkSettings(group);
+    this.#settingNames = Object.keys(defaults);
+    const what = this.typeName();
+    this.#read = reading(what, () => {
+      if (!Array.isArray(params)) {
+        throw new ArgumentError(`${what}: got ${show(params)}, expected parameters or groups of them`);
+      }
+      const isGrouped = params.length > 0 && "params" in Object(params[0]);
+      return this.#readGroups(isGrouped ? params : [{ params }], defaults);
+    });
+    if (this.#read.every((group) => group.params.length === 0)) {
+      throw new ArgumentError(`${what}: got no parameters, expected at least one`);
+    }
+    assertUsable(this.#read);
+    this.groups = this.#read.map((group) => ({
+      ...this.readSettings(group.settings),
+      params: group.params.map(({ given }) => given),
+    }));
   }
 
   /** The optimizer's name in messages and states. The constructor above asks for it. */
   protected abstract typeName(): string;
 
-  /** Throws an ArgumentError for settings that the formula has no meaning for. */
-  protected abstract checkSettings(settings: Settings): void;
+  /** Copies settings, each read once. Throws an ArgumentError for those that the formula has no meaning for. */
+  protected abstract readSettings(settings: Settings): Settings;
 
   /** The tensors of state that these settings ask for; they start as zeros. */
   protected abstract stateTensors(settings: Settings): readonly string[];
@@ -56,76 +71,93 @@ export abstract class Optimizer<Settings extends LearningRate> {
   /** All tensors of state that any settings may ask for. */
   protected abstract knownTensors(): readonly string[];
 
-  /** The numbers of state at the start. */
-  protected abstract initialNumbers(): Record<string, number>;
+  /** The numbers of state, which count from 0. */
+  protected abstract stateNumbers(): readonly string[];
 
-  protected abstract update(parameter: Parameter, state: ParameterState, settings: Settings): void;
+  protected abstract update(parameter: ReadParameter, state: ParameterState, settings: Settings): void;
+
+  /** @internal */
+  get [COPY](): Mark {
+    return mark("Optimizer");
+  }
 
   /** The learning rate of the first group; setting it sets every group's. */
   get lr(): number {
-    return this.groups[0].lr;
+    const [first] = this.#listOfGroups();
+    return first.lr;
   }
 
   set lr(value: number) {
     checkNonNegative(value, `${this.typeName()}: lr`);
-    for (const group of this.groups) group.lr = value;
+    this.#set(this.#listOfGroups().map(() => ({ lr: value }) as Partial<Settings>));
   }
 
-  /** One update of every parameter by its gradient. Settings, tensors and memory are checked before anything is written. */
+  /**
+   * One update of every parameter by its gradient. A parameter whose gradient is none, since nobody has sent, written or fetched it
+   * after `zeroGrad`, stays as it is, and so does its state.
+   *
+   * Settings, tensors and memory are checked before anything is written: ArgumentError for settings or groups that are wrong now,
+   * StateError where a parameter, or the optimizer, was disposed, MemoryError where there is no room for the state.
+   */
   step(): void {
-    for (const group of this.groups) {
-      this.checkSettings(group);
-      for (const { value, grad } of group.params) {
-        value.assertUsable();
-        grad.assertUsable();
-      }
+    const groups = this.#currentGroups("step");
+    const missing: Wanted[] = [];
+    for (const { settings, params } of groups) {
+      const names = this.stateTensors(settings);
+      for (const { value, grad } of params) if (!grad.storage.isNone) this.#addMissing(value, names, missing);
     }
-    this.#prepareStates();
-    for (const group of this.groups) {
-      for (const parameter of group.params) {
-        parameter.value.storage.version++;
-        this.update(parameter, this.#states.get(parameter.value)!, group);
+    this.#keep(makeTensors(missing));
+    for (const { settings, params } of groups) {
+      for (const parameter of params) {
+        if (!parameter.grad.storage.isNone) this.update(parameter, this.#stateOf(parameter.value), settings);
       }
     }
   }
 
-  /** Makes what state is missing for this step, or nothing where memory runs out. */
-  #prepareStates(): void {
-    const made: [state: ParameterState, name: string, tensor: Tensor][] = [];
-    const fresh = new Map<Tensor, ParameterState>();
-    try {
-      for (const group of this.groups) {
-        for (const { value } of group.params) {
-          const state = this.#states.get(value) ?? { tensors: {}, numbers: this.initialNumbers() };
-          for (const name of this.stateTensors(group)) {
-            if (!(name in state.tensors)) made.push([state, name, zerosTensor(value.engine, value.shape)]);
-          }
-          if (!this.#states.has(value)) fresh.set(value, state);
-        }
-      }
-    } catch (error) {
-      for (const [, , tensor] of made) tensor.dispose();
-      throw error;
-    }
-    for (const [state, name, tensor] of made) state.tensors[name] = tensor;
-    for (const [value, state] of fresh) this.#states.set(value, state);
+  /** Adds the tensors out of these that the parameter's state lacks. */
+  #addMissing(value: Tensor, names: readonly string[], missing: Wanted[]): void {
+    const tensors = this.#states.get(value)?.tensors;
+    for (const name of names) if (tensors?.[name] === undefined) missing.push([value, name]);
   }
 
-  /** Makes the gradients of its parameters zero; they may only be marked so, and are written when they are read. */
+  #keep(made: readonly Made[]): void {
+    for (const [value, name, tensor] of made) this.#stateOf(value).tensors[name] = tensor;
+  }
+
+  /** The state of a parameter, which begins here. */
+  #stateOf(value: Tensor): ParameterState {
+    let state = this.#states.get(value);
+    if (state === undefined) {
+      state = new ParameterState(value, Object.fromEntries(this.stateNumbers().map((name) => [name, 0])));
+      this.#states.set(value, state);
+      this.#allStates.add(state);
+    }
+    return state;
+  }
+
+  /** Sets the gradients of its parameters to none, as `Layer.zeroGrad` does. */
   zeroGrad(): void {
-    for (const group of this.groups) zeroGradients(group.params);
+    this.#assertAlive("zeroGrad");
+    const what = this.typeName();
+    const groups = reading(what, () => {
+      if (haveParams(this.groups, this.#read)) return this.#read;
+      const reader = new GroupReader<Settings>(what);
+      return this.groups.map((group) => ({ params: reader.params(group) }));
+    });
+    assertUsable(groups);
+    for (const { params } of groups) for (const { grad } of params) grad.markZero();
   }
 
   /** Settings and state, copied out. */
   stateDict(): OptimizerState {
     return {
       type: this.typeName(),
-      groups: this.groups.map(({ params, ...settings }) => ({
-        settings: structuredClone(settings),
-        states: params.map(({ value }) => {
+      groups: this.#currentGroups("stateDict").map((group) => ({
+        settings: this.readSettings(group.settings) as unknown as Record<string, unknown>,
+        states: group.params.map(({ value }) => {
           const state = this.#states.get(value);
           if (state === undefined) return null;
-          const tensors = Object.entries(state.tensors).map(([name, tensor]) => [name, tensor.data.slice()]);
+          const tensors = Object.entries(state.tensors).map(([name, tensor]) => [name, tensor.liveView().slice()]);
           return { tensors: Object.fromEntries(tensors), numbers: { ...state.numbers } };
         }),
       })),
@@ -133,140 +165,150 @@ export abstract class Optimizer<Settings extends LearningRate> {
   }
 
   /**
-   * Takes over what `stateDict` gave, of an optimizer of the same type over parameters of the same shapes in the same groups;
-   * a StateError otherwise, and nothing is changed.
+   * Takes over what `stateDict` gave, of an optimizer of the same type over parameters of the same shapes in the same groups, or what
+   * structuredClone or postMessage made of that. Otherwise throws a StateError, and nothing is changed; nor where memory runs out.
    */
   loadStateDict(state: OptimizerState): void {
-    const problem = this.#mismatch(state);
-    if (problem !== undefined) throw new StateError(`${this.typeName()}: loadStateDict: ${problem}`);
-    const loaded = this.#readStates(state);
-    for (const { tensors } of this.#states.values()) for (const tensor of Object.values(tensors)) tensor.dispose();
-    this.#states.clear();
-    for (const [value, parameterState] of loaded) this.#states.set(value, parameterState);
-    this.groups.forEach((group, i) => {
-      Object.assign(group, structuredClone(state.groups[i].settings));
+    const groups = this.#currentGroups("loadStateDict");
+    const what = `${this.typeName()}: loadStateDict`;
+    const loaded = reading(what, () =>
+      readState(
+        state,
+        groups,
+        {
+          type: this.typeName(),
+          settings: this.#settingNames,
+          tensors: this.knownTensors(),
+          numbers: this.stateNumbers(),
+          readSettings: (settings) => this.readSettings(settings),
+          tensorsFor: (settings) => this.stateTensors(settings),
+        },
+        what,
+      ),
+    );
+    // what reading ran may have disposed something
+    this.#assertAlive("loadStateDict");
+    assertUsable(groups);
+    this.#replace(groups, loaded);
+  }
+
+  /** Takes the memory that is missing and sets the settings, then switches to the loaded state, where nothing can fail. */
+  #replace(groups: readonly ReadGroup<Settings>[], loaded: readonly LoadedGroup<Settings>[]): void {
+    const saved = new Map<Tensor, SavedState | null>();
+    groups.forEach(({ params }, i) => {
+      params.forEach(({ value }, j) => {
+        saved.set(value, loaded[i].states[j]);
+      });
+    });
+    const missing: Wanted[] = [];
+    for (const [value, state] of saved)
+      if (state !== null) this.#addMissing(value, Object.keys(state.tensors), missing);
+    const made = makeTensors(missing);
+    try {
+      this.#set(loaded.map(({ settings }) => settings));
+    } catch (error) {
+      for (const [, , tensor] of made) tensor.dispose();
+      throw error;
+    }
+    this.#keep(made);
+    for (const [value, state] of saved) if (state !== null) this.#stateOf(value).take(state);
+    for (const state of this.#allStates) if (!saved.get(state.value)) this.#forget(state);
+  }
+
+  /** Writes settings into the groups, or none of them: groups are the user's to change, and may be frozen. */
+  #set(settings: readonly Partial<Settings>[]): void {
+    const what = this.typeName();
+    reading(what, () => {
+      const before: [group: object, name: string, value: unknown][] = [];
+      for (const [i, changes] of settings.entries()) {
+        const group = this.groups[i];
+        for (const [name, value] of Object.entries(changes)) {
+          before.push([group, name, group[name as keyof Settings]]);
+          if (Reflect.set(group, name, value)) continue;
+          for (const [changed, key, old] of before) Reflect.set(changed, key, old);
+          throw new ArgumentError(`${what}: got a group whose ${name} cannot be set, expected one that is not frozen`);
+        }
+      }
     });
   }
 
-  #readStates({ groups }: OptimizerState): Map<Tensor, ParameterState> {
-    const loaded = new Map<Tensor, ParameterState>();
-    try {
-      this.groups.forEach(({ params }, i) => {
-        params.forEach(({ value }, j) => {
-          const given = groups[i].states[j];
-          if (given === null) return;
-          const state: ParameterState = { tensors: {}, numbers: { ...given.numbers } };
-          loaded.set(value, state);
-          for (const [name, data] of Object.entries(given.tensors)) {
-            state.tensors[name] = value.engine.tensor(data, value.shape);
-          }
-        });
-      });
-    } catch (error) {
-      for (const { tensors } of loaded.values()) for (const tensor of Object.values(tensors)) tensor.dispose();
-      throw error;
-    }
-    return loaded;
+  /** The groups, of which there is one at least. */
+  #listOfGroups(): readonly Group<Settings>[] {
+    const what = `${this.typeName()}: lr`;
+    return reading(what, () => {
+      const { groups } = this;
+      if (Array.isArray(groups) && groups.length > 0 && groups.every((group) => Object(group) === group)) return groups;
+      throw new ArgumentError(`${what}: got ${show(groups)} as groups, expected at least one`);
+    });
   }
 
-  /** What keeps `state` from fitting, if anything does. */
-  #mismatch(state: OptimizerState): string | undefined {
-    const { type, groups } = Object(state) as Partial<OptimizerState>;
-    if (type !== this.typeName()) return `got a state of ${show(type)}, expected one of ${this.typeName()}`;
-    if (!Array.isArray(groups) || groups.length !== this.groups.length) {
-      return `got ${Array.isArray(groups) ? groups.length : "no"} groups, expected ${this.groups.length}`;
-    }
-    for (const [i, group] of groups.entries()) {
-      const problem = this.#groupMismatch(Object(group), this.groups[i]);
-      if (problem !== undefined) return `group ${i}: ${problem}`;
-    }
-    return undefined;
+  /**
+   * Gives the state's memory back; the parameters stay as they are. Using the optimizer afterwards is a StateError, disposing it again
+   * does nothing. A parameter that is disposed takes its state with it without this.
+   */
+  dispose(): void {
+    this.#disposed = true;
+    for (const state of this.#allStates) this.#forget(state);
   }
 
-  #groupMismatch(
-    { settings, states }: Partial<OptimizerState["groups"][number]>,
-    { params, ...own }: Group<Settings>,
-  ): string | undefined {
-    const missing = Object.keys(own).filter((key) => !Object.hasOwn(Object(settings), key));
-    if (missing.length > 0) return `got no setting ${missing.join(", ")}`;
-    try {
-      this.checkSettings(settings as unknown as Settings);
-    } catch (error) {
-      return (error as Error).message;
-    }
-    if (!Array.isArray(states) || states.length !== params.length) {
-      return `got ${Array.isArray(states) ? states.length : "no"} parameters, expected ${params.length}`;
-    }
-    for (const [j, { name, value }] of params.entries()) {
-      const problem = states[j] === null ? undefined : this.#stateMismatch(Object(states[j]), value.size, settings!);
-      if (problem !== undefined) return `${name}: ${problem}`;
-    }
-    return undefined;
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
-  #stateMismatch(
-    { tensors, numbers }: { tensors?: Record<string, Float32Array>; numbers?: Record<string, number> },
-    size: number,
-    settings: object,
-  ): string | undefined {
-    const expectedNumbers = Object.keys(this.initialNumbers());
-    const areNumbers = expectedNumbers.every((key) => typeof Object(numbers)[key] === "number");
-    if (!areNumbers || Object.keys(Object(numbers)).length !== expectedNumbers.length || typeof numbers !== "object") {
-      return `got the numbers ${show(numbers)}, expected ${expectedNumbers.join(", ") || "none"}`;
+  #forget(state: ParameterState): void {
+    this.#states.delete(state.value);
+    this.#allStates.delete(state);
+    state.dispose();
+  }
+
+  /** The groups as they are now, checked: users may change them. */
+  #currentGroups(call: string): readonly ReadGroup<Settings>[] {
+    this.#assertAlive(call);
+    this.#read = reading(this.typeName(), (): readonly ReadGroup<Settings>[] => {
+      const { groups } = this;
+      const isAsRead = haveParams(groups, this.#read) && haveSettings(groups, this.#read, this.#settingNames);
+      return isAsRead ? this.#read : this.#readGroups(groups, undefined);
+    });
+    assertUsable(this.#read);
+    return this.#read;
+  }
+
+  #readGroups(
+    groups: readonly ParameterGroup<Settings>[],
+    defaults: Settings | undefined,
+  ): readonly ReadGroup<Settings>[] {
+    const reader = new GroupReader<Settings>(this.typeName());
+    const read: ReadGroup<Settings>[] = [];
+    for (let i = 0; i < groups.length; i++) {
+      const { params, settings } = reader.group(groups[i], this.#settingNames, defaults);
+      read.push({ params, settings: this.readSettings(settings) });
     }
-    if (typeof tensors !== "object" || tensors === null) return `got the tensors ${show(tensors)}`;
-    for (const name of this.stateTensors(settings as Settings)) {
-      if (!Object.hasOwn(tensors, name)) return `got no tensor ${name}`;
-    }
-    for (const [name, data] of Object.entries(tensors)) {
-      if (!this.knownTensors().includes(name)) return `got the tensor ${name}, which is not known`;
-      if (!(data instanceof Float32Array) || data.length !== size) {
-        return `got ${show(data)} of ${data?.length} as ${name}, expected a Float32Array of ${size}`;
-      }
-    }
-    return undefined;
+    return read;
+  }
+
+  #assertAlive(call: string): void {
+    if (this.#disposed) throw new StateError(`${this.typeName()}: ${call}: the optimizer was disposed`);
   }
 }
 
-function readGroups<Settings extends LearningRate>(
-  name: string,
-  params: OptimizerParameters<Settings>,
-  defaults: Settings,
-): Group<Settings>[] {
-  if (!Array.isArray(params))
-    throw new ArgumentError(`${name}: got ${show(params)}, expected parameters or groups of them`);
-  const isGrouped = params.length > 0 && "params" in Object(params[0]);
-  const groups = (isGrouped ? params : [{ params }]) as readonly ParameterGroup<Settings>[];
-  const seen = new Set<Tensor>();
-  const result = groups.map((group) => {
-    if (!Array.isArray(Object(group).params)) {
-      throw new ArgumentError(`${name}: got ${show(group)}, expected a group { params: [...] }`);
+/** Asked when everything was read: what that ran may have disposed something. */
+function assertUsable(groups: readonly { readonly params: readonly ReadParameter[] }[]): void {
+  for (const { params } of groups) {
+    for (const { value, grad } of params) {
+      value.assertUsable();
+      grad.assertUsable();
     }
-    const settings: Settings = { ...defaults };
-    for (const key of Object.keys(defaults) as (keyof Settings)[]) {
-      const own = (group as Partial<Settings>)[key];
-      if (own !== undefined) settings[key] = own as Settings[keyof Settings];
-    }
-    for (const parameter of group.params) checkParameter(name, parameter, seen);
-    return { ...settings, params: [...group.params] };
-  });
-  const engines = new Set([...seen].map((value) => value.engine));
-  if (engines.size > 1) throw new EngineError(`${name}: got parameters of different engines, expected one engine`);
-  if (seen.size === 0) throw new ArgumentError(`${name}: got no parameters, expected at least one`);
-  return result;
+  }
 }
 
-function checkParameter(name: string, parameter: Parameter, seen: Set<Tensor>): void {
-  const { value, grad } = Object(parameter) as Partial<Parameter>;
-  if (!(value instanceof Tensor) || !(grad instanceof Tensor) || !sameShape(value.shape, grad.shape)) {
-    throw new ArgumentError(
-      `${name}: got ${show(parameter)}, expected parameters { name, value, grad } with tensors of one shape`,
-    );
+/** All of these, or none where memory runs out. */
+function makeTensors(wanted: readonly Wanted[]): Made[] {
+  const made: Made[] = [];
+  try {
+    for (const [value, name] of wanted) made.push([value, name, zerosTensor(value.engine, value.shape)]);
+    return made;
+  } catch (error) {
+    for (const [, , tensor] of made) tensor.dispose();
+    throw error;
   }
-  value.assertUsable();
-  grad.assertUsable();
-  if (value.engine !== grad.engine)
-    throw new EngineError(`${name}: ${parameter.name}: value and grad are of different engines`);
-  if (seen.has(value)) throw new StateError(`${name}: the parameter ${parameter.name} is there twice`);
-  seen.add(value);
 }

@@ -1,6 +1,7 @@
 import { checkBoolean, checkNonNegative, checkOptions } from "../checks.js";
-import type { Parameter } from "../layers/layer.js";
-import { Optimizer, type OptimizerParameters, type ParameterState } from "./optimizer.js";
+import type { OptimizerParameters, ReadParameter } from "./groups.js";
+import { Optimizer } from "./optimizer.js";
+import type { ParameterState } from "./state.js";
 
 export interface RMSpropSettings {
   lr: number;
@@ -32,13 +33,15 @@ export class RMSprop extends Optimizer<RMSpropSettings> {
     return "RMSprop";
   }
 
-  protected override checkSettings({ lr, alpha, eps, weightDecay, momentum, centered }: RMSpropSettings): void {
+  protected override readSettings(settings: RMSpropSettings): RMSpropSettings {
+    const { lr, alpha, eps, weightDecay, momentum, centered } = settings;
     checkNonNegative(lr, "RMSprop: lr");
     checkNonNegative(alpha, "RMSprop: alpha");
     checkNonNegative(eps, "RMSprop: eps");
     checkNonNegative(weightDecay, "RMSprop: weightDecay");
     checkNonNegative(momentum, "RMSprop: momentum");
     checkBoolean(centered, "RMSprop: centered");
+    return { lr, alpha, eps, weightDecay, momentum, centered };
   }
 
   protected override stateTensors({ centered, momentum }: RMSpropSettings): readonly string[] {
@@ -49,18 +52,19 @@ export class RMSprop extends Optimizer<RMSpropSettings> {
     return ["v", "average", "buffer"];
   }
 
-  protected override initialNumbers(): Record<string, number> {
-    return {};
+  protected override stateNumbers(): readonly string[] {
+    return [];
   }
 
   protected override update(
-    { value, grad }: Parameter,
+    { value, grad }: ReadParameter,
     { tensors }: ParameterState,
-    { lr, alpha, eps, weightDecay, momentum, centered }: RMSpropSettings,
+    settings: RMSpropSettings,
   ): void {
+    const { lr, alpha, eps, weightDecay, momentum, centered } = settings;
     value.engine.ops.rmsprop(
       value.size,
-      value.read(),
+      value.modify(),
       grad.read(),
       tensors.v.storage.offset,
       centered ? tensors.average.storage.offset : 0,

@@ -1,7 +1,8 @@
-import { checkBoolean, checkNonNegative, checkOptions, show } from "../checks.js";
+import { checkBoolean, checkFinite, checkNonNegative, checkOptions } from "../checks.js";
 import { ArgumentError } from "../errors.js";
-import type { Parameter } from "../layers/layer.js";
-import { type LearningRate, Optimizer, type OptimizerParameters, type ParameterState } from "./optimizer.js";
+import type { OptimizerParameters, ReadParameter } from "./groups.js";
+import { type LearningRate, Optimizer } from "./optimizer.js";
+import type { ParameterState } from "./state.js";
 
 export interface SGDSettings {
   lr: number;
@@ -38,19 +39,18 @@ export class SGD extends Optimizer<SGDSettings> {
     return "SGD";
   }
 
-  protected override checkSettings({ lr, momentum, dampening, nesterov, weightDecay }: SGDSettings): void {
+  protected override readSettings({ lr, momentum, dampening, nesterov, weightDecay }: SGDSettings): SGDSettings {
     checkNonNegative(lr, "SGD: lr");
     checkNonNegative(momentum, "SGD: momentum");
     checkNonNegative(weightDecay, "SGD: weightDecay");
-    if (typeof dampening !== "number" || !Number.isFinite(dampening)) {
-      throw new ArgumentError(`SGD: dampening: got ${show(dampening)}, expected a finite number`);
-    }
+    checkFinite(dampening, "SGD: dampening");
     checkBoolean(nesterov, "SGD: nesterov");
     if (nesterov && (momentum === 0 || dampening !== 0)) {
       throw new ArgumentError(
         `SGD: nesterov: got momentum ${momentum} and dampening ${dampening}, expected momentum > 0 and no dampening`,
       );
     }
+    return { lr, momentum, dampening, nesterov, weightDecay };
   }
 
   protected override stateTensors({ momentum }: SGDSettings): readonly string[] {
@@ -61,17 +61,18 @@ export class SGD extends Optimizer<SGDSettings> {
     return ["buffer"];
   }
 
-  protected override initialNumbers(): Record<string, number> {
-    return { momentumSteps: 0 };
+  /** Updates with momentum so far: the first of them begins the buffer with the gradient itself. */
+  protected override stateNumbers(): readonly string[] {
+    return ["momentumSteps"];
   }
 
-  protected override update({ value, grad }: Parameter, state: ParameterState, settings: SGDSettings): void {
+  protected override update({ value, grad }: ReadParameter, state: ParameterState, settings: SGDSettings): void {
     const { lr, momentum, dampening, nesterov, weightDecay } = settings;
     const buffer = momentum === 0 ? 0 : state.tensors.buffer.storage.offset;
     const isFirst = buffer !== 0 && state.numbers.momentumSteps === 0;
     value.engine.ops.sgd(
       value.size,
-      value.read(),
+      value.modify(),
       grad.read(),
       buffer,
       lr,

@@ -45,7 +45,7 @@ export const losses: Record<
 
 export const optimizers: Record<
   string,
-  (params: lg.Parameter[], config: OptimizerConfig) => { step(): void; zeroGrad(): void }
+  (params: lg.Parameter[], config: OptimizerConfig) => lg.SGD | lg.Adam | lg.AdamW | lg.RMSprop
 > = {
   sgd: (params, { lr, momentum, dampening, nesterov, weightDecay }) =>
     new lg.SGD(params, { lr, momentum, dampening, nesterov, weightDecay }),

@@ -44,6 +44,10 @@ export interface OptimizerConfig {
   readonly amsgrad?: boolean;
   readonly alpha?: number;
   readonly centered?: boolean;
+  /** Settings that change before a step, which counts from 0. */
+  readonly change?: Readonly<Record<string, Partial<OptimizerConfig>>>;
+  /** Steps at which the parameter has no gradient. */
+  readonly withoutGradient?: readonly number[];
 }
 
 export interface LossConfig {

@@ -1,0 +1,134 @@
+import { checkKnown, shorten, show, showShape } from "../checks.js";
+import type { Engine } from "../engine.js";
+import { ArgumentError, EngineError, StateError } from "../errors.js";
+import type { Parameter } from "../layers/layer.js";
+import { type Storage, sameShape, Tensor } from "../tensor.js";
+
+/** Parameters with settings of their own; what is not given comes from the optimizer's options. */
+export type ParameterGroup<Settings> = { params: readonly Parameter[] } & Partial<Settings>;
+
+export type OptimizerParameters<Settings> = readonly Parameter[] | readonly ParameterGroup<Settings>[];
+
+/** A group as the optimizer holds it: mutable, read at every step. */
+export type Group<Settings> = { params: Parameter[] } & Settings;
+
+/** A parameter as it was read, once: its getters, if it has any, may say something else the next time. */
+export interface ReadParameter {
+  readonly given: Parameter;
+  readonly value: Tensor;
+  readonly grad: Tensor;
+}
+
+/** A group as it was read, once. */
+export interface ReadGroup<Settings> {
+  readonly settings: Settings;
+  readonly params: readonly ReadParameter[];
+}
+
+/** Whether the groups have the parameters that were read, so that what was checked then holds. */
+export function haveParams<Settings>(
+  groups: readonly { params: readonly Parameter[] }[],
+  read: readonly ReadGroup<Settings>[],
+): boolean {
+  if (!Array.isArray(groups) || groups.length !== read.length) return false;
+  for (let i = 0; i < read.length; i++) {
+    const { params } = groups[i];
+    const expected = read[i].params;
+    if (!Array.isArray(params) || params.length !== expected.length) return false;
+    for (let j = 0; j < expected.length; j++) {
+      const { given, value, grad } = expected[j];
+      if (params[j] !== given || given.value !== value || given.grad !== grad) return false;
+    }
+  }
+  return true;
+}
+
+/** Likewise of their settings, which have these names. */
+export function haveSettings<Settings>(
+  groups: readonly Group<Settings>[],
+  read: readonly ReadGroup<Settings>[],
+  names: readonly string[],
+): boolean {
+  for (let i = 0; i < read.length; i++) {
+    const group = groups[i];
+    const { settings } = read[i];
+    for (const name of names as (keyof Settings)[]) if (!isSame(group[name], settings[name])) return false;
+    if (Object.keys(group).length !== names.length + 1) return false;
+  }
+  return true;
+}
+
+/** Numbers, booleans, or arrays of them. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (!Array.isArray(b)) return a === b;
+  return Array.isArray(a) && a.length === b.length && b.every((item, i) => item === a[i]);
+}
+
+/** How the parameter reads in messages. */
+export function labelOf({ name }: Parameter, index: number): string {
+  return typeof name === "string" ? shorten(name) : `parameter ${index}`;
+}
+
+/** Reads groups, and checks that they are made of tensors of one engine and hold no parameter twice. */
+export class GroupReader<Settings> {
+  readonly #seen = new Set<Storage>();
+  #engine: Engine | undefined;
+
+  constructor(readonly what: string) {}
+
+  /** A group, its settings not checked; `known` are their names, and `defaults` serve for those that are not given. */
+  group(
+    group: ParameterGroup<Settings>,
+    known: readonly string[],
+    defaults: Settings | undefined,
+  ): ReadGroup<Settings> {
+    const params = this.params(group);
+    checkKnown(group, [...known, "params"], `${this.what}: a group`);
+    const settings = { ...defaults } as Settings;
+    for (const key of known as (keyof Settings)[]) {
+      const own = (group as Partial<Settings>)[key];
+      if (own !== undefined) settings[key] = own as Settings[keyof Settings];
+    }
+    return { settings, params };
+  }
+
+  /** A group's parameters. */
+  params(group: { params: readonly Parameter[] }): ReadParameter[] {
+    const params: unknown = Object(group).params;
+    if (!Array.isArray(params)) {
+      throw new ArgumentError(`${this.what}: got ${show(group)}, expected a group { params: [...] }`);
+    }
+    const read: ReadParameter[] = [];
+    // not by an iterator: a hole is nothing that could be skipped
+    for (let i = 0; i < params.length; i++) read.push(this.#parameter(params[i], i));
+    return read;
+  }
+
+  #parameter(given: Parameter, index: number): ReadParameter {
+    const { value, grad } = Object(given) as Parameter;
+    if (!(value instanceof Tensor && grad instanceof Tensor)) {
+      const [part, wrong] = value instanceof Tensor ? ["grad", grad] : ["value", value];
+      const described = wrong === undefined ? show(given) : `${show(given)} with ${show(wrong)} as its ${part}`;
+      throw new ArgumentError(
+        `${this.what}: got ${described}, expected parameters { name, value, grad } with tensors of one shape`,
+      );
+    }
+    if (!sameShape(value.shape, grad.shape)) {
+      throw new ArgumentError(
+        `${this.what}: ${labelOf(given, index)}: got a value ${showShape(value.shape)} and a grad ${showShape(grad.shape)}, expected parameters with tensors of one shape`,
+      );
+    }
+    if (value.engine !== grad.engine) {
+      throw new EngineError(`${this.what}: ${labelOf(given, index)}: value and grad are of different engines`);
+    }
+    this.#engine ??= value.engine;
+    if (value.engine !== this.#engine) {
+      throw new EngineError(`${this.what}: got parameters of different engines, expected one engine`);
+    }
+    if (this.#seen.has(value.storage)) {
+      throw new StateError(`${this.what}: the parameter ${labelOf(given, index)} is there twice`);
+    }
+    this.#seen.add(value.storage);
+    return { given, value, grad };
+  }
+}

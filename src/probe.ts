@@ -4,7 +4,7 @@ import { ArgumentError, ShapeError } from "./errors.js";
 import { readInput, writeInput } from "./layers/inputs.js";
 import { type Input, isLayer, type Layer, type Parameter } from "./layers/layer.js";
 import type { GeneratorState } from "./random.js";
-import { newTensor, sameShape, Tensor } from "./tensor.js";
+import { isTensor, newTensor, sameShape, type Tensor } from "./tensor.js";
 import { rememberModes } from "./training/modes.js";
 import { netEngine } from "./training/samples.js";
 
@@ -68,7 +68,7 @@ export class Probe {
     // the copy of x may have been written since
     this.x.storage.version++;
     const y: unknown = this.layer.forward(this.x);
-    if (!(y instanceof Tensor)) {
+    if (!isTensor(y)) {
       throw new ArgumentError(`${this.layer.describe()}: forward returned ${show(y)}, expected a Tensor`);
     }
     return y;
@@ -78,8 +78,8 @@ export class Probe {
   gradients(send: () => Tensor): Float32Array[] {
     this.clearGradients();
     const dx: unknown = send();
-    if (!(dx instanceof Tensor) || !sameShape(dx.shape, this.x.shape)) {
-      const got = dx instanceof Tensor ? showShape(dx.shape) : show(dx);
+    if (!isTensor(dx) || !sameShape(dx.shape, this.x.shape)) {
+      const got = isTensor(dx) ? showShape(dx.shape) : show(dx);
       throw new ShapeError(
         `${this.layer.describe()}: the backward message returned ${got}, expected a Tensor ${showShape(this.x.shape)}`,
       );

@@ -1,4 +1,4 @@
-import { show, showShape } from "../checks.js";
+import { isArray, reading, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
 import { setWindow } from "../kernels/kernels.js";
@@ -18,14 +18,18 @@ const LARGEST = 2 ** 29 - 1;
 
 /** [height, width] of an option, integers from `least` on. Throws ArgumentError. */
 export function checkSize2d(value: unknown, least: 0 | 1, what: string): readonly [number, number] {
-  const pair = Array.isArray(value) ? value : [value, value];
-  const isSize = (size: unknown): boolean => Number.isInteger(size) && (size as number) >= least;
+  const pair = isArray(value) ? reading(what, () => copyOfPair(value)) : [value, value];
+  const isSize = (size: unknown): size is number => Number.isInteger(size) && (size as number) >= least;
   if (pair.length !== 2 || !pair.every(isSize)) {
     throw new ArgumentError(`${what}: got ${show(value)}, expected an integer >= ${least} or [height, width] of such`);
   }
   if (Math.max(...pair) > LARGEST) throw new ArgumentError(`${what}: got ${show(value)}, expected at most ${LARGEST}`);
   return [pair[0], pair[1]];
 }
+
+/** Of anything longer as much as tells that it is. */
+const copyOfPair = (values: readonly unknown[]): unknown[] =>
+  Array.from({ length: Math.min(values.length, 3) }, (_, i) => values[i]);
 
 /** One image [C, H, W], without an axis N. */
 export const isImage = (shape: readonly number[]): boolean => shape.length === 3;

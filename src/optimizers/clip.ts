@@ -1,7 +1,7 @@
-import { reading, show } from "../checks.js";
+import { isArray, reading, show } from "../checks.js";
 import { ArgumentError } from "../errors.js";
 import type { Parameter } from "../layers/layer.js";
-import { checkSameEngine, Tensor } from "../tensor.js";
+import { checkSameEngine, isTensor, type Tensor } from "../tensor.js";
 
 /**
  * Scales the gradients together so that their norm is at most `max` (torch.nn.utils.clip_grad_norm_): all are multiplied by
@@ -28,11 +28,11 @@ export function clipGradNorm(params: readonly Parameter[], max: number): number 
 
 /** The gradients, each read once. */
 function readGradients(params: readonly Parameter[]): Tensor[] {
-  if (!Array.isArray(params)) throw new ArgumentError(`clipGradNorm: got ${show(params)}, expected parameters`);
+  if (!isArray(params)) throw new ArgumentError(`clipGradNorm: got ${show(params)}, expected parameters`);
   const gradients: Tensor[] = [];
   for (let i = 0; i < params.length; i++) {
     const { grad } = Object(params[i]) as Parameter;
-    if (!(grad instanceof Tensor)) {
+    if (!isTensor(grad)) {
       throw new ArgumentError(
         `clipGradNorm: got ${show(params[i])} at ${i}, expected a parameter { name, value, grad } with a Tensor as its grad`,
       );

@@ -1,8 +1,8 @@
-import { checkKnown, shorten, show, showShape } from "../checks.js";
+import { checkKnown, isArray, shorten, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
 import type { Parameter } from "../layers/layer.js";
-import { type Storage, sameShape, Tensor } from "../tensor.js";
+import { isTensor, type Storage, sameShape, type Tensor } from "../tensor.js";
 
 /** Parameters with settings of their own; what is not given comes from the optimizer's options. */
 export type ParameterGroup<Settings> = { params: readonly Parameter[] } & Partial<Settings>;
@@ -30,11 +30,11 @@ export function haveParams<Settings>(
   groups: readonly { params: readonly Parameter[] }[],
   read: readonly ReadGroup<Settings>[],
 ): boolean {
-  if (!Array.isArray(groups) || groups.length !== read.length) return false;
+  if (!isArray(groups) || groups.length !== read.length) return false;
   for (let i = 0; i < read.length; i++) {
     const { params } = groups[i];
     const expected = read[i].params;
-    if (!Array.isArray(params) || params.length !== expected.length) return false;
+    if (!isArray(params) || params.length !== expected.length) return false;
     for (let j = 0; j < expected.length; j++) {
       const { given, value, grad } = expected[j];
       if (params[j] !== given || given.value !== value || given.grad !== grad) return false;
@@ -60,8 +60,8 @@ export function haveSettings<Settings>(
 
 /** Numbers, booleans, or arrays of them. */
 function isSame(a: unknown, b: unknown): boolean {
-  if (!Array.isArray(b)) return a === b;
-  return Array.isArray(a) && a.length === b.length && b.every((item, i) => item === a[i]);
+  if (!isArray(b)) return a === b;
+  return isArray(a) && a.length === b.length && b.every((item, i) => item === a[i]);
 }
 
 /** How the parameter reads in messages. */
@@ -95,19 +95,19 @@ export class GroupReader<Settings> {
   /** A group's parameters. */
   params(group: { params: readonly Parameter[] }): ReadParameter[] {
     const params: unknown = Object(group).params;
-    if (!Array.isArray(params)) {
+    if (!isArray(params)) {
       throw new ArgumentError(`${this.what}: got ${show(group)}, expected a group { params: [...] }`);
     }
     const read: ReadParameter[] = [];
     // not by an iterator: a hole is nothing that could be skipped
-    for (let i = 0; i < params.length; i++) read.push(this.#parameter(params[i], i));
+    for (let i = 0; i < params.length; i++) read.push(this.#parameter(params[i] as Parameter, i));
     return read;
   }
 
   #parameter(given: Parameter, index: number): ReadParameter {
     const { value, grad } = Object(given) as Parameter;
-    if (!(value instanceof Tensor && grad instanceof Tensor)) {
-      const [part, wrong] = value instanceof Tensor ? ["grad", grad] : ["value", value];
+    if (!(isTensor(value) && isTensor(grad))) {
+      const [part, wrong] = isTensor(value) ? ["grad", grad] : ["value", value];
       const described = wrong === undefined ? show(given) : `${show(given)} with ${show(wrong)} as its ${part}`;
       throw new ArgumentError(
         `${this.what}: got ${described}, expected parameters { name, value, grad } with tensors of one shape`,

@@ -70,9 +70,7 @@ for (let step = 1; step <= STEPS; step++) {
 // eval mode: BatchNorm uses its running statistics, Dropout lets everything pass
 const { x, labels } = nextBatch();
 const scores = lg.predict(net, x);
-const right = labels.filter((label, i) => {
-  const row = scores.subarray(i * CLASSES, (i + 1) * CLASSES);
-  return row.indexOf(Math.max(...row)) === label;
-}).length;
+const classes = lg.argmax(lg.tensor(scores, [BATCH, CLASSES]));
+const right = labels.filter((label, i) => classes[i] === label).length;
 console.log(`${right} of ${BATCH} new images recognised`);
 console.table(lg.slopeStats(net));

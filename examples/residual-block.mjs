@@ -4,18 +4,23 @@
 import * as lg from "lanegrad";
 
 class Residual extends lg.Layer {
+  #y;
+  #dx;
+
   constructor(inner) {
     super();
     this.inner = inner;
   }
 
+  // x and dy are tensors wherever a layer is before or behind this one; lg.tensor makes them elsewhere
   forward(x) {
-    // a returned tensor is the inner layer's own buffer, ours to add to
-    return this.inner.forward(x).add_(x);
+    this.#y = sum(this.inner.forward(x), x, this.#y);
+    return this.#y;
   }
 
   backwardInput(dy) {
-    return this.inner.backwardInput(dy).add_(dy);
+    this.#dx = sum(this.inner.backwardInput(dy), dy, this.#dx);
+    return this.#dx;
   }
 
   backwardParams(dy) {
@@ -29,12 +34,32 @@ class Residual extends lg.Layer {
   children() {
     return [["inner", this.inner]];
   }
+
+  dispose() {
+    super.dispose();
+    this.#y?.dispose();
+    this.#dx?.dispose();
+  }
+}
+
+/**
+ * a + b, in a buffer that is there already if its shape fits: a steady loop then allocates nothing. Not in `a`, though it would be
+ * shorter: what a layer returned may be what it needs for its backward message, as an ELU does.
+ */
+function sum(a, b, buffer) {
+  if (String(buffer?.shape) === String(a.shape)) {
+    buffer.data.set(a.data);
+    return buffer.add_(b);
+  }
+  buffer?.dispose();
+  return a.clone().add_(b);
 }
 
 const width = 6;
-const block = () => new Residual(new lg.Sequential(new lg.LinearELU(width, width), new lg.Linear(width, width)));
-const net = new lg.Sequential({ first: block(), second: block(), output: new lg.Linear(width, 1) });
-const x = lg.tensor(
+const engine = lg.createEngine();
+const block = () => new Residual(new lg.LinearELU(width, width, { engine }));
+const net = new lg.Sequential({ first: block(), second: block(), output: new lg.Linear(width, 1, { engine }) });
+const x = engine.tensor(
   Float32Array.from({ length: 4 * width }, (_, i) => Math.sin(i)),
   [4, width],
 );
@@ -44,3 +69,13 @@ const { ok, checked, worst } = lg.gradCheck(net, x);
 console.log(
   `gradCheck: ${ok ? "ok" : "NOT ok"}, ${checked} derivatives, largest error ${worst.error.toExponential(1)}`,
 );
+
+const optimizer = new lg.Adam(net.parameters(), { lr: 0.02 });
+const target = engine.tensor([1, -1, 1, -1], [4, 1]);
+for (let step = 0; step <= 100; step++) {
+  net.zeroGrad();
+  const { loss, grad } = lg.mseLoss(net.forward(x), target);
+  net.backwardParams(grad);
+  optimizer.step();
+  if (step % 50 === 0) console.log(`step ${step}: loss ${loss.toFixed(4)}, ${engine.memory.used} bytes in use`);
+}

@@ -4,6 +4,7 @@ import { imageRows } from "../bench/images.js";
 import { kernelRows } from "../bench/kernels.js";
 import { peerRows } from "../bench/peers/rows.js";
 import { groupOf } from "../bench/report/groups.js";
+import { headlineOf, headlineText } from "../bench/report/headline.js";
 import { markdownOf } from "../bench/report/markdown.js";
 import { reportOf } from "../bench/report/model.js";
 import { pageOf } from "../bench/report/page.js";
@@ -56,6 +57,13 @@ const run: Omit<Run, "schema"> = {
 };
 
 const parsed = (changes: Partial<Run> = {}): Run => parseRun(formatRun({ ...run, ...changes }), "run.json");
+
+/** All that is in bench/results. */
+function recorded(): Run[] {
+  const folder = new URL("../bench/results/", import.meta.url);
+  const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
+  return files.map((name) => parseRun(readFileSync(new URL(name, folder), "utf8"), name));
+}
 
 /** The line of a table of Markdown whose first cell is this. */
 const lineOf = (markdown: string, name: string): string | undefined =>
@@ -137,15 +145,80 @@ describe("the report", () => {
     expect(page.length).toBeLessThan(1e6);
   });
 
+  it("begins with the result: a sentence and a chart of the setup where most took part", async () => {
+    const [first] = run.rows;
+    const row = (milliseconds: Record<string, number>) => [{ ...first, name: "step sgd batch 128", milliseconds }];
+    const library = (names: string[]) => names.map((name) => ({ name, about: "a library" }));
+    const report = reportOf([
+      parsed({ rows: row({ lanegrad: 2, twin: 18, "blocked JS": 16 }) }),
+      parsed({
+        bench: "peers",
+        contenders: library(["lanegrad", "TF.js wasm", "jax-js wasm"]),
+        rows: row({ lanegrad: 2.5, "TF.js wasm": 30, "jax-js wasm": 5 }),
+      }),
+      parsed({
+        node: "24.1.0",
+        contenders: library(["lanegrad", "wide", "twin"]),
+        rows: row({ lanegrad: 1, wide: 0.5, twin: 10 }),
+      }),
+    ]);
+    const headline = headlineOf(report)!;
+    expect(headlineText(headline)).toBe(
+      "A training step takes lanegrad 2.00 ms on one thread of Node 20: " +
+        "2.00 to 12.0 times as fast as other WebAssembly libraries and 8.0 to 9.0 times as fast as pure JavaScript.",
+    );
+    expect(headline.bars.map(({ name }) => name)).toEqual([
+      "lanegrad",
+      "jax-js wasm",
+      "TF.js wasm",
+      "blocked JS",
+      "twin",
+    ]);
+    const page = await pageOf(report);
+    const places = ["A training step takes", "Who is compared", 'id="steps"', "Machines and method</h2>", "A &lt;proc"];
+    const positions = places.map((text) => page.indexOf(text));
+    expect(positions).not.toContain(-1);
+    expect(positions).toEqual(positions.toSorted((a, b) => a - b));
+    expect(page).toContain("what WebAssembly SIMD gains");
+
+    const wide = headlineOf(
+      reportOf([
+        parsed({ node: "24.1.0", contenders: library(["lanegrad", "wide"]), rows: row({ lanegrad: 1, wide: 0.5 }) }),
+      ]),
+    )!;
+    expect(wide.bars.map(({ name, times }) => [name, times])).toEqual([
+      ["lanegrad", 1],
+      ["lanegrad, wide", 0.5],
+    ]);
+    expect(headlineOf(reportOf([parsed()]))).toBeUndefined();
+  });
+
+  it("shows contenders, and rows of steps, in one order everywhere", () => {
+    const { entries } = reportOf(recorded());
+    const orders = entries.map(({ contenders }) => contenders.slice(1));
+    const all = [...new Set(orders.flat())];
+    // each pair of them stands in one order only
+    for (const a of all) {
+      for (const b of all) {
+        const both = orders.filter((order) => order.includes(a) && order.includes(b));
+        expect(new Set(both.map((order) => order.indexOf(a) < order.indexOf(b))).size, `${a}, ${b}`).toBeLessThan(2);
+      }
+    }
+    const steps = entries.filter(({ group }) => group === "step").map(({ row }) => row.name);
+    const names = [...new Set(steps)];
+    expect(names).toEqual([
+      ...["sgd", "adam"].flatMap((optimizer) => [1, 32, 128, 512].map((batch) => `step ${optimizer} batch ${batch}`)),
+      "step cnn sgd batch 16",
+    ]);
+  });
+
   it("has a place for every row of every bench", () => {
     const rows = [...stepRows, ...kernelRows, ...imageRows, ...peerRows.map(({ name }) => ({ name }))];
     expect(rows.filter((row) => groupOf(row) === "other")).toEqual([]);
   });
 
   it("has written RESULTS.md from the runs beside it", () => {
-    const folder = new URL("../bench/results/", import.meta.url);
-    const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
-    const runs = files.map((name) => parseRun(readFileSync(new URL(name, folder), "utf8"), name));
-    expect(readFileSync(new URL("../bench/RESULTS.md", import.meta.url), "utf8")).toBe(markdownOf(reportOf(runs)));
+    const markdown = markdownOf(reportOf(recorded()));
+    expect(readFileSync(new URL("../bench/RESULTS.md", import.meta.url), "utf8")).toBe(markdown);
   });
 });

@@ -1,11 +1,17 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { PassThrough } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import * as lg from "lanegrad";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { buildNetwork } from "../examples/fashion-mnist/network.js";
 import { createProgress } from "../examples/fashion-mnist/progress.js";
+import { stateBits } from "./support/state.js";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const SUBSET = join(ROOT, "data/fashion-mnist-subset");
@@ -66,6 +72,10 @@ function smallDataSet({ height = 4, width = 5, train = 60, test = 30 } = {}): st
   }
   return folder;
 }
+
+/** What is trained on it, as it is at the start. */
+const smallNetwork = () =>
+  buildNetwork({ model: "mlp", height: 4, width: 5, classes: 3, activation: "prelu" }, lg.createEngine());
 
 const linesOf = (text: string): string[] => text.trimEnd().split("\n");
 const numberIn = (text: string): number => Number(text.replaceAll(",", ""));
@@ -258,6 +268,70 @@ describe("the main job in a shell", { timeout: 30_000 }, () => {
     expect(status).toBe(130);
     expect(linesOf(stderr)).toEqual(["stopped by Ctrl-C"]);
     expect(stdout).not.toMatch(/^test accuracy/m);
+  });
+
+  it("saves at Ctrl-C what it has learned", async () => {
+    const data = smallDataSet();
+    const file = join(temporaryFolder(), "weights.safetensors");
+    writeFileSync(file, "from before");
+    const job = start(["--epochs", "100000", "--data", data, "--save", file]);
+    job.stdout!.on("data", (text) => /^epoch /m.test(text) && job.kill("SIGINT"));
+    const { status, stderr } = await finish(job);
+    expect(status).toBe(130);
+    expect(linesOf(stderr)).toEqual([`the weights as they are now: ${file}`, "stopped by Ctrl-C"]);
+    expect(readdirSync(dirname(file))).toEqual(["weights.safetensors"]);
+    const net = smallNetwork();
+    const before = stateBits(net);
+    lg.load(net, readFileSync(file));
+    expect(stateBits(net)).not.toEqual(before);
+  });
+
+  it("writes nothing at a Ctrl-C before the first step", async () => {
+    const data = smallDataSet();
+    const folder = temporaryFolder();
+    const [pipe, file] = ["pipe", "weights"].map((name) => join(folder, name));
+    writeFileSync(file, "from before");
+    execFileSync("mkfifo", [pipe]);
+    const job = start(["--data", data, "--load", pipe, "--save", file]);
+    const ended = finish(job);
+    // it is there once it reads
+    const writing = await open(pipe, "w");
+    job.kill("SIGINT");
+    await delay(100);
+    await writing.writeFile(lg.save(smallNetwork()));
+    await writing.close();
+    const { status, stderr } = await ended;
+    expect(status).toBe(130);
+    expect(linesOf(stderr)).toEqual(["stopped by Ctrl-C"]);
+    expect(readFileSync(file, "utf8")).toBe("from before");
+  });
+
+  it("ends at once at a second Ctrl-C", async () => {
+    const file = join(temporaryFolder(), "weights.safetensors");
+    const job = start(["--epochs", "100000", "--data", smallDataSet(), "--save", file]);
+    await once(job.stdout!, "data");
+    // a pipe that nobody reads: saving takes for ever
+    execFileSync("mkfifo", [`${file}.${job.pid}.unfinished`]);
+    const ended = finish(job);
+    job.kill("SIGINT");
+    await delay(500);
+    expect(job.exitCode).toBe(null);
+    job.kill("SIGINT");
+    await ended;
+    expect(job.signalCode).toBe("SIGINT");
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it("takes the two signals of one Ctrl-C under npm for one", async () => {
+    const file = join(temporaryFolder(), "weights.safetensors");
+    const job = start(["--epochs", "100000", "--data", smallDataSet(), "--save", file]);
+    job.stdout!.on("data", (text) => {
+      if (!/^epoch /m.test(text)) return;
+      job.kill("SIGINT");
+      setTimeout(() => job.kill("SIGINT"), 5);
+    });
+    expect((await finish(job)).status).toBe(130);
+    expect(existsSync(file)).toBe(true);
   });
 
   it("ends quietly when its reader has seen enough", async () => {

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { type AddressInfo, connect } from "node:net";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
@@ -227,16 +227,42 @@ test("a store that fails is no fault of the request: 500, and nothing changes", 
   complain.mockRestore();
 });
 
-test("FileStore keeps one file a model, and no half of one", async () => {
+test("FileStore keeps one file of weights a model, whatever processes leave behind that end while they write", async () => {
   const place = newFolder();
   const store = new FileStore(place);
-  for (let revision = 1; revision <= 5; revision++) {
-    await store.write("ada", { weights: new Uint8Array(1000).fill(revision), revision });
-  }
-  expect(readdirSync(join(place, "ada"))).toEqual(["5"]);
-  // what a process leaves behind that ends while it writes
-  writeFileSync(join(place, "ada", "cut-short.tmp"), "half");
-  expect((await store.read("ada"))!.revision).toBe(5);
+  const write = (revision: number) => store.write("ada", { weights: new Uint8Array(1000).fill(revision), revision });
+  for (let revision = 1; revision <= 4; revision++) await write(revision);
+  const [cutShort, another] = [join(place, "ada", "0-1-2-3.safetensors"), join(place, "ada", "notes.txt")];
+  writeFileSync(cutShort, "half");
+  writeFileSync(another, "not ours");
+  expect((await store.read("ada"))!.revision).toBe(4);
+  await write(5);
+  expect(existsSync(cutShort)).toBe(false);
+  expect(existsSync(another)).toBe(true);
+  const [weights, ...more] = readdirSync(join(place, "ada")).filter((file) => file.endsWith(".safetensors"));
+  expect(more).toEqual([]);
+  expect(readdirSync(join(place, "ada", "latest"))).toEqual([`5-${weights.replace(".safetensors", "")}`]);
+  expect((await store.read("ada"))!.weights[0]).toBe(5);
+});
+
+test("MemoryStore forgets the models that were used least recently where there are too many", async () => {
+  const store = new MemoryStore({ maximumModels: 2 });
+  const write = (name: string, revision = 1) => store.write(name, { weights: Uint8Array.of(revision), revision });
+  await write("ada");
+  await write("bob");
+  await store.read("ada");
+  await write("cleo");
+  expect(await store.read("bob")).toBeUndefined();
+  expect((await store.read("ada"))!.revision).toBe(1);
+  // what follows a revision that is forgotten follows nothing
+  expect(await write("bob", 2)).toBe(false);
+  expect(await write("bob")).toBe(true);
+  expect(await store.read("cleo")).toBeUndefined();
+
+  const standard = new MemoryStore();
+  for (let i = 0; i < 3000; i++) await standard.write(`model-${i}`, { weights: new Uint8Array(1), revision: 1 });
+  expect(await standard.read("model-1999")).toBeUndefined();
+  expect(await standard.read("model-2000")).toBeDefined();
 });
 
 describe("over node:http", () => {
@@ -282,6 +308,41 @@ describe("over node:http", () => {
   });
 });
 
+describe("a client that is slow", () => {
+  const MILLISECONDS = 300;
+  const server = createNodeServer(createService(new MemoryStore()), { requestMilliseconds: MILLISECONDS });
+  beforeAll(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)));
+  afterAll(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+
+  const head = "POST /models/ada/learn HTTP/1.1\r\nhost: localhost\r\n";
+  test.each([
+    ["to say anything", ""],
+    ["with its headers", head],
+    ["with its body", `${head}content-length: 100\r\n\r\n{ "x"`],
+  ])("%s is let go in time", async (_, text) => {
+    const from = performance.now();
+    const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    socket.write(text);
+    // a byte now and then does not help
+    const dripping = setInterval(() => text !== "" && socket.write("x"), 100);
+    socket.on("error", () => {});
+    socket.resume();
+    await new Promise((resolve) => socket.once("close", resolve));
+    clearInterval(dripping);
+    expect(performance.now() - from).toBeGreaterThan(MILLISECONDS * 0.9);
+    expect(performance.now() - from).toBeLessThan(MILLISECONDS * 5);
+  });
+
+  test("has thirty seconds, and not much more, unless told otherwise", () => {
+    const standard = createNodeServer(createService(new MemoryStore()));
+    expect(standard.requestTimeout).toBe(30_000);
+    expect(standard.headersTimeout).toBe(30_000);
+  });
+});
+
 describe("bundled into one file, which runs elsewhere", () => {
   let bundles = "";
   let expected: string[] = [];
@@ -296,7 +357,7 @@ describe("bundled into one file, which runs elsewhere", () => {
   });
 
   /** A server on a free port, and the way to it. */
-  async function startServer(env: NodeJS.ProcessEnv): Promise<{ child: ChildProcess; send: Send }> {
+  async function startServer(env: NodeJS.ProcessEnv): Promise<{ child: ChildProcess; url: string; send: Send }> {
     const program = join(newFolder(), "server.mjs");
     writeFileSync(program, readFileSync(join(bundles, "server.mjs")));
     const child = spawn(process.execPath, [program], { env: { ...env, PORT: "0" } });
@@ -305,13 +366,30 @@ describe("bundled into one file, which runs elsewhere", () => {
       child.stdout!.once("data", (text) => resolve(String(text)));
       child.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
     });
-    const [url] = /http:\/\/localhost:\d+/.exec(output)!;
+    const [url] = /http:\/\/[^/]+/.exec(output)!;
     const send: Send = async (method, path, body) => {
       const response = await fetch(url + path, { method, body });
       return { status: response.status, body: await response.text() };
     };
-    return { child, send };
+    return { child, url, send };
   }
+
+  test.each([
+    ["this machine only", undefined, [false, true]],
+    ["everybody where HOST says so", "0.0.0.0", [true, true]],
+  ])("the server listens for %s", async (_, HOST, expectedReach) => {
+    const { url } = await startServer(HOST === undefined ? {} : { HOST });
+    const { port } = new URL(url);
+    const other = Object.values(networkInterfaces())
+      .flat()
+      .find((address) => address?.family === "IPv4" && !address.internal);
+    const canReach = (host = "127.0.0.2") =>
+      fetch(`http://${host}:${port}/`).then(
+        () => true,
+        () => false,
+      );
+    expect([await canReach(other?.address), await canReach("127.0.0.1")]).toEqual(expectedReach);
+  });
 
   test("the server gives the same answers", async () => {
     expect(await conversation((await startServer({})).send)).toEqual(expected);

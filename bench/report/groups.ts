@@ -14,6 +14,13 @@ export function groupOf({ name, work }: Pick<RunRow, "name" | "work">): Group {
   return name === "cold start" ? "coldstart" : "other";
 }
 
+/** Where a row stands in its group: dense networks by optimizer and batch before the convolutional one; all others as they come. */
+export function placeOf({ name }: Pick<RunRow, "name">): number {
+  const [, network, optimizer, batch] = /^(?:step|forward) (cnn )?(?:(sgd|adam) )?batch (\d+)$/.exec(name) ?? [];
+  if (batch === undefined) return 0;
+  return Number(batch) + 1e6 * ((optimizer === "adam" ? 1 : 0) + (network === undefined ? 0 : 2));
+}
+
 interface Message {
   message: string;
   shape: string;

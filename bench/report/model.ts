@@ -2,7 +2,8 @@ import { type Figures, figuresOf } from "../figures.js";
 import { median } from "../numbers.js";
 import type { Run, RunRow } from "../run.js";
 import { hasWide, normalHead, normalRow, wideHead, wideRow } from "../width.js";
-import { GROUPS, type Group, groupOf } from "./groups.js";
+import { explained, inOrder, toRead } from "./contenders.js";
+import { GROUPS, type Group, groupOf, placeOf } from "./groups.js";
 
 /** A run's figures for the one width of our kernels or the other. */
 interface RunOfWidth extends Run {
@@ -37,7 +38,7 @@ export interface Entry {
   group: Group;
   row: RunRow;
   figures: Figures;
-  /** In the run's order: times are multiples of the first one's. */
+  /** In the order of all charts: times are multiples of the first one's. */
   contenders: string[];
 }
 
@@ -61,7 +62,7 @@ export function reportOf(runs: readonly Run[]): Report {
     setups.push(setupOf(own, ownEntries, labels[i]));
     entries.push(...ownEntries);
   }
-  entries.sort((a, b) => GROUPS.indexOf(a.group) - GROUPS.indexOf(b.group));
+  entries.sort((a, b) => GROUPS.indexOf(a.group) - GROUPS.indexOf(b.group) || placeOf(a.row) - placeOf(b.row));
   return { setups, entries, contenders: aboutContenders(inTime) };
 }
 
@@ -108,7 +109,7 @@ function labelsOf(runs: readonly RunOfWidth[]): string[] {
 function entriesOf(runs: readonly Run[], setup: string): Entry[] {
   const entries = new Map<string, Entry>();
   for (const run of runs) {
-    const contenders = run.contenders.map(({ name }) => name);
+    const contenders = inOrder(run.contenders, ({ name }) => name).map(({ name }) => name);
     for (const row of run.rows) {
       const figures = figuresOf(row, run);
       entries.set(`${run.bench} ${row.name}`, {
@@ -157,8 +158,8 @@ function limitText(runs: readonly Run[], rows: readonly RunRow[]): string | unde
 function aboutContenders(runs: readonly Run[]): Record<string, string> {
   const all = runs.flatMap(({ contenders }) => contenders);
   return Object.fromEntries(
-    all.flatMap(({ name, about, missing }) =>
-      about === undefined ? [] : [[name, missing === undefined ? about : `${about} (${missing})`]],
+    toRead(all, ({ name }) => name).flatMap(({ name, about, missing }) =>
+      about === undefined ? [] : [[name, explained(name, missing === undefined ? about : `${about} (${missing})`)]],
     ),
   );
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { type Headline, headlineOf, headlineText, WIDE_BAR } from "./headline.js";
 import { Html, html } from "./html.js";
 import type { Report, Setup } from "./model.js";
 import { type Section, sectionsOf } from "./sections.js";
@@ -28,13 +29,13 @@ export async function pageOf(report: Report): Promise<string> {
 <body>
 <header>
 <h1>lanegrad bench</h1>
-<p>Medians of rounds in which the contenders take turns in one process, on one thread. Only rounds count whose probes, before, between
-and after the turns, show an undisturbed machine; a row with too few of them is marked <span class="noisy">noisy</span>, or with a <span class="noisy">!</span>, and not to be quoted.</p>
-<div class="setups">${report.setups.map(setupCard)}</div>
-<nav>${sections.map(({ id, title }) => html`<a href="#${id}">${title}</a>`)}
-${report.setups.length > 1 && html`<a href="#setups">Side by side</a>`}</nav>
 </header>
 <main>
+${headlinePart(headlineOf(report))}
+${contendersPart(report)}
+<nav>${sections.map(({ id, title }) => html`<a href="#${id}">${title}</a>`)}
+${report.setups.length > 1 && html`<a href="#setups">Side by side</a>`}
+<a href="#machines">Machines and method</a></nav>
 ${sections.map(sectionPart)}
 ${
   report.setups.length > 1 &&
@@ -42,14 +43,36 @@ ${
 <p>How many times as fast a row of lanegrad is on one setup as on another: a tick for each row, a dot at their median.</p>
 <div class="charts"></div></section>`
 }
+<section id="machines"><h2>Machines and method</h2>
+<p>Medians of rounds in which the contenders take turns in one process, on one thread. Only rounds count whose probes, before, between
+and after the turns, show an undisturbed machine; a row with too few of them is marked <span class="noisy">noisy</span>, or with a <span class="noisy">!</span>, and not to be quoted.
+The limit is what a loop of nothing but multiplications and additions in registers reaches.</p>
+<div class="setups">${report.setups.map(setupCard)}</div></section>
 </main>
-${footer(report, licences)}
+${footer(licences)}
 <noscript><style>.charts { display: none }</style></noscript>
 <script type="application/json" id="report">${asJson(report)}</script>
 <script>${script}</script>
 </body>
 </html>
 `.text;
+}
+
+function headlinePart(headline: Headline | undefined): Html | false {
+  if (headline === undefined) return false;
+  const hasWide = headline.bars.some(({ name }) => name === WIDE_BAR);
+  return html`<section id="headline"><h2>${headlineText(headline)}</h2>
+<p>784-256-256-10 with PReLU, batch 128: forward pass, loss, all gradients and the update by SGD. ${headline.setup.label}.${
+    hasWide && " Wide is the same with kernels of 256 bits, which have to be asked for."
+  } × says how many times as long as lanegrad the others take, in the same process.${headline.noisy && html` <span class="noisy">Noisy: not to be quoted.</span>`}</p>
+<div class="charts"></div></section>
+`;
+}
+
+function contendersPart({ contenders }: Report): Html {
+  const rows = Object.entries(contenders).map(([name, about]) => html`<dt>${name}</dt><dd>${about}</dd>`);
+  return html`<section id="contenders"><h2>Who is compared</h2><dl>${rows}</dl></section>
+`;
 }
 
 function setupCard(setup: Setup): Html {
@@ -81,10 +104,8 @@ function sheetTable({ columns, rows }: Sheet): Html {
 `;
 }
 
-function footer({ contenders }: Report, licences: string[]): Html {
-  const rows = Object.entries(contenders).map(([name, about]) => html`<dt>${name}</dt><dd>${about}</dd>`);
-  return html`<footer><h2>Who is compared</h2><dl>${rows}</dl>
-<details><summary>Licences of what draws this page</summary>${licences.map((text) => html`<pre>${text}</pre>`)}</details></footer>`;
+function footer(licences: string[]): Html {
+  return html`<footer><details><summary>Licences of what draws this page</summary>${licences.map((text) => html`<pre>${text}</pre>`)}</details></footer>`;
 }
 
 /** Nothing in it can end the script's element. */

@@ -19,27 +19,28 @@ const OUTLINES: Outline[] = [
     id: "steps",
     title: "A whole training step",
     about:
-      "Forward pass, loss, all gradients and update: how many times as long as lanegrad the others take, in the same process, taking turns. 784-256-256-10 with PReLU, and a convolutional network for 3x32x32 images.",
+      "Forward pass, loss, all gradients and update: how many times as long as lanegrad the others take, in the same process, taking turns; shorter bars are faster. 784-256-256-10 with PReLU, and a convolutional network for 3x32x32 images.",
     groups: ["step"],
   },
   {
     id: "forward",
     title: "A forward pass",
-    about: "The same networks without training, beside libraries that only run models too.",
+    about:
+      "The same networks without training, beside libraries that only run models too. A bar to the left of the line is faster than lanegrad.",
     groups: ["forward"],
   },
   {
     id: "products",
     title: "Matrix products",
     about:
-      "The three messages of each dense layer, and square products, as a share of what the core's lanes can do. Steps are counted by their products alone. Where lanegrad is wide, × says how many times as long the normal kernels take.",
+      "The three messages of each dense layer, and square products: the share of the limit, which the colour shows too, and the time. Steps are counted by their products alone. Where lanegrad is wide, × says how many times as long the normal kernels take.",
     groups: ["product"],
   },
   {
     id: "convolutions",
     title: "Convolutions",
     about:
-      "Batch 16, by message. The products are counted as the direct way has them, so that Winograd's way, which needs fewer, can pass 100 %.",
+      "Batch 16, by message: the share of the limit and the time. The products are counted as the direct way has them, so that Winograd's way, which needs fewer, can pass 100 %.",
     groups: ["convolution"],
   },
   {
@@ -52,7 +53,8 @@ const OUTLINES: Outline[] = [
   {
     id: "coldstart",
     title: "Cold start",
-    about: "From the start of a fresh process to its end, with one forward pass of 784-256 in it.",
+    about:
+      "From the start of a fresh process to its end, with one forward pass of 784-256 in it: the faint part is what a process takes that does nothing.",
     groups: ["coldstart"],
   },
   { id: "other", title: "Other rows", about: "", groups: ["other"] },

@@ -1,4 +1,4 @@
-// Bundles the page and serves it with the images of data/fashion-mnist-subset. PORT is where it listens.
+// Bundles the page and serves it, on this machine only, with the images of data/fashion-mnist-subset. PORT is where it listens.
 //   npm run example:browser
 import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -55,7 +55,7 @@ export async function servePage(port: number): Promise<Server> {
     });
     response.end(content ?? "not found");
   });
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, resolve));
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   return server;
 }
 

@@ -15,6 +15,8 @@ import { checkWritable, loadWeights, saveWeights } from "./weights.js";
 const LEARNING_RATE = 1e-3;
 const EXIT_BAD_INPUT = 2;
 const EXIT_INTERRUPTED = 130;
+/** npm hands on the Ctrl-C that the terminal has sent to the whole group already: one key, two signals. */
+const ECHO_MILLISECONDS = 100;
 
 async function main(args: string[], signal: AbortSignal): Promise<void> {
   const options = parseOptions(args);
@@ -38,6 +40,7 @@ async function trainAndReport(options: Options, signal: AbortSignal): Promise<vo
 
   const optimizer = new lg.Adam(net.parameters(), { lr: LEARNING_RATE });
   const progress = createProgress(process.stdout, epochs);
+  let hasLearned = false;
   const history = await lg
     .fit(net, {
       train: asSamples(data.train),
@@ -45,7 +48,10 @@ async function trainAndReport(options: Options, signal: AbortSignal): Promise<vo
       epochs,
       batchSize: batch,
       optimizer,
-      onBatch: progress.onBatch,
+      onBatch(info) {
+        hasLearned = true;
+        progress.onBatch(info);
+      },
       onEpoch(record) {
         progress.stop();
         // from epoch to epoch in a straight line towards 0: the last ones settle instead of jumping about
@@ -54,7 +60,14 @@ async function trainAndReport(options: Options, signal: AbortSignal): Promise<vo
       },
       signal,
     })
-    .finally(progress.stop);
+    .finally(progress.stop)
+    .catch(async (error) => {
+      if (error === signal.reason && options.save !== undefined && hasLearned) {
+        await saveWeights(net, options.save);
+        process.stderr.write(`the weights as they are now: ${options.save}\n`);
+      }
+      throw error;
+    });
 
   if (options.save !== undefined) await saveWeights(net, options.save);
   print(`\n${slopeTable(net)}`);
@@ -92,6 +105,15 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit();
 });
 const interruption = new AbortController();
-// Once: a second Ctrl-C ends the process as it would any other.
-process.once("SIGINT", () => interruption.abort());
+let interruptedAt = 0;
+process.on("SIGINT", function interrupt() {
+  if (!interruption.signal.aborted) {
+    interruptedAt = performance.now();
+    interruption.abort();
+  } else if (performance.now() - interruptedAt > ECHO_MILLISECONDS) {
+    // as if it had never been listened to: an exit would wait for what is being written
+    process.off("SIGINT", interrupt);
+    process.kill(process.pid, "SIGINT");
+  }
+});
 await main(process.argv.slice(2), interruption.signal).catch((error) => fail(error, interruption.signal));

@@ -40,7 +40,7 @@ Usage: npm start -- [options]
   --activation NAME  ${ACTIVATIONS.join(", ")} (default prelu: a slope for each unit or channel)
   --seed N           of initialisation and shuffling (default 0)
   --load FILE        start from these weights (safetensors)
-  --save FILE        write the trained weights there
+  --save FILE        write the trained weights there, after Ctrl-C too
   --help             this text`;
 
 /** Reads the command line; whatever does not fit is an InputError. */

@@ -31,7 +31,7 @@ export async function checkWritable(path: string): Promise<void> {
 export async function saveWeights(net: lg.Layer, path: string): Promise<void> {
   const unfinished = `${path}.${process.pid}.unfinished`;
   try {
-    await writeFile(unfinished, lg.save(net));
+    await writeFile(unfinished, lg.save(net), { flush: true });
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true });

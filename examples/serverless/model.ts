@@ -45,11 +45,9 @@ export class Model {
   /** Throws lanegrad's ShapeError or ArgumentError where `x` is not an array of FEATURES numbers, and DivergedError. */
   predict(weights: Uint8Array, x: number[]): Prediction {
     lg.load(this.#net, weights);
-    const probabilities = softmax(lg.predict(this.#net, [x]));
+    const probabilities = lg.softmax(lg.predict(this.#net, [x]));
     if (!probabilities.every(Number.isFinite)) throw new DivergedError("the numbers are too large to predict from");
-    const label = probabilities.indexOf(Math.max(...probabilities));
-    // the last digits of Math.exp are not the same everywhere
-    return { label, probabilities: probabilities.map((p) => Number(p.toFixed(4))) };
+    return { label: lg.argmax(probabilities), probabilities: Array.from(probabilities, (p) => Number(p.toFixed(4))) };
   }
 
   /**
@@ -68,11 +66,4 @@ export class Model {
     }
     return { weights: lg.save(this.#net), loss };
   }
-}
-
-function softmax(logits: Float32Array): number[] {
-  const largest = Math.max(...logits);
-  const weights = Array.from(logits, (logit) => Math.exp(logit - largest));
-  const sum = weights.reduce((total, weight) => total + weight, 0);
-  return weights.map((weight) => weight / sum);
 }

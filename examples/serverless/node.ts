@@ -1,12 +1,15 @@
 import { createServer, type Server } from "node:http";
 import type { Service } from "./service.js";
 
-/** A client that takes longer to send its request is let go. */
-const REQUEST_MILLISECONDS = 30_000;
-
-/** The service over node:http. */
-export function createNodeServer(service: Service): Server {
-  return createServer({ requestTimeout: REQUEST_MILLISECONDS }, async (request, response) => {
+/** The service over node:http. A client that has not sent all of its request after `requestMilliseconds` is let go. */
+export function createNodeServer(service: Service, { requestMilliseconds = 30_000 } = {}): Server {
+  const options = {
+    requestTimeout: requestMilliseconds,
+    headersTimeout: requestMilliseconds,
+    // how often Node looks for those: by default every 30 s, which would let them stay for as long again
+    connectionsCheckingInterval: requestMilliseconds / 30,
+  };
+  return createServer(options, async (request, response) => {
     const { status, headers, body } = await service({
       method: request.method!,
       path: request.url!.split("?")[0],

@@ -33,7 +33,7 @@ class ObjectStore implements Store {
   write(name: string, snapshot: Snapshot): Promise<boolean> {
     return this.#storage.transaction(async (storage) => {
       const { revision } = ((await storage.get(name)) ?? { revision: 0 }) as Pick<Snapshot, "revision">;
-      if (revision >= snapshot.revision) return false;
+      if (snapshot.revision !== revision + 1) return false;
       await storage.put(name, snapshot);
       return true;
     });

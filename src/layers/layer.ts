@@ -72,7 +72,10 @@ export abstract class Layer {
   /** Whether forward remembers what the messages backward need. Set by `train` and `eval`. */
   training = true;
 
-  /** Forward message: y = f(x). The result is the layer's own buffer, overwritten by the next forward. */
+  /**
+   * Forward message: y = f(x). The result is the layer's own buffer, overwritten by the next forward. Who gets it may write into it
+   * (`add_`): a subclass that needs its output for backward keeps a copy.
+   */
   abstract forward(x: Input): Tensor;
 
   /** Backward message: dL/dx for dL/dy. The result is the layer's own buffer. */

@@ -1,12 +1,14 @@
+import { headlineOf } from "../headline.js";
 import type { Entry, Report } from "../model.js";
 import { coldStart } from "./cold-start.js";
+import { headlineBars } from "./headline.js";
 import { convolutionHeat, productHeat, squareHeat } from "./heat.js";
 import { passDots } from "./passes.js";
 import { setupsCompared } from "./setups.js";
 import { timesBars } from "./times.js";
 
 export interface Chart {
-  title: string;
+  title?: string;
   /** Beside the title. */
   note?: string;
   draw(width: number): Element;
@@ -34,6 +36,7 @@ const DRAWINGS: Record<string, { note?: string; draw: Draw; of(entry: Entry): bo
 
 /** A section's charts: for each setup that has rows there. */
 export function chartsOf(section: string, report: Report): Chart[] {
+  if (section === "headline") return [{ draw: (width) => headlineBars(headlineOf(report)!, width) }];
   if (section === "setups") return setupsCompared(report);
   return (DRAWINGS[section] ?? []).flatMap(({ note, draw, of }) => {
     const all = report.entries.filter(of);

@@ -24,14 +24,19 @@ export function coldStart([entry]: readonly Entry[], all: readonly Entry[], widt
     marginBottom: 44,
     marginLeft: marginFor(bars.map(({ name }) => name)),
     marginRight: 70,
-    x: { domain: [0, highest], label: "ms" },
+    x: { domain: [0, highest], label: null },
     y: { domain: bars.map(({ name }) => name), padding: 0.25, label: null },
     marks: [
       Plot.gridX({ ticks: 5, strokeOpacity: 0.12 }),
-      Plot.axisX({ ticks: 5, tickSize: 0, label: "ms" }),
+      Plot.axisX({
+        ticks: 5,
+        tickSize: 0,
+        label: "milliseconds from the start of the process to its end",
+        labelArrow: "none",
+      }),
       Plot.axisY({ tickSize: 0 }),
-      Plot.barX(bars, { x1: 0, x2: "bare", y: "name", fill: colorOf("twin"), fillOpacity: () => 0.6 }),
-      Plot.barX(bars, { x1: "bare", x2: "total", y: "name", fill: colorOf("lanegrad") }),
+      Plot.barX(bars, { x1: 0, x2: "bare", y: "name", fill: colorOf("bare Node"), fillOpacity: () => 0.35 }),
+      Plot.barX(bars, { x1: "bare", x2: "total", y: "name", fill: ({ name }: Bar) => colorOf(name) }),
       Plot.text(bars, {
         x: "total",
         y: "name",

@@ -21,6 +21,7 @@ interface Cell {
 export function productHeat(own: readonly Entry[], _all: readonly Entry[], width: number): Element {
   return heat(
     width,
+    "batch",
     own.flatMap((entry) => {
       const { name } = entry.row;
       const step = stepOf(name);
@@ -36,6 +37,7 @@ export function productHeat(own: readonly Entry[], _all: readonly Entry[], width
 export function squareHeat(own: readonly Entry[], _all: readonly Entry[], width: number): Element {
   return heat(
     width,
+    "n",
     own.map((entry) => ({ column: String(squareOf(entry.row.name)), line: "square", entry })),
   );
 }
@@ -43,6 +45,7 @@ export function squareHeat(own: readonly Entry[], _all: readonly Entry[], width:
 export function convolutionHeat(own: readonly Entry[], _all: readonly Entry[], width: number): Element {
   return heat(
     width,
+    "message",
     own.map((entry) => {
       const { message, shape } = convolutionOf(entry.row.name)!;
       return { column: message, line: shape, entry };
@@ -51,7 +54,7 @@ export function convolutionHeat(own: readonly Entry[], _all: readonly Entry[], w
 }
 
 /** A cell for each row: the stronger its colour, the nearer to the limit. */
-function heat(width: number, cells: Cell[]): Element {
+function heat(width: number, columnLabel: string, cells: Cell[]): Element {
   const lines = [...new Set(cells.map(({ line }) => line))];
   const share = ({ entry }: Cell) => entry.figures.shareOfLimit ?? 0;
   const columns = [...new Set(cells.map(({ column }) => column))];
@@ -60,8 +63,8 @@ function heat(width: number, cells: Cell[]): Element {
   return Plot.plot({
     ...STYLE,
     width,
-    height: 24 + LINE * lines.length,
-    marginTop: 22,
+    height: 44 + LINE * lines.length,
+    marginTop: 42,
     marginBottom: 2,
     marginRight: 0,
     marginLeft: marginFor(lines),
@@ -69,13 +72,12 @@ function heat(width: number, cells: Cell[]): Element {
     y: { domain: lines, padding: 0.08, label: null },
     opacity: OPACITY,
     marks: [
-      Plot.axisX({ anchor: "top", tickSize: 0 }),
+      Plot.axisX({ anchor: "top", tickSize: 0, label: columnLabel, labelArrow: "none" }),
       Plot.axisY({ tickSize: 0 }),
       Plot.cell(cells, { ...place, fill: colorOf("lanegrad"), fillOpacity: { value: share, scale: true }, rx: 4 }),
       Plot.text(cells, {
         ...place,
         text: (cell: Cell) => `${shareText(share(cell))}${cell.entry.row.noisy ? " !" : ""}`,
-
         fontWeight: 600,
         fontSize: 13,
         dy: -7,
@@ -83,7 +85,6 @@ function heat(width: number, cells: Cell[]): Element {
       Plot.text(cells, {
         ...place,
         text: ({ entry }: Cell) => timeText(entry.row.milliseconds.lanegrad) + (hasRoom ? gainText(entry) : ""),
-
         fillOpacity: () => 0.85,
         fontSize: 11,
         dy: 8,

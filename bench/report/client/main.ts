@@ -7,15 +7,15 @@ const LEAST_WIDTH = 260;
 
 const report: Report = JSON.parse(document.getElementById("report")!.textContent!);
 for (const section of document.querySelectorAll("section")) {
-  const place = section.querySelector(".charts")!;
-  for (const chart of chartsOf(section.id, report)) place.append(figureOf(chart));
+  const place = section.querySelector(".charts");
+  for (const chart of chartsOf(section.id, report)) place?.append(figureOf(chart));
 }
 
 /** Draws the chart as wide as there is room, and again when that changes. */
 function figureOf({ title, note, draw }: Chart): HTMLElement {
   const figure = document.createElement("figure");
   const heading = document.createElement("h3");
-  heading.append(`${title} `);
+  if (title !== undefined) heading.append(`${title} `);
   if (note !== undefined) {
     const small = document.createElement("small");
     small.textContent = note;

@@ -40,7 +40,12 @@ export function passDots(own: readonly Entry[], all: readonly Entry[], width: nu
     marks: [
       Plot.gridX(ticks, { strokeOpacity: 0.12 }),
       Plot.ruleY(passes, { strokeOpacity: 0.08 }),
-      Plot.axisX(ticks, { tickSize: 0, text: String, label: "ns an element" }),
+      Plot.axisX(ticks, {
+        tickSize: 0,
+        text: String,
+        label: "nanoseconds an element (logarithmic)",
+        labelArrow: "none",
+      }),
       Plot.axisY({ tickSize: 0 }),
       ...hollow.map(({ contender, marks }) =>
         Plot.dot(marks, { ...place, r: 3.5, stroke: colorOf(contender), strokeWidth: 1.5 }),

@@ -79,7 +79,12 @@ function strips(ticks: readonly Tick[], domain: [number, number], width: number)
     y: { domain: groups, label: null, padding: 0.5 },
     marks: [
       Plot.gridX(marks, { strokeOpacity: 0.12 }),
-      Plot.axisX(marks, { tickSize: 0, label: "times as fast", text: (value: number) => `${value}×` }),
+      Plot.axisX(marks, {
+        tickSize: 0,
+        label: "times as fast (logarithmic)",
+        labelArrow: "none",
+        text: (value: number) => `${value}×`,
+      }),
       Plot.axisY({ tickSize: 0 }),
       Plot.ruleX([1], { stroke: colorOf("twin") }),
       Plot.tickX(ticks, { ...place, stroke: colorOf("lanegrad"), strokeOpacity: () => 0.55, strokeWidth: 1.5 }),

@@ -5,9 +5,11 @@ import { extent, logTicks, STYLE, TIP } from "./axis.js";
 import { colorOf, tipOf, titleOf } from "./words.js";
 
 const LINE = 20;
+/** Nearer to the bars below than to those above. */
+const HEADING_SHIFT = 3;
 /** Keeps text readable across a line. */
 const HALO = { stroke: "var(--card)", strokeWidth: 5, fill: "currentColor" };
-const MARGIN = { left: 92, right: 52, top: 4, bottom: 26 };
+const MARGIN = { left: 92, right: 52, top: 4, bottom: 44 };
 
 interface Bar {
   /** The line it stands on. */
@@ -49,7 +51,12 @@ export function timesBars(own: readonly Entry[], all: readonly Entry[], width: n
     y: { domain: keys, padding: 0.2, axis: null },
     marks: [
       Plot.gridX(ticks, { strokeOpacity: 0.12 }),
-      Plot.axisX(ticks, { text: (value: number) => `${value}×`, tickSize: 0 }),
+      Plot.axisX(ticks, {
+        text: (value: number) => `${value}×`,
+        tickSize: 0,
+        label: "times as long as lanegrad (logarithmic)",
+        labelArrow: "none",
+      }),
       Plot.barX(bars, {
         x1: 1,
         x2: "times",
@@ -83,6 +90,7 @@ export function timesBars(own: readonly Entry[], all: readonly Entry[], width: n
         text: "text",
         textAnchor: "start",
         dx: -MARGIN.left,
+        dy: HEADING_SHIFT,
         fontWeight: 600,
       }),
       Plot.text(headings, {
@@ -92,6 +100,7 @@ export function timesBars(own: readonly Entry[], all: readonly Entry[], width: n
         text: "ours",
         textAnchor: "end",
         dx: MARGIN.right,
+        dy: HEADING_SHIFT,
         fill: colorOf("lanegrad"),
         fontWeight: 600,
       }),

@@ -4,6 +4,9 @@ import type { Entry } from "../model.js";
 const COLORS: Record<string, string> = {
   lanegrad: "var(--ours)",
   normal: "var(--ours)",
+  "lanegrad, wide": "var(--ours)",
+  "one file": "var(--ours)",
+  package: "var(--ours)",
   twin: "var(--twin)",
   "blocked JS": "var(--blocked)",
   "TF.js wasm": "var(--orange)",

@@ -61,10 +61,21 @@ function rowMaximum(row: usize, z: usize): f32 {
   return highest;
 }
 
+/** Bytes of a row whose exponentials float32 lanes add up before the sum is carried in double. */
+const ROW_BLOCK: usize = 256 << 2;
+
 /** y = exp(z - highest); returns the sum. */
 function exponentials(row: usize, z: usize, highest: f32, y: usize): f32 {
+  let total: f64 = 0;
+  for (let at: usize = 0; at < row; at += ROW_BLOCK) {
+    total += <f64>exponentialsOfBlock(min(ROW_BLOCK, row - at), z + at, highest, y + at);
+  }
+  return <f32>total;
+}
+
+function exponentialsOfBlock(bytes: usize, z: usize, highest: f32, y: usize): f32 {
   const m = f32x4.splat(highest);
-  const end = z + row;
+  const end = z + bytes;
   let lanes = f32x4.splat(0);
   for (; z + 16 <= end; z += 16) {
     const e = exp(f32x4.sub(v128.load(z), m));

@@ -63,7 +63,7 @@ export interface Kernels {
 
   /**
    * Bias gradient: y[c] (+)= Σ over r and i of x[r, c, i], x[rows, channels, inner]. Nothing to sum gives zeros. inner = 1: the sums of
-   * columns.
+   * columns. However many there are, float32 adds up at most 64 in a row: from there on sums are carried in double.
    */
   channelSums(rows: number, channels: number, inner: number, x: number, y: number, accumulate: boolean): void;
 
@@ -92,7 +92,7 @@ export interface Kernels {
    * PReLU's derivatives in one pass over x, dy [rows, channels, inner]:
    *   dx = x > 0 ? dy : a · dy;      dslope[c] (+)= Σ (x > 0 ? 0 : dy · x);      dbias[c] (+)= Σ dx
    * `dslope` and `dbias` (of a layer in front with a bias for each channel) are optional. dx may be dy. `accumulate...` false
-   * overwrites that sum.
+   * overwrites that sum, with dbias then as channelSums has it from dx.
    */
   preluBackward(
     rows: number,

@@ -133,5 +133,25 @@ describe("softmaxCrossEntropy", () => {
       }
       expect(problems.list).toEqual([]);
     });
+
+    test("a hundred thousand classes lose no more than a hundred", () => {
+      const random = new Random(5);
+      const problems = new Problems();
+      for (const size of [0.1, 1, 5]) {
+        const operands = randomOperands(random, 2, 100_000, size);
+        const { rows, classes, logits, labels } = operands;
+        const want = reference(operands, 1, 0);
+        arena.clear();
+        const [x, y] = [arena.input(logits), arena.input(labels)];
+        const grad = arena.output(notNumbers(logits.length));
+        const label = (): string => `logits up to ${size}`;
+        const call = (): number => kernels.softmaxCrossEntropy(rows, classes, x.address, y.address, grad.address, 1, 0);
+        const loss = arena.run(call, problems, label);
+        problems.note(() => `${label()}: loss`, firstDifference([loss], [want.loss], within([1e-6])));
+        const bounds = want.gradient.map((value) => 1.5e-6 * Math.abs(value));
+        problems.note(() => `${label()}: grad`, firstDifference(arena.read(grad), want.gradient, within(bounds)));
+      }
+      expect(problems.list).toEqual([]);
+    });
   });
 });

@@ -141,7 +141,10 @@ export interface Kernels {
   /** Σ (y - target)², unscaled; grad = 2 · (y - target) · scale. */
   squaredError(n: number, y: number, target: number, grad: number, scale: number): number;
 
-  /** Σ max(z, 0) - z · target + log(1 + exp(-|z|)), unscaled; grad = (sigmoid(z) - target) · scale. */
+  /**
+   * Σ (z < 0 ? -target : 1 - target) · z + log(1 + exp(-|z|)), unscaled, in which nothing cancels for targets in 0..1; NaN where z is
+   * -Infinity (PyTorch's). grad = (sigmoid(z) - target) · scale.
+   */
   binaryCrossEntropy(n: number, z: number, target: number, grad: number, scale: number): number;
 
   /**

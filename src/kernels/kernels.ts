@@ -167,7 +167,7 @@ export interface Kernels {
   ): void;
 
   /**
-   * Adam and AdamW (torch.optim): p' = keep · p (1 - lr · decay for AdamW, 1 for Adam);  g' = g + weightDecay · p (g where it is 0);  m += (1 - β1)(g' - m);  v = β2 v + (1 - β2) g'²;
+   * Adam and AdamW (torch.optim): p' = keep · p (1 - lr · decay for AdamW, 1 for Adam);  g' = g + weightDecay · p (g where it is 0);  m += (1 - β1)(g' - m);  v = β2 v + ((1 - β2) g') g';
    * p = p' - stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps), v̂ = v, or the running maximum of v where `vMax` is given
    * (amsgrad). stepSize = lr / (1 - β1^t), inverseRootCorrection2 = 1 / sqrt(1 - β2^t).
    */
@@ -189,7 +189,7 @@ export interface Kernels {
   ): void;
 
   /**
-   * RMSprop (torch.optim.RMSprop): g' = g + weightDecay · p (g where it is 0);  v = alpha · v + (1 - alpha) · g'²;
+   * RMSprop (torch.optim.RMSprop): g' = g + weightDecay · p (g where it is 0);  v = alpha · v + ((1 - alpha) · g') · g';
    * with `average` (centered) a = alpha · a + (1 - alpha) · g' and v̂ = v - a², else v̂ = v;  d = g' / (sqrt(v̂) + eps);
    * with `buffer` b = momentum · b + d and p -= lr · b, else p -= lr · d. Both addresses are optional.
    */

@@ -264,8 +264,8 @@ export interface Kernels {
   /**
    * Batch normalisation in training (torch.nn.BatchNorm*) over x[rows, channels, inner], count = rows · inner >= 2 values a channel:
    *   mean and biased variance of each channel, as from sums in double;  y = (x - mean) / sqrt(variance + eps) · weight[c] + bias[c]
-   * `statistics`[2, channels] gets the means, then the 1 / sqrt(variance + eps). runningMean and runningVariance become
-   * (1 - momentum) · running + momentum · (mean, variance · count / (count - 1)). y may be x.
+   * `statistics`[2, channels] gets the means, then the 1 / sqrt(variance + eps), which is 0 where variance + eps is 0 (PyTorch's: y is the
+   * bias then). runningMean and runningVariance become (1 - momentum) · running + momentum · (mean, variance · count / (count - 1)). y may be x.
    */
   batchNorm(
     rows: number,
@@ -282,7 +282,10 @@ export interface Kernels {
     y: number,
   ): void;
 
-  /** y = (x - mean[c]) / sqrt(variance[c] + eps) · weight[c] + bias[c]: batch normalisation in eval mode. y may be x. */
+  /**
+   * Batch normalisation in eval mode: y = (x - mean[c]) · scale + bias[c], scale = weight[c] / sqrt(variance[c] + eps); where that is infinite
+   * x · scale + (bias[c] - mean[c] · scale), PyTorch's order. y may be x.
+   */
   normalize(
     rows: number,
     channels: number,

@@ -5,8 +5,9 @@
 // a vector; anything else goes by runs of one slope. Loads come before arithmetic, arithmetic before stores.
 
 import { exp, expm1OfNegative } from "./exponential";
+import { block } from "./gemm/work";
 import { select } from "./lanes";
-import { addGradient, SUM_BLOCK } from "./reductions";
+import { addGradient, addTotals, carrySums, COLUMN_TOTALS, SUM_BLOCK, SUM_COLUMNS, SUM_ROWS } from "./reductions";
 import { inTurns, SECOND, sumAt, SUMS, sumsAddress, TURN } from "./turns";
 
 export function prelu(rows: i32, channels: i32, inner: i32, x: usize, slope: usize, y: usize): void {
@@ -78,7 +79,7 @@ function preluRun(bytes: usize, x: usize, slope: usize, y: usize): void {
 
 /**
  * dx = x > 0 ? dy : a · dy;  dslope[c] (+)= Σ (x > 0 ? 0 : dy · x);  dbias[c] (+)= Σ dx, in one pass. An address of 0 for
- * dslope or dbias leaves that sum out.
+ * dslope or dbias leaves that sum out. Rows are taken in blocks as by columnSums, with the same bits.
  */
 export function preluBackward(
   rows: i32,
@@ -99,19 +100,51 @@ export function preluBackward(
     return;
   }
   const row = (<usize>channels) << 2;
-  if (dslope && !accumulateSlope) memory.fill(dslope, 0, row);
-  if (dbias && !accumulateBias) memory.fill(dbias, 0, row);
+  if (rows <= SUM_ROWS || !(dslope || dbias)) {
+    if (dslope && !accumulateSlope) memory.fill(dslope, 0, row);
+    if (dbias && !accumulateBias) memory.fill(dbias, 0, row);
+    backwardByRows(rows, row, row, x, dy, slope, dx, dslope, dbias);
+    return;
+  }
+  for (let j: usize = 0; j < row; j += SUM_COLUMNS) {
+    const bytes = min(SUM_COLUMNS, row - j);
+    const sums = dslope ? block : 0;
+    const biasSums = dbias ? block + bytes : 0;
+    memory.fill(block + COLUMN_TOTALS, 0, bytes << 2);
+    let at = j;
+    for (let r = 0; r < rows; r += SUM_ROWS, at += row * <usize>SUM_ROWS) {
+      memory.fill(block, 0, bytes << 1);
+      backwardByRows(min(SUM_ROWS, rows - r), row, bytes, x + at, dy + at, slope + j, dx + at, sums, biasSums);
+      carrySums(bytes << 1);
+    }
+    if (dslope) addTotals(bytes, block + COLUMN_TOTALS, dslope + j, accumulateSlope);
+    if (dbias) addTotals(bytes, block + COLUMN_TOTALS + (bytes << 1), dbias + j, accumulateBias);
+  }
+}
+
+/** `bytes` of rows that are `row` bytes apart; adds in float32 to what dslope and dbias hold. */
+function backwardByRows(
+  rows: i32,
+  row: usize,
+  bytes: usize,
+  x: usize,
+  dy: usize,
+  slope: usize,
+  dx: usize,
+  dslope: usize,
+  dbias: usize,
+): void {
   for (; rows >= 2; rows -= 2) {
     if (dbias) {
-      if (dslope) maskSlopeBias2(row, x, dy, slope, dx, dslope, dbias);
-      else maskBias2(row, x, dy, slope, dx, dbias);
-    } else if (dslope) maskSlope2(row, x, dy, slope, dx, dslope);
-    else mask2(row, x, dy, slope, dx);
+      if (dslope) maskSlopeBias2(row, bytes, x, dy, slope, dx, dslope, dbias);
+      else maskBias2(row, bytes, x, dy, slope, dx, dbias);
+    } else if (dslope) maskSlope2(row, bytes, x, dy, slope, dx, dslope);
+    else mask2(row, bytes, x, dy, slope, dx);
     x += row << 1;
     dy += row << 1;
     dx += row << 1;
   }
-  if (rows > 0) mask1(row, x, dy, slope, dx, dslope, dbias);
+  if (rows > 0) mask1(row, bytes, x, dy, slope, dx, dslope, dbias);
 }
 
 /** What an element adds to its slope's gradient: dy · x on the slope's side, 0 elsewhere. */
@@ -127,6 +160,7 @@ function maskRows(
   SLOPE: bool,
   BIAS: bool,
   row: usize,
+  bytes: usize,
   x: usize,
   dy: usize,
   slope: usize,
@@ -135,8 +169,8 @@ function maskRows(
   dbias: usize,
 ): void {
   const zero = f32x4.splat(0);
-  const end = slope + row;
-  const whole = slope + (row & ~31);
+  const end = slope + bytes;
+  const whole = slope + (bytes & ~31);
   while (slope < whole) {
     const a0 = v128.load(slope);
     const a1 = v128.load(slope, 16);
@@ -225,26 +259,44 @@ function maskRows(
   }
 }
 
-function maskSlopeBias2(row: usize, x: usize, dy: usize, slope: usize, dx: usize, dslope: usize, dbias: usize): void {
-  maskRows(2, true, true, row, x, dy, slope, dx, dslope, dbias);
+function maskSlopeBias2(
+  row: usize,
+  bytes: usize,
+  x: usize,
+  dy: usize,
+  slope: usize,
+  dx: usize,
+  dslope: usize,
+  dbias: usize,
+): void {
+  maskRows(2, true, true, row, bytes, x, dy, slope, dx, dslope, dbias);
 }
 
-function maskSlope2(row: usize, x: usize, dy: usize, slope: usize, dx: usize, dslope: usize): void {
-  maskRows(2, true, false, row, x, dy, slope, dx, dslope, 0);
+function maskSlope2(row: usize, bytes: usize, x: usize, dy: usize, slope: usize, dx: usize, dslope: usize): void {
+  maskRows(2, true, false, row, bytes, x, dy, slope, dx, dslope, 0);
 }
 
-function maskBias2(row: usize, x: usize, dy: usize, slope: usize, dx: usize, dbias: usize): void {
-  maskRows(2, false, true, row, x, dy, slope, dx, 0, dbias);
+function maskBias2(row: usize, bytes: usize, x: usize, dy: usize, slope: usize, dx: usize, dbias: usize): void {
+  maskRows(2, false, true, row, bytes, x, dy, slope, dx, 0, dbias);
 }
 
-function mask2(row: usize, x: usize, dy: usize, slope: usize, dx: usize): void {
-  maskRows(2, false, false, row, x, dy, slope, dx, 0, 0);
+function mask2(row: usize, bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): void {
+  maskRows(2, false, false, row, bytes, x, dy, slope, dx, 0, 0);
 }
 
 /** The last of an odd number of rows: with batch 1 the only one. Where not both sums are wanted the loop decides, which saves code. */
-function mask1(row: usize, x: usize, dy: usize, slope: usize, dx: usize, dslope: usize, dbias: usize): void {
-  if (dslope && dbias) maskRows(1, true, true, row, x, dy, slope, dx, dslope, dbias);
-  else maskRows(1, dslope != 0, dbias != 0, row, x, dy, slope, dx, dslope, dbias);
+function mask1(
+  row: usize,
+  bytes: usize,
+  x: usize,
+  dy: usize,
+  slope: usize,
+  dx: usize,
+  dslope: usize,
+  dbias: usize,
+): void {
+  if (dslope && dbias) maskRows(1, true, true, row, bytes, x, dy, slope, dx, dslope, dbias);
+  else maskRows(1, dslope != 0, dbias != 0, row, bytes, x, dy, slope, dx, dslope, dbias);
 }
 
 /** What some channels' slopes and biases get added, in double. */

@@ -61,10 +61,21 @@ function rowMaximum(row: usize, z: usize): f32 {
   return highest;
 }
 
+/** Bytes of a row whose exponentials float32 lanes add up before the sum is carried in double. */
+const ROW_BLOCK: usize = 256 << 2;
+
 /** y = exp(z - highest); returns the sum. */
 function exponentials(row: usize, z: usize, highest: f32, y: usize): f32 {
+  let total: f64 = 0;
+  for (let at: usize = 0; at < row; at += ROW_BLOCK) {
+    total += <f64>exponentialsOfBlock(min(ROW_BLOCK, row - at), z + at, highest, y + at);
+  }
+  return <f32>total;
+}
+
+function exponentialsOfBlock(bytes: usize, z: usize, highest: f32, y: usize): f32 {
   const m = f32x4.splat(highest);
-  const end = z + row;
+  const end = z + bytes;
   let lanes = f32x4.splat(0);
   for (; z + 16 <= end; z += 16) {
     const e = exp(f32x4.sub(v128.load(z), m));
@@ -130,8 +141,8 @@ function squaredErrorTurns(bytes: usize, grad: usize, y: usize, target: usize, _
 const NO_LOSS: f32 = -1000;
 
 /**
- * Binary cross-entropy of sigmoid(z) without the mean: returns Σ max(z, 0) - z · t + log(1 + exp(-|z|));
- * grad = (sigmoid(z) - t) · scale. Neither overflows, whatever z is.
+ * Binary cross-entropy of sigmoid(z) without the mean: returns Σ (z < 0 ? -t : 1 - t) · z + log(1 + exp(-|z|)), which does not cancel for
+ * targets in 0..1; NaN at -Infinity, as PyTorch's. grad = (sigmoid(z) - t) · scale.
  */
 export function binaryCrossEntropy(n: i32, z: usize, target: usize, grad: usize, scale: f32): f64 {
   store<f32>(FACTOR, scale);
@@ -172,9 +183,11 @@ function crossEntropyTurns(bytes: usize, grad: usize, z: usize, target: usize, _
 /** e is exp(-|z|). */
 @inline
 function crossEntropy(z: v128, t: v128, e: v128): v128 {
-  // z < 0 ? 0 : z, NaN stays
-  const positive = v128.andnot(z, f32x4.lt(z, f32x4.splat(0)));
-  return f32x4.add(f32x4.sub(positive, f32x4.mul(z, t)), log1pOfUnit(e));
+  const isNegative = f32x4.lt(z, f32x4.splat(0));
+  const weight = f32x4.sub(v128.andnot(f32x4.splat(1), isNegative), t);
+  // 0, but NaN at -Infinity
+  const nothing = v128.and(f32x4.sub(z, z), isNegative);
+  return f32x4.add(f32x4.add(f32x4.mul(weight, z), nothing), log1pOfUnit(e));
 }
 
 

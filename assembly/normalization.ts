@@ -11,7 +11,7 @@
 // The mean is kept as a float32 for the differences; what it lost by that is in double in the variance and in the shift.
 
 import { loadUpTo4, multiplyAdd, storeUpTo4 } from "./lanes";
-import { addGradient, blockSum, SUM_BLOCK } from "./reductions";
+import { addGradient, blockSum, pair, SUM_BLOCK } from "./reductions";
 import { SECOND as SECOND_LANES, sumAt, SUMS as LANES, sumsAddress } from "./turns";
 
 /** Planes that are dealt with together: more are no faster, fewer leave gaps in what is read. */
@@ -22,9 +22,10 @@ const MEAN: usize = memory.data(64 * 4, 16);
 const SCALE: usize = memory.data(64 * 4, 16);
 const SHIFT: usize = memory.data(64 * 4, 16);
 const SLOPE: usize = memory.data(64 * 4, 16);
-/** Two numbers in double for each of its channels: first mean and centred squares, on the way back the two sums. */
-const SUMS: usize = memory.data(2 * 64 * 8, 16);
+/** Numbers in double for each of its channels: mean, centred squares, the mean before it was refined; on the way back the two sums. */
+const SUMS: usize = memory.data(3 * 64 * 8, 16);
 const SECOND: usize = 64 * 8;
+const THIRD: usize = 2 * SECOND;
 
 export function batchNorm(
   rows: i32,
@@ -52,23 +53,51 @@ export function batchNorm(
     else planesStatistics(rows, row, run, lanes, x + start, count * eps);
     for (let lane: usize = 0; lane < <usize>lanes; lane++) {
       const at = (<usize>c + lane) << 2;
-      const mean = load<f64>(SUMS + (lane << 3));
-      const squares = load<f64>(SUMS + (lane << 3), SECOND);
-      const rounded = <f32>mean;
-      const lost = isFinite(rounded) ? mean - <f64>rounded : 0;
-      const inverse = 1 / Math.sqrt(squares / count + eps);
-      keepRunning(runningMean + at, momentum, mean);
+      const sums = SUMS + (lane << 3);
+      const mean = load<f64>(sums);
+      const squares = load<f64>(sums, SECOND);
+      const variance = squares / count;
+      // PyTorch's: a constant channel's deviations, which are 0, stay 0
+      const inverse = variance + eps == 0 ? 0 : 1 / Math.sqrt(variance + eps);
+      keepRunning(runningMean + at, momentum, exactMean(load<f64>(sums, THIRD), mean, variance));
       keepRunning(runningVariance + at, momentum, squares / (count - 1));
-      store<f32>(statistics + at, rounded);
+      store<f32>(statistics + at, <f32>mean);
       store<f32>(inverses + at, <f32>inverse);
-      const scale = <f64>load<f32>(weight + at) * inverse;
-      store<f32>(MEAN + (lane << 2), rounded);
-      store<f32>(SCALE + (lane << 2), <f32>scale);
-      store<f32>(SHIFT + (lane << 2), <f32>(<f64>load<f32>(bias + at) - lost * scale));
+      prepare(lane << 2, mean, inverse, load<f32>(weight + at), load<f32>(bias + at));
     }
     apply(rows, row, run, lanes, x + start, y + start);
   }
 }
+
+/** A spread's share that float32 rounds away. */
+const ROUNDING: f64 = 1.2e-7;
+
+/**
+ * The mean as the values were summed, which is exact where they are integers; the refined one, whose differences from a float32 are not, where
+ * the sum was further off than they are.
+ */
+@inline
+function exactMean(summed: f64, refined: f64, variance: f64): f64 {
+  const off = (summed - refined) / ROUNDING;
+  return off * off <= variance ? summed : refined;
+}
+
+/**
+ * y = (x - MEAN) · SCALE + SHIFT for a channel. Where differences may overflow, or the scale has, PyTorch's order: x · SCALE + SHIFT, which
+ * with a scale of infinity is what PyTorch has, too.
+ */
+function prepare(lane: usize, mean: f64, inverse: f64, weight: f32, bias: f32): void {
+  const scale = <f64>weight * inverse;
+  const rounded = <f32>mean;
+  const lost = isFinite(rounded) ? mean - <f64>rounded : 0;
+  const isApart = inverse > LEAST_INVERSE && isFinite(<f32>scale);
+  store<f32>(MEAN + lane, isApart ? rounded : 0);
+  store<f32>(SCALE + lane, <f32>scale);
+  store<f32>(SHIFT + lane, <f32>(<f64>bias - (isApart ? lost : mean) * scale));
+}
+
+/** Of spreads whose values' differences float32 holds, whatever the other values are. */
+const LEAST_INVERSE: f64 = 1e-34;
 
 function keepRunning(target: usize, momentum: f64, value: f64): void {
   store<f32>(target, <f32>(momentum * value + (1 - momentum) * <f64>load<f32>(target)));
@@ -95,9 +124,7 @@ export function normalize(
     for (let lane: usize = 0; lane < <usize>lanes; lane++) {
       const at = (<usize>c + lane) << 2;
       const inverse = 1 / Math.sqrt(<f64>load<f32>(variance + at) + eps);
-      store<f32>(MEAN + (lane << 2), load<f32>(mean + at));
-      store<f32>(SCALE + (lane << 2), <f32>(<f64>load<f32>(weight + at) * inverse));
-      store<f32>(SHIFT + (lane << 2), load<f32>(bias + at));
+      prepare(lane << 2, <f64>load<f32>(mean + at), inverse, load<f32>(weight + at), load<f32>(bias + at));
     }
     apply(rows, row, run, lanes, x + start, y + start);
   }
@@ -186,8 +213,9 @@ function planesStatistics(rows: i32, row: usize, run: usize, lanes: i32, x: usiz
   refineMeans(lanes, count);
   for (let lane: usize = 0; lane < <usize>lanes; lane++) {
     const squares = load<f64>(SUMS + (lane << 3), SECOND);
-    // squares leave the range of float32 long before the numbers do
-    if (!(squares <= LARGE && squares + least >= SMALL)) {
+    const lost = load<f64>(SUMS + (lane << 3)) - <f64>load<f32>(MEAN + (lane << 2));
+    // squares leave the range of float32 long before the numbers do; of a constant channel only roundings are left
+    if (!(squares <= LARGE && squares + least >= SMALL && squares >= LEAST_LEFT * count * lost * lost)) {
       statisticsInDouble(rows, row, run, x + lane * run, SUMS + (lane << 3));
     }
   }
@@ -195,11 +223,15 @@ function planesStatistics(rows: i32, row: usize, run: usize, lanes: i32, x: usiz
 
 const LARGE: f64 = 1e37;
 const SMALL: f64 = 1e-28;
+/** Less than this of what was taken from a sum of squares, and what is left is roundings. */
+const LEAST_LEFT: f64 = 1e-4;
 
 /** From sums the rounded means that differences are taken from. */
 function roundMeans(lanes: i32, count: f64): void {
   for (let lane: usize = 0; lane < <usize>lanes; lane++) {
-    store<f32>(MEAN + (lane << 2), <f32>(load<f64>(SUMS + (lane << 3)) / count));
+    const mean = load<f64>(SUMS + (lane << 3)) / count;
+    store<f64>(SUMS + (lane << 3), mean, THIRD);
+    store<f32>(MEAN + (lane << 2), <f32>mean);
   }
 }
 
@@ -277,12 +309,6 @@ function columnStatistics(rows: i32, row: usize, lanes: i32, x: usize): void {
   roundMeans(lanes, rows);
   columnSquares(rows, row, lanes, x);
   refineMeans(lanes, rows);
-}
-
-/** Two floats of a row as doubles. */
-@inline
-function pair(address: usize): v128 {
-  return f64x2.promote_low_f32x4(v128.load_zero<f64>(address));
 }
 
 /** Σ x of four columns, or of the last 1 to 3, into SUMS. */

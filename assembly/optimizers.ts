@@ -1,4 +1,5 @@
-// Parameter updates: one pass over parameter, gradient and state. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW, RMSprop).
+// Parameter updates: one pass over parameter, gradient and state. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW, RMSprop), in its
+// order: ((1 - β2) g) g holds gradients up to 1e20, whose squares float32 does not.
 
 import { multiplyAdd } from "./lanes";
 import { fill } from "./reductions";
@@ -103,7 +104,7 @@ function sgdPair(
 }
 
 /**
- * p' = keep · p (AdamW's decay, 1 for Adam);  g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 v + (1 - β2) g'²;  v̂ = v, or the running maximum kept at vMax;
+ * p' = keep · p (AdamW's decay, 1 for Adam);  g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 v + ((1 - β2) g') g';  v̂ = v, or the running maximum kept at vMax;
  * p = p' - stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps).
  */
 export function adam(
@@ -159,8 +160,8 @@ function adamTurns(bytes: usize, p: usize, m: usize, v: usize, vMax: usize, g: u
     }
     m0 = multiplyAdd(c1, f32x4.sub(s0, m0), m0);
     m1 = multiplyAdd(c1, f32x4.sub(s1, m1), m1);
-    v0 = multiplyAdd(c2, f32x4.mul(s0, s0), f32x4.mul(b2, v0));
-    v1 = multiplyAdd(c2, f32x4.mul(s1, s1), f32x4.mul(b2, v1));
+    v0 = multiplyAdd(f32x4.mul(c2, s0), s0, f32x4.mul(b2, v0));
+    v1 = multiplyAdd(f32x4.mul(c2, s1), s1, f32x4.mul(b2, v1));
     v128.store(m, m1, 16);
     v128.store(m, m0);
     v128.store(v, v1, 16);
@@ -183,7 +184,7 @@ function adamTurns(bytes: usize, p: usize, m: usize, v: usize, vMax: usize, g: u
 }
 
 /**
- * g' = g + weightDecay · p;  v = alpha · v + (1 - alpha) · g'²;  centered: a = alpha · a + (1 - alpha) · g' and v̂ = v - a², else v̂ = v;
+ * g' = g + weightDecay · p;  v = alpha · v + ((1 - alpha) · g') · g';  centered: a = alpha · a + (1 - alpha) · g' and v̂ = v - a², else v̂ = v;
  * d = g' / (sqrt(v̂) + eps);  with momentum b = momentum · b + d and p -= lr · b, else p -= lr · d.
  * `average` (a) and `buffer` (b) are 0 where they are not wanted.
  */
@@ -230,8 +231,8 @@ function rmspropTurns(bytes: usize, p: usize, v: usize, average: usize, buffer: 
       s0 = multiplyAdd(decay, p0, s0);
       s1 = multiplyAdd(decay, p1, s1);
     }
-    v0 = multiplyAdd(c, f32x4.mul(s0, s0), f32x4.mul(a, v0));
-    v1 = multiplyAdd(c, f32x4.mul(s1, s1), f32x4.mul(a, v1));
+    v0 = multiplyAdd(f32x4.mul(c, s0), s0, f32x4.mul(a, v0));
+    v1 = multiplyAdd(f32x4.mul(c, s1), s1, f32x4.mul(a, v1));
     v128.store(v, v1, 16);
     v128.store(v, v0);
     if (average) {

@@ -1,5 +1,6 @@
 // Passes over memory that add up or scale: bias gradients, fills, scaled sums and products, norms.
 
+import { block } from "./gemm/work";
 import { multiplyAdd } from "./lanes";
 import { inTurns, sumAt, SUMS, sumsAddress, TURN } from "./turns";
 
@@ -52,25 +53,71 @@ function sumTurns(bytes: usize, x: usize): void {
   v128.store(sums, s0);
 }
 
-/**
- * y[j] (+)= Σ_i x[i, j]: 16 columns of sums in registers run down the rows, then 4, then single columns. All begin with the first row and add
- * what y holds last.
- */
+/** Rows whose columns float32 lanes add up before the sums are carried in double. */
+export const SUM_ROWS: i32 = 32;
+
+/** Bytes of a row's part whose columns' sums are carried at a time. */
+export const SUM_COLUMNS: usize = 2048 << 2;
+
+/** Behind the sums of a block of rows, at most two for each column, which are floats at the start of the work area: their totals in double. */
+export const COLUMN_TOTALS: usize = SUM_COLUMNS << 1;
+
+/** y[j] (+)= Σ_i x[i, j] */
 function columnSums(rows: i32, n: i32, x: usize, y: usize, accumulate: bool): void {
   const row = (<usize>n) << 2;
+  if (rows <= SUM_ROWS) {
+    sumColumns(rows, row, row, x, y, accumulate);
+    return;
+  }
+  for (let j: usize = 0; j < row; j += SUM_COLUMNS) {
+    const bytes = min(SUM_COLUMNS, row - j);
+    let p = x + j;
+    memory.fill(block + COLUMN_TOTALS, 0, bytes << 1);
+    for (let r = 0; r < rows; r += SUM_ROWS, p += row * <usize>SUM_ROWS) {
+      sumColumns(min(SUM_ROWS, rows - r), row, bytes, p, block, false);
+      carrySums(bytes);
+    }
+    addTotals(bytes, block + COLUMN_TOTALS, y + j, accumulate);
+  }
+}
+
+/** Adds `bytes` of sums to their totals, four at a time: what follows the last goes to totals that nobody reads. */
+export function carrySums(bytes: usize): void {
+  let total = block + COLUMN_TOTALS;
+  let sums = block;
+  for (const end = sums + bytes; sums < end; sums += 16, total += 32) {
+    const low = f64x2.add(v128.load(total), pair(sums));
+    const high = f64x2.add(v128.load(total, 16), pair(sums + 8));
+    v128.store(total, high, 16);
+    v128.store(total, low);
+  }
+}
+
+/** Totals become gradients. */
+export function addTotals(bytes: usize, totals: usize, target: usize, accumulate: bool): void {
+  for (const end = target + bytes; target < end; target += 4, totals += 8) {
+    addGradient(target, load<f64>(totals), accumulate);
+  }
+}
+
+/**
+ * The same of a block of rows in float32, `row` bytes apart: 16 columns of sums in registers run down the rows, then 4, then single columns.
+ * All begin with the first row and add what y holds last.
+ */
+function sumColumns(rows: i32, row: usize, bytes: usize, x: usize, y: usize, accumulate: bool): void {
   if (rows == 0) {
-    if (!accumulate) memory.fill(y, 0, row);
+    if (!accumulate) memory.fill(y, 0, bytes);
     return;
   }
   let j: usize = 0;
-  for (; j + 64 <= row; j += 64) sumColumns16(rows, row, x + j, y + j, accumulate);
-  for (; j + 16 <= row; j += 16) {
+  for (; j + 64 <= bytes; j += 64) sumColumns16(rows, row, x + j, y + j, accumulate);
+  for (; j + 16 <= bytes; j += 16) {
     let p = x + j;
     let s = v128.load(p);
     for (let i = 1; i < rows; i++) s = f32x4.add(s, v128.load((p += row)));
     v128.store(y + j, accumulate ? f32x4.add(v128.load(y + j), s) : s);
   }
-  for (; j < row; j += 4) {
+  for (; j < bytes; j += 4) {
     let p = x + j;
     let s = load<f32>(p);
     for (let i = 1; i < rows; i++) s += load<f32>((p += row));
@@ -215,7 +262,13 @@ export function sumOfSquares(n: i32, x: usize): f64 {
 
 
 @inline
-function addSquares(sum: v128, pair: usize): v128 {
-  const values = f64x2.promote_low_f32x4(v128.load_zero<f64>(pair));
+function addSquares(sum: v128, two: usize): v128 {
+  const values = pair(two);
   return f64x2.add(sum, f64x2.mul(values, values));
+}
+
+/** Two floats as doubles. */
+@inline
+export function pair(address: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load_zero<f64>(address));
 }

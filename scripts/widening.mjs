@@ -26,7 +26,7 @@ export const WIDENING = {
   normal: { widens: { "random/threefry": 2, "random/normalTurns": 1 } },
 
   // rows and planes
-  channelSums: { widens: { "reductions/columnSums": 2, "reductions/blockSum": 1 } },
+  channelSums: { widens: { "reductions/sumColumns": 2, "reductions/blockSum": 1 } },
   prelu: { widens: { "activations/prelu": 4 } },
   preluBackward: {
     widens: {
@@ -34,7 +34,7 @@ export const WIDENING = {
       "activations/maskSlope2": 3,
       "activations/maskBias2": 3,
       "activations/mask1": 4,
-      "activations/preluBackward": 2,
+      "activations/backwardByRows": 2,
       "activations/maskRun": 3,
     },
     not: { "activations/mask1": "with one sum of two: the loop decides, and stores are in blocks of their own" },

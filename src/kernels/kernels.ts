@@ -63,7 +63,7 @@ export interface Kernels {
 
   /**
    * Bias gradient: y[c] (+)= Σ over r and i of x[r, c, i], x[rows, channels, inner]. Nothing to sum gives zeros. inner = 1: the sums of
-   * columns.
+   * columns. However many there are, float32 adds up at most 64 in a row: from there on sums are carried in double.
    */
   channelSums(rows: number, channels: number, inner: number, x: number, y: number, accumulate: boolean): void;
 
@@ -92,7 +92,7 @@ export interface Kernels {
    * PReLU's derivatives in one pass over x, dy [rows, channels, inner]:
    *   dx = x > 0 ? dy : a · dy;      dslope[c] (+)= Σ (x > 0 ? 0 : dy · x);      dbias[c] (+)= Σ dx
    * `dslope` and `dbias` (of a layer in front with a bias for each channel) are optional. dx may be dy. `accumulate...` false
-   * overwrites that sum.
+   * overwrites that sum, with dbias then as channelSums has it from dx.
    */
   preluBackward(
     rows: number,
@@ -141,7 +141,10 @@ export interface Kernels {
   /** Σ (y - target)², unscaled; grad = 2 · (y - target) · scale. */
   squaredError(n: number, y: number, target: number, grad: number, scale: number): number;
 
-  /** Σ max(z, 0) - z · target + log(1 + exp(-|z|)), unscaled; grad = (sigmoid(z) - target) · scale. */
+  /**
+   * Σ (z < 0 ? -target : 1 - target) · z + log(1 + exp(-|z|)), unscaled, in which nothing cancels for targets in 0..1; NaN where z is
+   * -Infinity (PyTorch's). grad = (sigmoid(z) - target) · scale.
+   */
   binaryCrossEntropy(n: number, z: number, target: number, grad: number, scale: number): number;
 
   /**
@@ -164,7 +167,7 @@ export interface Kernels {
   ): void;
 
   /**
-   * Adam and AdamW (torch.optim): p' = keep · p (1 - lr · decay for AdamW, 1 for Adam);  g' = g + weightDecay · p (g where it is 0);  m += (1 - β1)(g' - m);  v = β2 v + (1 - β2) g'²;
+   * Adam and AdamW (torch.optim): p' = keep · p (1 - lr · decay for AdamW, 1 for Adam);  g' = g + weightDecay · p (g where it is 0);  m += (1 - β1)(g' - m);  v = β2 v + ((1 - β2) g') g';
    * p = p' - stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps), v̂ = v, or the running maximum of v where `vMax` is given
    * (amsgrad). stepSize = lr / (1 - β1^t), inverseRootCorrection2 = 1 / sqrt(1 - β2^t).
    */
@@ -186,7 +189,7 @@ export interface Kernels {
   ): void;
 
   /**
-   * RMSprop (torch.optim.RMSprop): g' = g + weightDecay · p (g where it is 0);  v = alpha · v + (1 - alpha) · g'²;
+   * RMSprop (torch.optim.RMSprop): g' = g + weightDecay · p (g where it is 0);  v = alpha · v + ((1 - alpha) · g') · g';
    * with `average` (centered) a = alpha · a + (1 - alpha) · g' and v̂ = v - a², else v̂ = v;  d = g' / (sqrt(v̂) + eps);
    * with `buffer` b = momentum · b + d and p -= lr · b, else p -= lr · d. Both addresses are optional.
    */
@@ -261,8 +264,8 @@ export interface Kernels {
   /**
    * Batch normalisation in training (torch.nn.BatchNorm*) over x[rows, channels, inner], count = rows · inner >= 2 values a channel:
    *   mean and biased variance of each channel, as from sums in double;  y = (x - mean) / sqrt(variance + eps) · weight[c] + bias[c]
-   * `statistics`[2, channels] gets the means, then the 1 / sqrt(variance + eps). runningMean and runningVariance become
-   * (1 - momentum) · running + momentum · (mean, variance · count / (count - 1)). y may be x.
+   * `statistics`[2, channels] gets the means, then the 1 / sqrt(variance + eps), which is 0 where variance + eps is 0 (PyTorch's: y is the
+   * bias then). runningMean and runningVariance become (1 - momentum) · running + momentum · (mean, variance · count / (count - 1)). y may be x.
    */
   batchNorm(
     rows: number,
@@ -279,7 +282,10 @@ export interface Kernels {
     y: number,
   ): void;
 
-  /** y = (x - mean[c]) / sqrt(variance[c] + eps) · weight[c] + bias[c]: batch normalisation in eval mode. y may be x. */
+  /**
+   * Batch normalisation in eval mode: y = (x - mean[c]) · scale + bias[c], scale = weight[c] / sqrt(variance[c] + eps); where that is infinite
+   * x · scale + (bias[c] - mean[c] · scale), PyTorch's order. y may be x.
+   */
   normalize(
     rows: number,
     channels: number,

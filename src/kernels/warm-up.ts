@@ -23,7 +23,7 @@ export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
         ops.gemm(false, false, m, WIDTH, DEPTH, a, DEPTH, b, WIDTH, c, WIDTH, 0, false);
         ops.gemm(true, false, WIDTH, WIDTH, m, a, WIDTH, b, WIDTH, c, WIDTH, 0, true);
       }
-      ops.channelSums(3, WIDTH, 1, a, b, false);
+      ops.channelSums(35, WIDTH, 1, a, b, false);
       ops.channelSums(1, 1, WIDTH, a, b, false);
       ops.fill(WIDTH, a, 0);
       ops.addScaled(WIDTH, a, b, 1);
@@ -32,7 +32,7 @@ export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
       ops.sumOfSquares(WIDTH, a);
       ops.prelu(3, WIDTH, 1, a, b, c);
       ops.prelu(1, 1, WIDTH, a, b, c);
-      ops.preluBackward(3, WIDTH, 1, a, b, c, d, d + 4096, false, d + 8192, false);
+      ops.preluBackward(35, WIDTH, 1, a, b, c, d, d + 8192, false, d + 12288, false);
       ops.preluBackward(1, 1, WIDTH, a, b, c, d, d + 4096, false, 0, false);
       ops.relu(WIDTH, a, b);
       ops.reluBackward(WIDTH, a, b, c);

@@ -133,5 +133,84 @@ describe("softmaxCrossEntropy", () => {
       }
       expect(problems.list).toEqual([]);
     });
+
+    test("a hundred thousand classes lose no more than a hundred", () => {
+      const random = new Random(5);
+      const problems = new Problems();
+      for (const size of [0.1, 1, 5]) {
+        const operands = randomOperands(random, 2, 100_000, size);
+        const { rows, classes, logits, labels } = operands;
+        const want = reference(operands, 1, 0);
+        arena.clear();
+        const [x, y] = [arena.input(logits), arena.input(labels)];
+        const grad = arena.output(notNumbers(logits.length));
+        const label = (): string => `logits up to ${size}`;
+        const call = (): number => kernels.softmaxCrossEntropy(rows, classes, x.address, y.address, grad.address, 1, 0);
+        const loss = arena.run(call, problems, label);
+        problems.note(() => `${label()}: loss`, firstDifference([loss], [want.loss], within([1e-6])));
+        const bounds = want.gradient.map((value) => 1.5e-6 * Math.abs(value));
+        problems.note(() => `${label()}: grad`, firstDifference(arena.read(grad), want.gradient, within(bounds)));
+      }
+      expect(problems.list).toEqual([]);
+    });
+  });
+});
+
+describe("binaryCrossEntropy", () => {
+  describeKernels((kernels, arena) => {
+    /** The loss and gradient of one logit. */
+    function run(z: number, target: number, problems: Problems): [loss: number, grad: number] {
+      arena.clear();
+      const [logit, wanted] = [z, target].map((value) => arena.input(Float32Array.of(value)).address);
+      const grad = arena.output(notNumbers(1));
+      const call = (): number => kernels.binaryCrossEntropy(1, logit, wanted, grad.address, 1);
+      const loss = arena.run(call, problems, () => `z=${z} target=${target}`);
+      return [loss, arena.read(grad)[0]];
+    }
+
+    /** PyTorch's (1 - t) · z - logsigmoid(z), written so that nothing cancels. */
+    const reference = (z: number, t: number): number => (z < 0 ? -t : 1 - t) * z + Math.log1p(Math.exp(-Math.abs(z)));
+
+    test("is accurate to a few ulp for logits of every size and targets beside 0 and 1", () => {
+      const random = new Random(6);
+      const problems = new Problems();
+      const targets = [0, 1, 0.5, 1e-7, 1 - 2 ** -24, 0.99942, 0.00058, ...random.values(20, 0, 1)];
+      const logits = [0, -0, 91.18, 1e-6, 17, 1e4, 1e30, ...random.values(20, 0, 5), ...random.values(20, 0, 120)];
+      for (const t of Float32Array.from(targets)) {
+        for (const z of Float32Array.from(logits.flatMap((value) => [value, -value]))) {
+          const want = reference(z, t);
+          const limit = within([6 * ROUNDING * want + 1e-44]);
+          problems.note(() => `z=${z} target=${t}`, firstDifference([run(z, t, problems)[0]], [want], limit));
+        }
+      }
+      expect(problems.list).toEqual([]);
+    });
+
+    test("at infinities and NaN as PyTorch", () => {
+      const problems = new Problems();
+      const { NaN: nan, POSITIVE_INFINITY: high, NEGATIVE_INFINITY: low } = Number;
+      for (const [z, t, loss, grad] of [
+        [high, 0, high, 1],
+        [high, 0.5, high, 0.5],
+        [high, 1, nan, 0],
+        [high, 2, low, -1],
+        [low, 0, nan, 0],
+        [low, 0.5, nan, -0.5],
+        [low, 1, nan, -1],
+        [low, -1, nan, 1],
+        [nan, 0, nan, nan],
+        [nan, 1, nan, nan],
+        [3e38, 1, 0, 0],
+        [-3e38, 0, 0, 0],
+        [-3e38, 1, Math.fround(3e38), -1],
+      ]) {
+        const label = (): string => `z=${z} target=${t}`;
+        problems.note(
+          label,
+          firstDifference(run(z, t, problems), [loss, grad], (got, want) => got === want),
+        );
+      }
+      expect(problems.list).toEqual([]);
+    });
   });
 });

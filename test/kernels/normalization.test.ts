@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { bitExact, firstDifference, Problems, ROUNDING, within } from "../support/compare.js";
+import { bitExact, exact, firstDifference, Problems, ROUNDING, within } from "../support/compare.js";
 import { describeKernels } from "../support/kernels.js";
 import { anywhere, notNumbers, range, SMALL_SIZES, sprinkle } from "../support/numbers.js";
 import { Random } from "../support/random.js";
@@ -281,8 +281,73 @@ describe("batchNorm", () => {
         const label = (): string => `[${shape}] momentum 0`;
         problems.note(label, firstDifference(runningMean, operands.mean, bitExact));
         problems.note(label, firstDifference(runningVariance, operands.variance, bitExact));
-        const { statistics, runningMean: mean } = check(random, operands, EPS, 1, problems)!;
-        problems.note(() => `[${shape}] momentum 1`, firstDifference(mean, statistics.subarray(0, shape[1]), bitExact));
+        const forgotten = check(random, operands, EPS, 1, problems)!;
+        const others = { mean: random.values(shape[1]), variance: random.values(shape[1], 1, 2) };
+        const again = check(random, { ...operands, ...others }, EPS, 1, problems)!;
+        for (const name of ["runningMean", "runningVariance"] as const) {
+          problems.note(
+            () => `[${shape}] momentum 1: ${name}`,
+            firstDifference(again[name], forgotten[name], bitExact),
+          );
+        }
+      }
+      expect(problems.list).toEqual([]);
+    });
+
+    test("eps 0: y of a constant channel is the bias, the inverse deviation 0, to the bit", () => {
+      const random = new Random(8);
+      const problems = new Problems();
+      for (const shape of [...SHAPES, [5, 2, 144], [7, 1, 3001]] as Shape[]) {
+        const constants = random.values(shape[1]).map((value) => value * 10 ** random.integer(-6, 6));
+        const operands = randomOperands(random, shape, 1);
+        const x = operands.x.map((_, i) => constants[channelOf(shape, i)]);
+        const label = (): string => `[${shape}]`;
+        const got = run(random, { ...operands, x }, 0, 1, false, problems, label);
+        const biases = x.map((_, i) => operands.bias[channelOf(shape, i)]);
+        problems.note(() => `${label()}: y`, firstDifference(got.y, biases, bitExact));
+        const statistics = [...constants, ...constants.map(() => 0)];
+        problems.note(() => `${label()}: statistics`, firstDifference(got.statistics, statistics, bitExact));
+        problems.note(() => `${label()}: mean`, firstDifference(got.runningMean, constants, bitExact));
+      }
+      expect(problems.list).toEqual([]);
+    });
+
+    test("the running mean of integers is the float32 next to it", () => {
+      const random = new Random(9);
+      const problems = new Problems();
+      const shapes: Shape[] = [
+        [720, 1, 1],
+        [5, 1, 144],
+        [1, 1, 720],
+        [8, 16, 257],
+        [300, 7, 1],
+      ];
+      for (const shape of shapes) {
+        const operands = randomOperands(random, shape, 1);
+        const x = random.integers(sizeOf(shape));
+        const mean = channelsOf(shape, x).map((channel) =>
+          Math.fround(sumOf(channel.x, (value) => value) / channel.count),
+        );
+        const label = (): string => `[${shape}]`;
+        const { runningMean } = run(random, { ...operands, x }, EPS, 1, false, problems, label);
+        problems.note(label, firstDifference(runningMean, mean, bitExact));
+      }
+      expect(problems.list).toEqual([]);
+    });
+
+    test("values at the end of float32's range", () => {
+      const random = new Random(10);
+      const problems = new Problems();
+      for (const shape of SHAPES.filter((shape) => sizeOf(shape) < 2000)) {
+        const operands = { ...randomOperands(random, shape, 1), x: random.values(sizeOf(shape), -3e38, 3e38) };
+        const label = (): string => `[${shape}]`;
+        const { y } = run(random, operands, EPS, 0.1, false, problems, label);
+        // in the order of x · scale + shift, which rounds by the mean's share as well
+        const want = referenceTraining(operands, EPS, 0.1).y.values;
+        problems.note(
+          label,
+          firstDifference(y, want, (got, value) => Math.abs(got - value) <= 1e-4 * (1 + Math.abs(value))),
+        );
       }
       expect(problems.list).toEqual([]);
     });
@@ -356,6 +421,39 @@ describe("normalize", () => {
         check(random, { ...operands, x, mean: sprinkle(random, operands.mean, 0.3) }, EPS, problems);
         const variance = operands.variance.map((value) => random.pick([value, Number.NaN, Number.POSITIVE_INFINITY]));
         check(random, { ...operands, x, variance }, EPS, problems);
+      }
+      expect(problems.list).toEqual([]);
+    });
+  });
+});
+
+describe("normalize by a variance of 0 without eps", () => {
+  describeKernels((kernels, arena) => {
+    const { NaN: nan, POSITIVE_INFINITY: high, NEGATIVE_INFINITY: low } = Number;
+    const X = [-8, -7, 0, 7, 8];
+
+    // PyTorch's own answers, of x · scale + (bias - mean · scale)
+    test.each([
+      { weight: 2, mean: 7, want: [low, low, nan, nan, nan] },
+      { weight: 2, mean: -7, want: [nan, nan, nan, high, high] },
+      { weight: -2, mean: 7, want: [high, high, nan, nan, nan] },
+      { weight: 2, mean: 0, want: [nan, nan, nan, nan, nan] },
+      { weight: 0, mean: 7, want: [nan, nan, nan, nan, nan] },
+    ])("weight $weight, mean $mean", ({ weight, mean, want }) => {
+      const problems = new Problems();
+      for (const shape of [
+        [5, 1, 1],
+        [1, 1, 5],
+      ] satisfies Shape[]) {
+        arena.clear();
+        const [x, scale, shift, center, variance] = [X, [weight], [0.5], [mean], [0]].map(
+          (values) => arena.input(Float32Array.from(values)).address,
+        );
+        const y = arena.output(notNumbers(X.length));
+        const label = (): string => `[${shape}]`;
+        const call = (): void => kernels.normalize(...shape, x, scale, shift, 0, center, variance, y.address);
+        arena.run(call, problems, label);
+        problems.note(label, firstDifference(arena.read(y), want, bitExact));
       }
       expect(problems.list).toEqual([]);
     });
@@ -506,6 +604,50 @@ describe("batchNormBackward", () => {
         for (const statistics of [gradients.statistics, statisticsOf({ ...operands, x })]) {
           check(random, { ...gradients, x, dy, statistics }, random.pick(DESTINATIONS), random.pick(SUMS), problems);
         }
+      }
+      expect(problems.list).toEqual([]);
+    });
+
+    test("an inverse of 0, of a constant channel without eps, sends nothing back", () => {
+      const random = new Random(20);
+      const problems = new Problems();
+      for (const shape of SHAPES.filter((shape) => sizeOf(shape) < 2000)) {
+        const channels = shape[1];
+        const { weight, mean } = randomOperands(random, shape, 1);
+        const values = Float32Array.from({ length: sizeOf(shape) }, (_, i) => mean[channelOf(shape, i)]);
+        arena.clear();
+        const [x, dy, scales, statistics] = [
+          values,
+          random.values(values.length),
+          weight,
+          Float32Array.of(...mean, ...mean.map(() => 0)),
+        ].map((part) => arena.input(part, anywhere(random)).address);
+        const [dx, dweight, dbias] = [values.length, channels, channels].map((length) =>
+          arena.output(notNumbers(length), anywhere(random)),
+        );
+        const label = (): string => `[${shape}]`;
+        arena.run(
+          () =>
+            kernels.batchNormBackward(
+              ...shape,
+              x,
+              dy,
+              scales,
+              statistics,
+              dx.address,
+              dweight.address,
+              false,
+              dbias.address,
+              false,
+            ),
+          problems,
+          label,
+        );
+        problems.note(() => `${label()}: dx`, firstDifference(arena.read(dx), new Float32Array(values.length), exact));
+        problems.note(
+          () => `${label()}: dweight`,
+          firstDifference(arena.read(dweight), new Float32Array(channels), exact),
+        );
       }
       expect(problems.list).toEqual([]);
     });

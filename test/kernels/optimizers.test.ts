@@ -246,3 +246,56 @@ describe("adam", () => {
     });
   });
 });
+
+describe("gradients whose squares float32 does not hold", () => {
+  describeKernels((kernels, arena) => {
+    const SIGNS = Float32Array.from({ length: 70 }, (_, i) => (i % 3 === 0 ? -1 : 1));
+
+    /** The first step from 0 with zero moments, at lr 1. */
+    function steps(size: number, run: (n: number, p: number, g: number, state: number[]) => void): Float32Array {
+      const problems = new Problems();
+      const n = SIGNS.length;
+      arena.clear();
+      const g = arena.input(SIGNS.map((sign) => sign * size)).address;
+      const [p, ...state] = range(1, 4).map(() => arena.output(new Float32Array(n)));
+      arena.run(
+        () =>
+          run(
+            n,
+            p.address,
+            g,
+            state.map(({ address }) => address),
+          ),
+        problems,
+        () => `${size}`,
+      );
+      expect(problems.list).toEqual([]);
+      return arena.read(p);
+    }
+
+    /** Every element by `step` against its gradient. */
+    function expectSteps(got: Float32Array, step: number): void {
+      const want = Float64Array.from(SIGNS, (sign) => -sign * step);
+      expect(firstDifference(got, want, (value, exact) => Math.abs(value - exact) <= FEW * step)).toBeUndefined();
+    }
+
+    test.each([1e-3, 1e18, 1e19, 1e20])("of %d", (size) => {
+      // (1 - β2) g² is v, so that the step is lr · g / sqrt(v) = 1 / sqrt(1 - alpha); Adam's corrections make it lr
+      const rmsprop = steps(size, (n, p, g, [v]) => kernels.rmsprop(n, p, g, v, 0, 0, 1, 0.99, 0.01, 0, 0, 0));
+      expectSteps(rmsprop, 10);
+      const pulled = steps(size, (n, p, g, [v, b]) => kernels.rmsprop(n, p, g, v, 0, b, 1, 0.99, 0.01, 0, 0, 0.9));
+      expectSteps(pulled, 10);
+      const centered = steps(size, (n, p, g, [v, a]) => kernels.rmsprop(n, p, g, v, a, 0, 1, 0.99, 0.01, 0, 0, 0));
+      expectSteps(centered, 1 / Math.sqrt(0.01 - 0.01 ** 2));
+      const root = 1 / Math.sqrt(0.001);
+      const adam = steps(size, (n, p, g, [m, v]) =>
+        kernels.adam(n, p, g, m, v, 0, 1 / 0.1, 0.1, 0.999, 0.001, root, 0, 0, 1),
+      );
+      expectSteps(adam, 1);
+      const amsgrad = steps(size, (n, p, g, [m, v, max]) =>
+        kernels.adam(n, p, g, m, v, max, 1 / 0.1, 0.1, 0.999, 0.001, root, 0, 0, 1),
+      );
+      expectSteps(amsgrad, 1);
+    });
+  });
+});

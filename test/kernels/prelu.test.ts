@@ -17,6 +17,7 @@ const SHAPES: Shape[] = [
   [2, 3, 0],
   [100, 1, 1],
   [512, 256, 1],
+  [67, 2053, 1],
   [130, 10, 1],
   [4, 1000, 1],
   [8, 33, 257],
@@ -177,6 +178,78 @@ describe("preluBackward", () => {
         const operands = randomOperands(random, shape);
         for (const sums of CHOICES) {
           for (const inPlace of [false, true]) check(random, operands, sums, inPlace, problems);
+        }
+      }
+      expect(problems.list).toEqual([]);
+    });
+
+    test("long columns lose no more than short ones", () => {
+      const random = new Random(6);
+      const problems = new Problems();
+      const shapes: Shape[] = [
+        [100_000, 1, 1],
+        [20_000, 9, 1],
+      ];
+      for (const shape of shapes) {
+        const { x, slope } = randomOperands(random, shape);
+        const dy = new Float32Array(x.length).fill(0.1);
+        arena.clear();
+        const [from, upstream, slopes] = [x, dy, slope].map((values) => arena.input(values, anywhere(random)).address);
+        const [dslope, dbias, dx] = [slope, slope, x].map((values) =>
+          arena.output(notNumbers(values.length), anywhere(random)),
+        );
+        const label = (): string => `[${shape}]`;
+        arena.run(
+          () =>
+            kernels.preluBackward(
+              ...shape,
+              from,
+              upstream,
+              slopes,
+              dx.address,
+              dslope.address,
+              false,
+              dbias.address,
+              false,
+            ),
+          problems,
+          label,
+        );
+        const terms = { dslope: x.map((value, i) => (value > 0 ? 0 : dy[i] * value)), dbias: arena.read(dx) };
+        for (const [name, got] of Object.entries({ dslope, dbias })) {
+          const want = new Float64Array(shape[1]);
+          const bounds = new Float64Array(shape[1]);
+          terms[name as keyof typeof terms].forEach((term, i) => {
+            want[i % shape[1]] += term;
+            bounds[i % shape[1]] += 1e-6 * Math.abs(term);
+          });
+          problems.note(() => `${label()}: ${name}`, firstDifference(arena.read(got), want, within(bounds)));
+        }
+      }
+      expect(problems.list).toEqual([]);
+    });
+
+    test("the bias gradient is channelSums of dx, to the bit", () => {
+      const random = new Random(7);
+      const problems = new Problems();
+      for (const rows of [1, 2, 31, 32, 33, 63, 64, 65, 97, 1000]) {
+        for (const channels of [1, 3, 8, 21, 100]) {
+          const shape: Shape = [rows, channels, 1];
+          const { x, dy, slope } = randomOperands(random, shape);
+          arena.clear();
+          const [from, upstream, slopes] = [x, dy, slope].map(
+            (values) => arena.input(values, anywhere(random)).address,
+          );
+          const [dx, dbias, sums] = [x, slope, slope].map((values) =>
+            arena.output(notNumbers(values.length), anywhere(random)),
+          );
+          const label = (): string => `[${shape}]`;
+          const compute = (): void => {
+            kernels.preluBackward(...shape, from, upstream, slopes, dx.address, 0, false, dbias.address, false);
+            kernels.channelSums(...shape, dx.address, sums.address, false);
+          };
+          arena.run(compute, problems, label);
+          problems.note(label, firstDifference(arena.read(dbias), arena.read(sums), bitExact));
         }
       }
       expect(problems.list).toEqual([]);

@@ -69,7 +69,9 @@ export function squaredError(
   return sum;
 }
 
-/** Returns Σ max(z, 0) - z · target + log(1 + exp(-|z|)); grad = (sigmoid(z) - target) · scale. */
+/**
+ * Returns Σ (z < 0 ? -target : 1 - target) · z + log(1 + exp(-|z|)), NaN at -Infinity as PyTorch's; grad = (sigmoid(z) - target) · scale.
+ */
 export function binaryCrossEntropy(
   f32: Float32Array,
   n: number,
@@ -83,7 +85,10 @@ export function binaryCrossEntropy(
     const logit = f32[z + i];
     const wanted = f32[target + i];
     const e = exp(-Math.abs(logit));
-    sum += Math.max(logit, 0) - logit * wanted + log1p(e);
+    const weight = (logit < 0 ? 0 : 1) - wanted;
+    // 0, but NaN at -Infinity
+    const nothing = logit < 0 ? logit - logit : 0;
+    sum += weight * logit + nothing + log1p(e);
     f32[grad + i] = ((logit >= 0 ? 1 : e) / (1 + e) - wanted) * scale;
   }
   return sum;

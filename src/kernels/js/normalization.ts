@@ -38,7 +38,9 @@ export function batchNorm(
   const squares = sums.take(channels);
   centredSquares(f32, rows, channels, inner, x, mean, squares);
   for (let c = 0; c < channels; c++) {
-    const inverse = 1 / Math.sqrt(squares[c] / count + eps);
+    const variance = squares[c] / count + eps;
+    // PyTorch's: a constant channel's deviations, which are 0, stay 0
+    const inverse = variance === 0 ? 0 : 1 / Math.sqrt(variance);
     f32[statistics + c] = mean[c];
     f32[statistics + channels + c] = inverse;
     f32[runningMean + c] = (1 - momentum) * f32[runningMean + c] + momentum * mean[c];
@@ -67,9 +69,12 @@ export function normalize(
   const scale = scales.take(channels);
   const shift = shifts.take(channels);
   for (let c = 0; c < channels; c++) {
-    centre[c] = f32[mean + c];
-    scale[c] = f32[weight + c] / Math.sqrt(f32[variance + c] + eps);
-    shift[c] = f32[bias + c];
+    const factor = f32[weight + c] / Math.sqrt(f32[variance + c] + eps);
+    // Infinite, of a variance of 0: PyTorch's order says what is infinite and what NaN.
+    const isApart = Number.isFinite(factor);
+    centre[c] = isApart ? f32[mean + c] : 0;
+    scale[c] = factor;
+    shift[c] = isApart ? f32[bias + c] : f32[bias + c] - f32[mean + c] * factor;
   }
   apply(f32, rows, channels, inner, x, centre, scale, shift, y);
 }

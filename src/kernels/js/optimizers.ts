@@ -36,7 +36,7 @@ export function sgd(
 }
 
 /**
- * torch.optim.Adam and AdamW. p' = keep · p;  g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 · v + (1 - β2) · g'²;
+ * torch.optim.Adam and AdamW. p' = keep · p;  g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 · v + ((1 - β2) · g') · g';
  * p = p' - stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps) with v̂ = v, or vMax = max(vMax, v) where it is given (not 0).
  * An element is computed in double; m, v and p are each rounded once.
  */
@@ -75,7 +75,7 @@ export function adam(
 }
 
 /**
- * torch.optim.RMSprop. g' = g + weightDecay · p;  v = alpha · v + (1 - alpha) · g'²;  a = alpha · a + (1 - alpha) · g' and v̂ = v - a²
+ * torch.optim.RMSprop. g' = g + weightDecay · p;  v = alpha · v + ((1 - alpha) · g') · g';  a = alpha · a + (1 - alpha) · g' and v̂ = v - a²
  * where there is an average (not 0), else v̂ = v;  d = g' / (sqrt(v̂) + eps);  b = momentum · b + d where there is a buffer (not 0);
  * p -= lr · (b or d). An element is computed in double; what is stored is rounded once.
  */

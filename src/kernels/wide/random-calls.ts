@@ -246,7 +246,7 @@ export const RANDOM_CALLS: { readonly [Name in KernelName]: (o: Operands) => Cal
     return (ops) => void ops.exponential(n, x, y);
   },
   softmaxCrossEntropy(o) {
-    const [rows, classes] = [1 + o.below(40), 1 + o.below(o.flag() ? 12 : 150)];
+    const [rows, classes] = [1 + o.below(40), 1 + o.below(o.pick([12, 12, 150, 600]))];
     const [logits, grad] = [o.floats(rows * classes), o.floats(rows * classes)];
     const [labels, scale, smoothing] = [o.integers(rows, classes), o.scalar(), o.pick([0, 0.1])];
     return (ops) => ops.softmaxCrossEntropy(rows, classes, logits, labels, grad, scale, smoothing);
@@ -371,10 +371,15 @@ interface Channelled {
   readonly length: number;
 }
 
-/** [rows, channels, inner] with at least `least` values a channel: columns, planes, or one channel of everything. */
+/**
+ * [rows, channels, inner] with at least `least` values a channel: columns, long ones whose sums are carried over blocks, now and then of
+ * rows longer than what is carried at a time, planes, or one channel of everything.
+ */
 function channelled(o: Operands, least = 0): Channelled {
   const layout = o.pick([
     (): Channelled["layout"] => [least + o.below(40), o.size(), 1],
+    (): Channelled["layout"] =>
+      o.below(8) === 0 ? [33 + o.below(8), 2040 + o.below(40), 1] : [33 + o.below(200), o.below(40), 1],
     (): Channelled["layout"] => [1 + o.below(4), 1 + o.below(8), Math.max(least, o.size())],
     (): Channelled["layout"] => [1, 1, Math.max(least, o.length())],
   ])();

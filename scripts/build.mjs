@@ -117,11 +117,14 @@ const quietLoader = {
   },
 };
 
+/** Variables inside of functions and private members get short names; functions, classes and what modules hold keep theirs. */
+const NAMES_OF_TRACES = { module: false, toplevel: false, keep_fnames: true, keep_classnames: true };
+
 /** Of an uncaught error Node prints the line that threw it: the file in one line would bury the message, and a pipe would lose it. */
 const MAX_LINE = 200;
 
 /**
- * One file of everything. Without spaces it takes half the time to parse; names stay, for stack traces, unless `mangle` is set.
+ * One file of everything. Without spaces it takes half the time to parse; names stay where stack traces show them, unless `mangle` is set.
  * Annotations of what is pure stay for the bundler to come, which esbuild by itself would drop with the spaces.
  */
 async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = false } = {}) {
@@ -143,7 +146,7 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
     module: format === "esm",
     ecma: 2022,
     compress: false,
-    mangle,
+    mangle: mangle || NAMES_OF_TRACES,
     format: { comments: false, preserve_annotations: true, max_line_len: MAX_LINE },
   });
   await writeFile(file, code);

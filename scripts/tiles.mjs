@@ -6,6 +6,7 @@
 //   dotsRxQ   the partial sums of R x Q outputs of A · Bᵀ, where A and B both lie contiguous along k: output (r, q) has eight of them, k
 //             mod 8, in two vectors at sums + r · sumsRow + 32 q. The two come `together`, which is what V8 merges but too much for 128 bits,
 //             or `apart` in blocks of their own, or only `one` of them for twice as many outputs.
+//   additions  what calibration measures
 //
 // What the forms rest on, from V8's machine code:
 //
@@ -132,6 +133,30 @@ a += aRow * ${rows};
 }`;
 }
 
+/**
+ * What calibration measures: additions in registers, few enough of them, of vectors that lie `together` or apart. Both are in one function, so that
+ * whichever compiler made the one has made the other.
+ */
+function additions() {
+  const vectors = range(12);
+  const sums = (apart) => `${vectors.map((j) => `let s${j} = v128.load(from, ${apart * j});`).join("\n")}
+for (let left = 128; left > 0; left--) {
+${vectors.map((j) => `s${j} = f32x4.add(s${j}, s${j});`).join("\n")}
+}
+${pairsReversed(vectors.length)
+  .map((j) => `v128.store(to, s${j}, ${apart * j});`)
+  .join("\n")}`;
+  return `export function additions(together: bool, turns: i32, from: usize, to: usize): void {
+for (; turns > 0; turns--) {
+if (together) {
+${sums(16)}
+} else {
+${sums(32)}
+}
+}
+}`;
+}
+
 const TILES = [
   rowsTile(1, 8),
   rowsTile(2, 8),
@@ -146,6 +171,7 @@ const TILES = [
   dotsTile(1, 4, "apart"),
   dotsTile(1, 8, "together"),
   dotsTile(2, 2, "apart"),
+  additions(),
 ];
 
 export function writeTiles() {

@@ -3,7 +3,7 @@
 // that binaryen inlines stands under the one that it was inlined into; what only the relaxed-simd build has is apart.
 
 /** Exports that compute nothing. */
-export const SETUP = ["memory", "isRelaxed", "useWork", "workBytes", "calibrate", "useTall", "useWide"];
+export const SETUP = ["memory", "isRelaxed", "useWork", "workBytes", "useTall", "useWide"];
 
 export const WIDENING = {
   // passes over operands, in turns of four vectors
@@ -52,6 +52,8 @@ export const WIDENING = {
   softmaxCrossEntropy: { not: { exponentials: "rows are short: one vector at a time" } },
   maxPool2d: { not: { halveRows: "even and odd columns part by shuffles" } },
   maxPool2dBackward: { not: { unhalveRow: "shuffles double every gradient" } },
+
+  calibrate: { widens: { "gemm/tiles/additions": 6 } },
 
   // products
   gemm: {

@@ -113,8 +113,8 @@ export class Engine {
   }
 
   /**
-   * Whether kernels of 256 bits are in effect. It is measured now and then, and may turn false while the engine is in use, when a debugger was
-   * attached: results keep the same bits.
+   * Whether kernels of 256 bits are in effect, measured when it is asked for (a third of a millisecond). It turns false while the engine is in use
+   * when a debugger is attached, and stays so: results keep the same bits.
    */
   get wide(): boolean {
     return this.wideReason === "";
@@ -124,7 +124,7 @@ export class Engine {
   get wideReason(): string {
     const width = this.#alive?.width ?? "the engine was disposed";
     if (typeof width === "string") return width;
-    return width.look() ? "" : "the wide tiles are not the faster ones at present: a debugger, or a busy core";
+    return width.look() ? "" : "the kernels are not wide at present: a debugger is or was attached";
   }
 
   /** Asks for a private field, which no proxy has and none can forbid. @internal */

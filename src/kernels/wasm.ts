@@ -88,8 +88,8 @@ export interface Tiles {
   useWide(wide: boolean): void;
   /** 6 rows where there are as many: only in the relaxed-simd build, and only for a compiler that keeps the order of loads. */
   useTall(tall: boolean): void;
-  /** Computes the same in tiles of 8 or of 16 columns, `turns` times: which one is faster tells whether the code is wide. */
-  calibrate(columns: number, turns: number): void;
+  /** Computes the same, `turns` times, in vectors that lie together and that can be merged, or apart: which one is faster tells whether the code is wide. */
+  calibrate(together: boolean, turns: number): void;
 }
 
 export type WasmKernels = Kernels & Tiles;

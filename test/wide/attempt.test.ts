@@ -37,7 +37,7 @@ describe("an attempt", () => {
     for (const step of [steps.compileWide, steps.isWider, steps.firstDifference]) expect(step).not.toHaveBeenCalled();
   });
 
-  test("ends where the wide tiles are not faster, before the self-test", () => {
+  test("ends where the widened kernels are not faster, before the self-test", () => {
     const steps = { ...fortunate(), isWider: () => false };
     expect(attemptToWiden("simd", steps)).toEqual({
       reason: expect.stringMatching(/not the faster ones/),

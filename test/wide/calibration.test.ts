@@ -3,46 +3,50 @@ import type { WasmKernels } from "../../src/kernels/wasm.js";
 import { type Calibrate, isWider } from "../../src/kernels/wide/calibration.js";
 import { Width } from "../../src/kernels/wide/width.js";
 
-/** A processor on a clock of its own: what one tile takes, in microseconds. */
+/** A processor on a clock of its own: what a loop takes, in microseconds. */
 class Simulation {
   time = 0;
   measured = 0;
-  narrow = 50;
-  wide = 40;
+  apart = 80;
+  together = 40;
   /** What comes between, for each measurement. */
   disturbance: (measurement: number) => number = () => 0;
 
   readonly now = (): number => this.time;
-  readonly calibrate: Calibrate = (columns) => {
-    this.time += ((columns === 8 ? this.narrow : this.wide) + this.disturbance(this.measured++)) / 1000;
+  readonly calibrate: Calibrate = (together) => {
+    this.time += ((together ? this.together : this.apart) + this.disturbance(this.measured++)) / 1000;
   };
 }
 
-describe("widening is told by the time of two tiles", () => {
+describe("widening is told by the time of two loops", () => {
   const isWide = (settings: Partial<Simulation>): boolean => {
     const { calibrate, now } = Object.assign(new Simulation(), settings);
     return isWider(calibrate, now);
   };
 
   test.each([
-    [1.25, true],
-    [1.41, true],
-    [1.11, true],
-    [1.09, false],
-    [0.96, false],
-    [0.6, false],
+    [2, true],
+    [1.6, true],
+    [1.45, true],
+    [1.35, false],
+    [1.1, false],
+    [1, false],
+    [0.8, false],
   ])("a ratio of %d", (ratio, expected) => {
-    expect(isWide({ narrow: 50 * ratio, wide: 50 })).toBe(expected);
+    expect(isWide({ apart: 50 * ratio, together: 50 })).toBe(expected);
   });
 
   test("what comes between some measurements makes no difference", () => {
-    const disturbance = (i: number): number => (i % 7 === 0 ? 1000 : 0);
-    expect(isWide({ disturbance })).toBe(true);
-    expect(isWide({ narrow: 40, wide: 50, disturbance })).toBe(false);
+    const most = (i: number): number => (i % 7 < 5 ? 1000 : 0);
+    const ofOne = (i: number): number => (i % 2 === 0 && i % 3 > 0 ? 1000 : 0);
+    for (const disturbance of [most, ofOne]) {
+      expect(isWide({ disturbance })).toBe(true);
+      expect(isWide({ apart: 40, together: 40, disturbance })).toBe(false);
+    }
   });
 
   test("a slow first round is tried again", () => {
-    const during = (measurements: number) => (i: number) => (i < measurements ? 30 * (i % 2) : 0);
+    const during = (measurements: number) => (i: number) => (i < measurements ? 40 * (i % 2) : 0);
     expect(isWide({ disturbance: during(50) })).toBe(true);
     expect(isWide({ disturbance: during(1000) })).toBe(false);
   });
@@ -70,24 +74,21 @@ describe("the width of an engine", () => {
   test("chooses the tiles, and again when it no longer holds, or holds again", () => {
     const { simulation, tiles, width } = open();
     expect(width.look()).toBe(true);
-    Object.assign(simulation, { narrow: 40, wide: 60 });
-    expect(width.look()).toBe(true);
-    simulation.time += 2001;
+    Object.assign(simulation, { apart: 40 });
     expect(width.look()).toBe(false);
-    Object.assign(simulation, { narrow: 60, wide: 40 });
-    simulation.time += 2001;
+    Object.assign(simulation, { apart: 80 });
     expect(width.look()).toBe(true);
     expect(tiles).toEqual([true, false, true]);
   });
 
-  test("is measured every other second at most", () => {
-    const { simulation, width } = open();
+  test("is measured every other second at most by what it watches", () => {
+    const { simulation, width, product } = open();
     width.look();
     const { measured } = simulation;
-    for (let i = 0; i < 100; i++) width.look();
+    for (let i = 0; i < 100; i++) product(128);
     expect(simulation.measured).toBe(measured);
     simulation.time += 2001;
-    width.look();
+    product(128);
     expect(simulation.measured).toBe(2 * measured);
   });
 

@@ -1,19 +1,19 @@
 /** Whether widening took, by the clock: V8 does not say. */
 
-/** Runs the tile of 4 rows by `columns`, `turns` times over the work area; the same number of operations for 8 columns and for 16. */
-export type Calibrate = (columns: 8 | 16, turns: number) => void;
+/** Does the same number of operations `turns` times, on vectors that lie together, which can be merged, or apart, which cannot. */
+export type Calibrate = (together: boolean, turns: number) => void;
 
 export type Clock = () => number;
 
-/** The 4x8 tile's time over the 4x16 tile's: below 0.95 as V8 compiles them by itself, above 1.2 widened (test/long/wide/ratios.ts). */
-const WIDE_FROM = 1.1;
-/** Some 8 µs of one tile, so that a clock of microseconds tells enough and little comes between. */
-const TURNS = 16;
+/** The time apart over the time together: 1 as V8 compiles them by itself, 2 widened, whatever the processor (test/long/wide/ratios.ts). */
+const WIDE_FROM = 1.4;
+/** Some 8 µs, so that a clock of microseconds tells enough and little comes between. */
+const TURNS = 32;
 const PAIRS = 25;
-/** A neighbour on the core may make a widened tile look slow for a while. */
+/** A neighbour on the core may disturb for a while. */
 const TRIES = 4;
 
-/** Whether the wide tile is the faster one: in half a millisecond where it is, three where it is not. */
+/** Whether what lies together is the faster one: in half a millisecond where it is, three where it is not. */
 export function isWider(calibrate: Calibrate, now: Clock): boolean {
   for (let i = 0; i < TRIES; i++) {
     if (measureRatio(calibrate, now) >= WIDE_FROM) return true;
@@ -21,13 +21,17 @@ export function isWider(calibrate: Calibrate, now: Clock): boolean {
   return false;
 }
 
-/** The median over pairs of measurements, one right after the other. */
+/** Of the shortest times, in turns: what comes between only adds to one. */
 export function measureRatio(calibrate: Calibrate, now: Clock): number {
-  const time = (columns: 8 | 16): number => {
+  const time = (together: boolean): number => {
     const start = now();
-    calibrate(columns, TURNS);
+    calibrate(together, TURNS);
     return now() - start;
   };
-  const ratios = Float64Array.from({ length: PAIRS }, () => time(8) / time(16)).sort();
-  return ratios[PAIRS >>> 1];
+  let [apart, together] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let i = 0; i < PAIRS; i++) {
+    apart = Math.min(apart, time(false));
+    together = Math.min(together, time(true));
+  }
+  return apart / together;
 }

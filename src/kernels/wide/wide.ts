@@ -63,13 +63,12 @@ function compileAndTest(set: WasmKernelSet, steps: Steps): Attempt {
   const module = steps.compileWide(codeOf(set, true), heap.memory);
   const wide = openModule(module, heap);
   const isFaster = steps.isWider(
-    (columns, turns) => wide.calibrate(columns, turns),
+    (together, turns) => wide.calibrate(together, turns),
     () => performance.now(),
   );
   if (!isFaster) {
     return {
-      reason:
-        "the wide tiles are not the faster ones here: no AVX2, a debugger, a flag that keeps V8 from it, or a busy core",
+      reason: "the widened kernels are not the faster ones here: no AVX2, a debugger, or a flag that keeps V8 from it",
       mayPass: true,
     };
   }

@@ -7,11 +7,10 @@ const LOOK_EVERY_MS = 2000;
 /** A product of so many multiplications takes hundreds of times as long as asking for the time. */
 const LARGE = 1 << 20;
 
-/** Which tiles one engine's widened kernels run: the wide ones as long as they are the faster ones. Results have the same bits either way. */
+/** Which tiles one engine's widened kernels run: the wide ones as long as the kernels are wide. Results have the same bits either way. */
 export class Width {
   readonly #kernels: WasmKernels;
   readonly #now: Clock;
-  #isWide = false;
   #nextLook = Number.NEGATIVE_INFINITY;
 
   constructor(kernels: WasmKernels, now: Clock = () => performance.now()) {
@@ -19,15 +18,16 @@ export class Width {
     this.#now = now;
   }
 
-  /** Whether the wide tiles are in effect; measured anew where that was a while ago. */
+  /** Whether the kernels are wide, measured now; chooses the tiles. */
   look(): boolean {
-    const start = this.#now();
-    if (start >= this.#nextLook) {
-      this.#nextLook = start + LOOK_EVERY_MS;
-      this.#isWide = isWider((columns, turns) => this.#kernels.calibrate(columns, turns), this.#now);
-      this.#kernels.useWide(this.#isWide);
-    }
-    return this.#isWide;
+    this.#nextLook = this.#now() + LOOK_EVERY_MS;
+    const isWide = isWider((together, turns) => this.#kernels.calibrate(together, turns), this.#now);
+    this.#kernels.useWide(isWide);
+    return isWide;
+  }
+
+  #lookNowAndThen(): void {
+    if (this.#now() >= this.#nextLook) this.look();
   }
 
   /** The kernels; before large products and convolutions they look by themselves. */
@@ -36,11 +36,11 @@ export class Width {
     return {
       ...others,
       gemm: (transposeA, transposeB, m, n, k, a, lda, b, ldb, c, ldc, bias, accumulate) => {
-        if (m * n * k >= LARGE) this.look();
+        if (m * n * k >= LARGE) this.#lookNowAndThen();
         gemm(transposeA, transposeB, m, n, k, a, lda, b, ldb, c, ldc, bias, accumulate);
       },
       conv2d: (images, window, x, weight, bias, y, work) => {
-        this.look();
+        this.#lookNowAndThen();
         conv2d(images, window, x, weight, bias, y, work);
       },
     };

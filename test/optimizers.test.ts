@@ -591,7 +591,7 @@ describe("groups that are wrong", () => {
         [hostile(), lg.ArgumentError, /an object|expected parameters/],
         [[hostile()], lg.ArgumentError, /not to be read/],
         [[{ params: hostile() }], lg.ArgumentError, /group/],
-        [revoked(), lg.ArgumentError, /revoked/],
+        [revoked(), lg.ArgumentError, /cannot be read/],
         [[{ params: [hostile()] }], lg.ArgumentError, /not to be read/],
         [[{ ...p(), value: [1, 2] }], lg.ArgumentError, /\[1, 2\] as its value/],
         [[{ ...p(), grad: null }], lg.ArgumentError, /null as its grad/],

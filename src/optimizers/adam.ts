@@ -1,4 +1,4 @@
-import { checkBoolean, checkNonNegative, checkOptions, show } from "../checks.js";
+import { checkBoolean, checkNonNegative, checkOptions, isArray, show } from "../checks.js";
 import { ArgumentError } from "../errors.js";
 import { integerPower } from "../math.js";
 import type { OptimizerParameters, ReadParameter } from "./groups.js";
@@ -40,7 +40,7 @@ abstract class AdamBase extends Optimizer<AdamSettings> {
     checkNonNegative(eps, `${what}: eps`);
     checkNonNegative(weightDecay, `${what}: weightDecay`);
     checkBoolean(amsgrad, `${what}: amsgrad`);
-    const pair: readonly unknown[] = Array.isArray(betas) && betas.length === 2 ? [betas[0], betas[1]] : [];
+    const pair: readonly unknown[] = isArray(betas) && betas.length === 2 ? [betas[0], betas[1]] : [];
     if (!(pair.length === 2 && pair.every(isBeta))) {
       throw new ArgumentError(`${what}: betas: got ${show(betas)}, expected two numbers in [0, 1)`);
     }

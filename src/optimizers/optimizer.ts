@@ -1,4 +1,4 @@
-import { COPY, checkNonNegative, type Mark, mark, reading, show } from "../checks.js";
+import { COPY, checkNonNegative, isArray, type Mark, mark, reading, show } from "../checks.js";
 import { ArgumentError, StateError } from "../errors.js";
 import { type Tensor, zerosTensor } from "../tensor.js";
 import { WeakBag } from "../weak.js";
@@ -43,11 +43,12 @@ export abstract class Optimizer<Settings extends LearningRate> {
     this.#settingNames = Object.keys(defaults);
     const what = this.typeName();
     this.#read = reading(what, () => {
-      if (!Array.isArray(params)) {
+      if (!isArray(params)) {
         throw new ArgumentError(`${what}: got ${show(params)}, expected parameters or groups of them`);
       }
       const isGrouped = params.length > 0 && "params" in Object(params[0]);
-      return this.#readGroups(isGrouped ? params : [{ params }], defaults);
+      const groups = isGrouped ? params : [{ params }];
+      return this.#readGroups(groups as readonly ParameterGroup<Settings>[], defaults);
     });
     if (this.#read.every((group) => group.params.length === 0)) {
       throw new ArgumentError(`${what}: got no parameters, expected at least one`);
@@ -237,7 +238,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
     const what = `${this.typeName()}: lr`;
     return reading(what, () => {
       const { groups } = this;
-      if (Array.isArray(groups) && groups.length > 0 && groups.every((group) => Object(group) === group)) return groups;
+      if (isArray(groups) && groups.length > 0 && groups.every((group) => Object(group) === group)) return groups;
       throw new ArgumentError(`${what}: got ${show(groups)} as groups, expected at least one`);
     });
   }

@@ -1,4 +1,4 @@
-import { show } from "../checks.js";
+import { isArray, show } from "../checks.js";
 import { LanegradError, StateError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
 import { copyOf, isFloat32Array, lengthOf } from "../values.js";
@@ -92,7 +92,7 @@ export function readState<Settings>(
 
 /** As many items as expected, each read once. */
 function listOf(given: unknown, count: number, items: string, what: string): unknown[] {
-  const length: unknown = Array.isArray(given) ? given.length : undefined;
+  const length: unknown = isArray(given) ? given.length : undefined;
   if (length !== count) throw new StateError(`${what}: got ${show(length ?? "no")} ${items}, expected ${count}`);
   return Array.from({ length: count }, (_, i) => (given as unknown[])[i]);
 }

@@ -1,4 +1,4 @@
-import type { Parameter } from "./layers/layer.js";
+import { INSIDE, Layer, type Parameter } from "./layers/layer.js";
 import type { Tensor } from "./tensor.js";
 
 /**
@@ -27,6 +27,13 @@ export function rememberGradients(parameters: readonly Parameter[]): () => void 
       grad.storage.version++;
     }
   };
+}
+
+/** The tensors of a layer's state that are no parameters: running statistics. */
+export function statisticsOf(layer: Layer): readonly Tensor[] {
+  if (layer.stateDict === Layer.prototype.stateDict) return layer[INSIDE]().flatMap(([, child]) => statisticsOf(child));
+  const parameters = new Set(layer.parameters().map(({ value }) => value));
+  return Object.values(layer.stateDict()).filter((tensor) => !parameters.has(tensor));
 }
 
 /** Notes statistics as they are; the result puts them back. */

@@ -32,6 +32,9 @@ export interface LayerOptions {
 /** Of a layer that has no others. */
 export const LAYER_OPTIONS = ["engine"] as const;
 
+/** Names a method of layers that no user's layer has by chance. */
+export const INSIDE = /* @__PURE__ */ Symbol("lanegrad.inside");
+
 /** A tensor as structuredClone hands it over. */
 export interface ClonedTensor {
   readonly shape: readonly number[];
@@ -103,7 +106,7 @@ export abstract class Layer {
   /**
    * `children`, to descend into: pairs of a name and a layer, and none that is inside itself. Throws ArgumentError or StateError. @internal
    */
-  inside(): readonly (readonly [name: string, layer: Layer])[] {
+  [INSIDE](): readonly (readonly [name: string, layer: Layer])[] {
     assertTree(this);
     return this.children();
   }
@@ -184,7 +187,7 @@ export abstract class Layer {
 
   #setMode(training: boolean): this {
     this.training = training;
-    for (const [, child] of this.inside()) {
+    for (const [, child] of this[INSIDE]()) {
       if (training) child.train();
       else child.eval();
     }
@@ -194,7 +197,7 @@ export abstract class Layer {
   /** The live tensors by name: parameters, and what layers inside keep beside theirs (running statistics). */
   stateDict(): Record<string, Tensor> {
     const names = new Map(this.parameters().map(({ name, value }) => [value, name]));
-    const inside = this.inside().flatMap(([child, layer]) =>
+    const inside = this[INSIDE]().flatMap(([child, layer]) =>
       Object.entries(layer.stateDict()).map(([key, tensor]): [string, Tensor] => [
         names.get(tensor) ?? `${child}.${key}`,
         tensor,
@@ -202,15 +205,6 @@ export abstract class Layer {
     );
     for (const [, tensor] of inside) names.delete(tensor);
     return Object.fromEntries([...[...names].map(([value, name]): [string, Tensor] => [name, value]), ...inside]);
-  }
-
-  /** The tensors of the state that are no parameters: running statistics. @internal */
-  statistics(): readonly Tensor[] {
-    if (this.stateDict === Layer.prototype.stateDict) {
-      return this.inside().flatMap(([, child]) => child.statistics());
-    }
-    const parameters = new Set(this.parameters().map(({ value }) => value));
-    return Object.values(this.stateDict()).filter((tensor) => !parameters.has(tensor));
   }
 
   /**
@@ -246,7 +240,7 @@ export abstract class Layer {
   /** Which of the state's slopes are trained under a constraint, by name: "exp" or "square". @internal */
   constraints(): Record<string, string> {
     return Object.fromEntries(
-      this.inside().flatMap(([name, child]) =>
+      this[INSIDE]().flatMap(([name, child]) =>
         Object.entries(child.constraints()).map(([key, constraint]) => [`${name}.${key}`, constraint]),
       ),
     );
@@ -254,7 +248,7 @@ export abstract class Layer {
 
   /** Frees the layer's memory; any use afterwards is a StateError. */
   dispose(): void {
-    for (const [, child] of this.inside()) child.dispose();
+    for (const [, child] of this[INSIDE]()) child.dispose();
     for (const { value, grad } of this.parameters()) {
       value.discard();
       grad.discard();

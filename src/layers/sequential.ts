@@ -3,12 +3,12 @@ import { reading, show } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
 import { isTensor, sameShape, type Tensor } from "../tensor.js";
-import { rememberGradients, rememberStatistics, undoing } from "../undo.js";
+import { rememberGradients, rememberStatistics, statisticsOf, undoing } from "../undo.js";
 import { AffineLayer } from "./affine.js";
 import { CoreLayer } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
 import { enter, readGradient, readInput } from "./inputs.js";
-import { type Input, isLayer, Layer, type Message, type Parameter } from "./layer.js";
+import { INSIDE, type Input, isLayer, Layer, type Message, type Parameter } from "./layer.js";
 
 /** A Linear or Conv2d layer and the activation behind it, as one layer over their parameters. They stay the owners. */
 class FusedAffine extends AffineLayer {
@@ -125,6 +125,7 @@ export class Sequential extends Layer {
   readonly #dyCopy: Buffer;
   #memory: Memory | undefined;
   #taken: Taken | undefined;
+  #forwardName: string | undefined;
   #disposed = false;
 
   constructor(layers: Readonly<Record<string, Layer>>);
@@ -161,8 +162,8 @@ export class Sequential extends Layer {
   }
 
   /** They are a tree since the net was made; what is inside a user's layer that layer looks at. */
-  override inside(): readonly (readonly [string, Layer])[] {
-    return this.children === Sequential.prototype.children ? this.children() : super.inside();
+  override [INSIDE](): readonly (readonly [string, Layer])[] {
+    return this.children === Sequential.prototype.children ? this.children() : super[INSIDE]();
   }
 
   override parameters(): Parameter[] {
@@ -213,8 +214,8 @@ export class Sequential extends Layer {
   override forward(value: Input): Tensor {
     this.assertUsable();
     // messages name the layer that the value is for
-    const what = `${this.layers[0].describe()}: forward`;
-    const given = readInput(value, this.engine, this.flatInputSize(), what);
+    this.#forwardName ??= `${this.layers[0].describe()}: forward`;
+    const given = readInput(value, this.engine, this.flatInputSize(), this.#forwardName);
     const take = (copies: readonly Request[]): void => this.#takeForward(given.shape, copies);
     const x = enter(given, this.#xCopy, (tensor) => this.owns(tensor), take);
     if (this.#undoable === undefined) return this.#run(x, this.#taken);
@@ -294,7 +295,7 @@ export class Sequential extends Layer {
   /** Notes what a forward changes until the last of the user's layers returned: running statistics, the generator. */
   #rememberForward(): () => void {
     const { statistics, layers } = this.#undoable!;
-    const restore = rememberStatistics([...statistics, ...layers.flatMap((layer) => layer.statistics())]);
+    const restore = rememberStatistics([...statistics, ...layers.flatMap(statisticsOf)]);
     const { generator } = this.engine;
     const place = generator.save();
     return () => {
@@ -440,7 +441,7 @@ function checkDistinct(net: Layer): void {
   const visit = (layer: Layer): void => {
     if (seen.has(layer)) throw new StateError(`Sequential: ${layer.describe()} is in the net twice`);
     seen.add(layer);
-    for (const [, child] of layer.inside()) visit(child);
+    for (const [, child] of layer[INSIDE]()) visit(child);
   };
   visit(net);
   const values = new Set<Tensor>();
@@ -497,7 +498,7 @@ function undoableOf(stages: readonly Stage[]): Undoable | undefined {
     stages.slice(first, end).flatMap(({ ours, children }) => (ours === undefined ? [] : children));
   return {
     layers: stages.flatMap(({ layer }, i) => (isForeign[i] ? layer : [])),
-    statistics: ours(0, isForeign.lastIndexOf(true)).flatMap((layer) => layer.statistics()),
+    statistics: ours(0, isForeign.lastIndexOf(true)).flatMap(statisticsOf),
     parameters: ours(isForeign.indexOf(true), stages.length).flatMap((layer) => layer.parameters()),
   };
 }

@@ -2,7 +2,7 @@ import { COPY, isArray, listed, type Mark, mark, reading, shorten, show, showSha
 import type { Engine } from "../engine.js";
 import { ArgumentError, StateError } from "../errors.js";
 import { checkShape, isTensor, sameShape, sizeOf, type Tensor } from "../tensor.js";
-import { rememberGradients, undoing } from "../undo.js";
+import { type GradientCopies, rememberGradients, undoing } from "../undo.js";
 import { copyOf, type Flat, isFloat32Array, type NestedNumbers } from "../values.js";
 
 /**
@@ -74,6 +74,7 @@ function readSource(source: unknown, what: string): Tensor | Flat | string {
 export abstract class Layer {
   /** Whether forward remembers what the messages backward need. Set by `train` and `eval`. */
   training = true;
+  #gradientCopies: GradientCopies | undefined;
 
   /** Forward message: y = f(x). The result is the layer's own buffer, overwritten by the next forward. */
   abstract forward(x: Input): Tensor;
@@ -88,7 +89,8 @@ export abstract class Layer {
 
   /** Both messages, sharing their work where a layer can; returns dL/dx. */
   backward(dy: Input): Tensor {
-    return undoing(rememberGradients(this.parameters()), () => {
+    this.#gradientCopies ??= new WeakMap();
+    return undoing(rememberGradients(this.parameters(), this.#gradientCopies), () => {
       this.backwardParams(dy);
       return this.backwardInput(dy);
     });

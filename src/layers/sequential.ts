@@ -3,7 +3,7 @@ import { reading, show } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
 import { isTensor, sameShape, type Tensor } from "../tensor.js";
-import { rememberGradients, rememberStatistics, statisticsOf, undoing } from "../undo.js";
+import { type GradientCopies, rememberGradients, rememberStatistics, statisticsOf, undoing } from "../undo.js";
 import { AffineLayer } from "./affine.js";
 import { CoreLayer } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
@@ -87,6 +87,7 @@ interface Undoable {
   readonly layers: readonly Layer[];
   readonly statistics: readonly Tensor[];
   readonly parameters: readonly Parameter[];
+  readonly copies: GradientCopies;
 }
 
 /** What runs as one: a child, or neighbours put together. */
@@ -105,6 +106,10 @@ interface Stage {
  * keys; their parameters' names follow behind a dot. Nests. A Linear or Conv2d with an activation behind it runs fused, and in
  * eval mode activations and BatchNorm work in the place of the output before them; names, values and gradients stay those of the
  * separate layers.
+ *
+ * A message that throws leaves parameters, gradients, running statistics, the engine's generator and what is remembered as they were: all
+ * memory is taken before any layer runs. What fails in a layer of the user's is undone, but nobody knows what such a layer remembers:
+ * once one has begun, a forward that fails ends the one before, and backward is a StateError until the next.
  *
  * Throws ArgumentError without children or for what is no layer, StateError for a layer (or parameter) that is there twice,
  * EngineError for layers of different engines.
@@ -370,8 +375,8 @@ export class Sequential extends Layer {
 
   /** Notes what a parameter message changes until the last of the user's layers returned. */
   #rememberGradients(): () => void {
-    const { parameters, layers } = this.#undoable!;
-    return rememberGradients([...parameters, ...layers.flatMap((layer) => layer.parameters())]);
+    const { parameters, layers, copies } = this.#undoable!;
+    return rememberGradients([...parameters, ...layers.flatMap((layer) => layer.parameters())], copies);
   }
 
   #recall(message: Message): Memory {
@@ -500,5 +505,6 @@ function undoableOf(stages: readonly Stage[]): Undoable | undefined {
     layers: stages.flatMap(({ layer }, i) => (isForeign[i] ? layer : [])),
     statistics: ours(0, isForeign.lastIndexOf(true)).flatMap(statisticsOf),
     parameters: ours(isForeign.indexOf(true), stages.length).flatMap((layer) => layer.parameters()),
+    copies: new WeakMap(),
   };
 }

@@ -182,9 +182,9 @@ const everyLayer = (layer: lg.Layer): lg.Layer[] => [
 /** Everything that a failed call could have changed, and nobody asked for. */
 const observed = (layer: lg.Layer, engine: lg.Engine) => ({
   gradients: layer.parameters().map(({ grad }) => {
-    const { zeroPending, untouched } = storageOf(grad);
+    const { flags } = storageOf(grad);
     // those that stand for zeros would be written by a look at them
-    return { zeroPending, untouched, values: zeroPending ? undefined : bits(grad.data) };
+    return { flags, values: flags.zeroPending ? undefined : grad.toArray() };
   }),
   values: valueBits(layer),
   generator: inside(engine).generator.save(),

@@ -92,10 +92,6 @@ abstract class BatchNorm extends CoreLayer {
     };
   }
 
-  override statistics(): readonly Tensor[] {
-    return [this.#runningMean, this.#runningVariance, this.#batches];
-  }
-
   override shapeAfter(shape: readonly number[]): readonly number[] {
     const channels = shape.length > 1 ? shape[1] : shape[0];
     if (!this.isShape(shape) || channels !== this.numFeatures) {
@@ -208,7 +204,7 @@ abstract class BatchNorm extends CoreLayer {
 
   override dispose(): void {
     super.dispose();
-    for (const tensor of this.statistics()) tensor.discard();
+    for (const tensor of [this.#runningMean, this.#runningVariance, this.#batches]) tensor.discard();
   }
 
   override describe(): string {

@@ -2,7 +2,7 @@ import { COPY, isArray, listed, type Mark, mark, reading, shorten, show, showSha
 import type { Engine } from "../engine.js";
 import { ArgumentError, StateError } from "../errors.js";
 import { checkShape, isTensor, sameShape, sizeOf, type Tensor } from "../tensor.js";
-import { rememberGradients, undoing } from "../undo.js";
+import { type GradientCopies, rememberGradients, undoing } from "../undo.js";
 import { copyOf, type Flat, isFloat32Array, type NestedNumbers } from "../values.js";
 
 /**
@@ -31,6 +31,9 @@ export interface LayerOptions {
 
 /** Of a layer that has no others. */
 export const LAYER_OPTIONS = ["engine"] as const;
+
+/** Names a method of layers that no user's layer has by chance. */
+export const INSIDE = /* @__PURE__ */ Symbol("lanegrad.inside");
 
 /** A tensor as structuredClone hands it over. */
 export interface ClonedTensor {
@@ -71,6 +74,7 @@ function readSource(source: unknown, what: string): Tensor | Flat | string {
 export abstract class Layer {
   /** Whether forward remembers what the messages backward need. Set by `train` and `eval`. */
   training = true;
+  #gradientCopies: GradientCopies | undefined;
 
   /**
    * Forward message: y = f(x). The result is the layer's own buffer, overwritten by the next forward. Who gets it may write into it
@@ -88,7 +92,8 @@ export abstract class Layer {
 
   /** Both messages, sharing their work where a layer can; returns dL/dx. */
   backward(dy: Input): Tensor {
-    return undoing(rememberGradients(this.parameters()), () => {
+    this.#gradientCopies ??= new WeakMap();
+    return undoing(rememberGradients(this.parameters(), this.#gradientCopies), () => {
       this.backwardParams(dy);
       return this.backwardInput(dy);
     });
@@ -106,7 +111,7 @@ export abstract class Layer {
   /**
    * `children`, to descend into: pairs of a name and a layer, and none that is inside itself. Throws ArgumentError or StateError. @internal
    */
-  inside(): readonly (readonly [name: string, layer: Layer])[] {
+  [INSIDE](): readonly (readonly [name: string, layer: Layer])[] {
     assertTree(this);
     return this.children();
   }
@@ -187,7 +192,7 @@ export abstract class Layer {
 
   #setMode(training: boolean): this {
     this.training = training;
-    for (const [, child] of this.inside()) {
+    for (const [, child] of this[INSIDE]()) {
       if (training) child.train();
       else child.eval();
     }
@@ -197,7 +202,7 @@ export abstract class Layer {
   /** The live tensors by name: parameters, and what layers inside keep beside theirs (running statistics). */
   stateDict(): Record<string, Tensor> {
     const names = new Map(this.parameters().map(({ name, value }) => [value, name]));
-    const inside = this.inside().flatMap(([child, layer]) =>
+    const inside = this[INSIDE]().flatMap(([child, layer]) =>
       Object.entries(layer.stateDict()).map(([key, tensor]): [string, Tensor] => [
         names.get(tensor) ?? `${child}.${key}`,
         tensor,
@@ -205,15 +210,6 @@ export abstract class Layer {
     );
     for (const [, tensor] of inside) names.delete(tensor);
     return Object.fromEntries([...[...names].map(([value, name]): [string, Tensor] => [name, value]), ...inside]);
-  }
-
-  /** The tensors of the state that are no parameters: running statistics. @internal */
-  statistics(): readonly Tensor[] {
-    if (this.stateDict === Layer.prototype.stateDict) {
-      return this.inside().flatMap(([, child]) => child.statistics());
-    }
-    const parameters = new Set(this.parameters().map(({ value }) => value));
-    return Object.values(this.stateDict()).filter((tensor) => !parameters.has(tensor));
   }
 
   /**
@@ -249,7 +245,7 @@ export abstract class Layer {
   /** Which of the state's slopes are trained under a constraint, by name: "exp" or "square". @internal */
   constraints(): Record<string, string> {
     return Object.fromEntries(
-      this.inside().flatMap(([name, child]) =>
+      this[INSIDE]().flatMap(([name, child]) =>
         Object.entries(child.constraints()).map(([key, constraint]) => [`${name}.${key}`, constraint]),
       ),
     );
@@ -257,7 +253,7 @@ export abstract class Layer {
 
   /** Frees the layer's memory; any use afterwards is a StateError. */
   dispose(): void {
-    for (const [, child] of this.inside()) child.dispose();
+    for (const [, child] of this[INSIDE]()) child.dispose();
     for (const { value, grad } of this.parameters()) {
       value.discard();
       grad.discard();

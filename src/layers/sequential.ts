@@ -3,12 +3,12 @@ import { reading, show } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
 import { isTensor, sameShape, type Tensor } from "../tensor.js";
-import { rememberGradients, rememberStatistics, undoing } from "../undo.js";
+import { type GradientCopies, rememberGradients, rememberStatistics, statisticsOf, undoing } from "../undo.js";
 import { AffineLayer } from "./affine.js";
 import { CoreLayer } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
 import { enter, readGradient, readInput } from "./inputs.js";
-import { type Input, isLayer, Layer, type Message, type Parameter } from "./layer.js";
+import { INSIDE, type Input, isLayer, Layer, type Message, type Parameter } from "./layer.js";
 
 /** A Linear or Conv2d layer and the activation behind it, as one layer over their parameters. They stay the owners. */
 class FusedAffine extends AffineLayer {
@@ -87,6 +87,7 @@ interface Undoable {
   readonly layers: readonly Layer[];
   readonly statistics: readonly Tensor[];
   readonly parameters: readonly Parameter[];
+  readonly copies: GradientCopies;
 }
 
 /** What runs as one: a child, or neighbours put together. */
@@ -105,6 +106,10 @@ interface Stage {
  * keys; their parameters' names follow behind a dot. Nests. A Linear or Conv2d with an activation behind it runs fused, and in
  * eval mode activations and BatchNorm work in the place of the output before them; names, values and gradients stay those of the
  * separate layers.
+ *
+ * A message that throws leaves parameters, gradients, running statistics, the engine's generator and what is remembered as they were: all
+ * memory is taken before any layer runs. What fails in a layer of the user's is undone, but nobody knows what such a layer remembers:
+ * once one has begun, a forward that fails ends the one before, and backward is a StateError until the next.
  *
  * Throws ArgumentError without children or for what is no layer, StateError for a layer (or parameter) that is there twice,
  * EngineError for layers of different engines.
@@ -125,6 +130,7 @@ export class Sequential extends Layer {
   readonly #dyCopy: Buffer;
   #memory: Memory | undefined;
   #taken: Taken | undefined;
+  #forwardName: string | undefined;
   #disposed = false;
 
   constructor(layers: Readonly<Record<string, Layer>>);
@@ -161,8 +167,8 @@ export class Sequential extends Layer {
   }
 
   /** They are a tree since the net was made; what is inside a user's layer that layer looks at. */
-  override inside(): readonly (readonly [string, Layer])[] {
-    return this.children === Sequential.prototype.children ? this.children() : super.inside();
+  override [INSIDE](): readonly (readonly [string, Layer])[] {
+    return this.children === Sequential.prototype.children ? this.children() : super[INSIDE]();
   }
 
   override parameters(): Parameter[] {
@@ -213,8 +219,8 @@ export class Sequential extends Layer {
   override forward(value: Input): Tensor {
     this.assertUsable();
     // messages name the layer that the value is for
-    const what = `${this.layers[0].describe()}: forward`;
-    const given = readInput(value, this.engine, this.flatInputSize(), what);
+    this.#forwardName ??= `${this.layers[0].describe()}: forward`;
+    const given = readInput(value, this.engine, this.flatInputSize(), this.#forwardName);
     const take = (copies: readonly Request[]): void => this.#takeForward(given.shape, copies);
     const x = enter(given, this.#xCopy, (tensor) => this.owns(tensor), take);
     if (this.#undoable === undefined) return this.#run(x, this.#taken);
@@ -294,7 +300,7 @@ export class Sequential extends Layer {
   /** Notes what a forward changes until the last of the user's layers returned: running statistics, the generator. */
   #rememberForward(): () => void {
     const { statistics, layers } = this.#undoable!;
-    const restore = rememberStatistics([...statistics, ...layers.flatMap((layer) => layer.statistics())]);
+    const restore = rememberStatistics([...statistics, ...layers.flatMap(statisticsOf)]);
     const { generator } = this.engine;
     const place = generator.save();
     return () => {
@@ -369,8 +375,8 @@ export class Sequential extends Layer {
 
   /** Notes what a parameter message changes until the last of the user's layers returned. */
   #rememberGradients(): () => void {
-    const { parameters, layers } = this.#undoable!;
-    return rememberGradients([...parameters, ...layers.flatMap((layer) => layer.parameters())]);
+    const { parameters, layers, copies } = this.#undoable!;
+    return rememberGradients([...parameters, ...layers.flatMap((layer) => layer.parameters())], copies);
   }
 
   #recall(message: Message): Memory {
@@ -440,7 +446,7 @@ function checkDistinct(net: Layer): void {
   const visit = (layer: Layer): void => {
     if (seen.has(layer)) throw new StateError(`Sequential: ${layer.describe()} is in the net twice`);
     seen.add(layer);
-    for (const [, child] of layer.inside()) visit(child);
+    for (const [, child] of layer[INSIDE]()) visit(child);
   };
   visit(net);
   const values = new Set<Tensor>();
@@ -497,7 +503,8 @@ function undoableOf(stages: readonly Stage[]): Undoable | undefined {
     stages.slice(first, end).flatMap(({ ours, children }) => (ours === undefined ? [] : children));
   return {
     layers: stages.flatMap(({ layer }, i) => (isForeign[i] ? layer : [])),
-    statistics: ours(0, isForeign.lastIndexOf(true)).flatMap((layer) => layer.statistics()),
+    statistics: ours(0, isForeign.lastIndexOf(true)).flatMap(statisticsOf),
     parameters: ours(isForeign.indexOf(true), stages.length).flatMap((layer) => layer.parameters()),
+    copies: new WeakMap(),
   };
 }

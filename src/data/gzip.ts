@@ -77,10 +77,10 @@ function run(
     return buffer;
   } catch (cause) {
     if (cause instanceof FormatError) throw cause;
-    const { code } = Object(cause) as { code?: unknown };
+    const { code, name } = Object(cause) as { code?: unknown; name?: unknown };
     if (code === "ERR_BUFFER_TOO_LARGE") return undefined;
-    // zlib's own errors have codes of zlib
-    if (cause instanceof RangeError) throw new MemoryError(`${what}: no room to unpack ${most} bytes`, { cause });
+    // where memory runs out; the error may be of another realm
+    if (name === "RangeError") throw new MemoryError(`${what}: no room to unpack ${most} bytes`, { cause });
     throw new FormatError(`${what}: the gzip data are damaged: ${reasonOf(cause)}`, { cause });
   }
 }

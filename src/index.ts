@@ -1,4 +1,4 @@
-export { type IdxArray, readIdx } from "./data/idx.js";
+export { type IdxArray, type IdxData, readIdx } from "./data/idx.js";
 export { createEngine, defaultEngine, type Engine, type EngineOptions, type MemoryUse, tensor } from "./engine.js";
 export {
   ArgumentError,
@@ -9,7 +9,8 @@ export {
   ShapeError,
   StateError,
 } from "./errors.js";
-export { load, save } from "./formats/state.js";
+export type { FileBytes } from "./formats/bytes.js";
+export { type LoadOptions, type LoadResult, load, type SaveOptions, save } from "./formats/state.js";
 export { type GradCheckOptions, type GradCheckResult, gradCheck } from "./gradcheck.js";
 export * as init from "./init.js";
 export { type Jacobian, jacobian } from "./jacobian.js";

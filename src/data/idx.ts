@@ -1,66 +1,96 @@
-import { show, showShape } from "../checks.js";
-import { ArgumentError, FormatError } from "../errors.js";
-import { type Bytes, builtin } from "../host.js";
-import { sizeOf } from "../tensor.js";
+import { showShape } from "../checks.js";
+import { FormatError } from "../errors.js";
+import { countOf, type FileBytes, isGzip, isSafeTensors, makeRoom, readBytes, tellFile } from "../formats/bytes.js";
+import type { Bytes, Floats } from "../host.js";
+import { MOST_AXES } from "../values.js";
+import { peek, unpack } from "./gzip.js";
 
-export interface IdxArray {
+/** The types of values that IDX has, each in an ArrayBuffer of its own. */
+export type IdxData = Bytes | Floats | ReturnType<(Int8Array | Int16Array | Int32Array | Float64Array)["slice"]>;
+
+export interface IdxArray<Data extends IdxData = Bytes> {
   /** Sizes of the axes: [60000, 28, 28] for MNIST's training images. */
   shape: number[];
-  data: Bytes;
+  /** The values, row-major, in memory of their own. */
+  data: Data;
 }
 
-const UNSIGNED_BYTE = 0x08;
+type IdxType = (new (buffer: ArrayBuffer) => IdxData) & { readonly BYTES_PER_ELEMENT: number };
+
+const TYPES: Readonly<Record<number, IdxType>> = {
+  8: Uint8Array,
+  9: Int8Array,
+  11: Int16Array,
+  12: Int32Array,
+  13: Float32Array,
+  14: Float64Array,
+};
+
+const MAGIC_BYTES = 4;
+const SIZE_BYTES = 4;
+const LONGEST_HEADER = MAGIC_BYTES + SIZE_BYTES * MOST_AXES;
 
 /**
  * Reads the IDX format of the MNIST files: two zero bytes, the type, the number of axes, each size as a big-endian 32-bit integer,
- * then the values, row-major. Gzip is recognised and unpacked. Throws FormatError for anything but unsigned bytes (0x08) and for
- * cut or surplus data.
+ * then the values, row-major and big-endian. Gzip is recognised, and unpacked as far as the header promises values. The type parameter
+ * is for what the file is known to hold: 0x08 Uint8Array, 0x09 Int8Array, 0x0B Int16Array, 0x0C Int32Array, 0x0D Float32Array, 0x0E
+ * Float64Array. Throws FormatError for bytes that are no such file, and for cut or surplus data.
  */
-export function readIdx(bytes: Uint8Array): IdxArray {
-  if (!(bytes instanceof Uint8Array)) throw new ArgumentError(`readIdx: got ${show(bytes)}, expected a Uint8Array`);
-  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  const file = isGzip ? unpack(bytes) : bytes;
-  if (file.length < 4) throw new FormatError(`readIdx: got ${file.length} bytes, expected a header of at least 4`);
-  const [zero0, zero1, type, axes] = file;
-  if (zero0 !== 0 || zero1 !== 0) {
-    throw new FormatError(`readIdx: got the magic bytes ${zero0} ${zero1}, expected 0 0 (an IDX file, or gzip 31 139)`);
+export function readIdx<Data extends IdxData = Bytes>(bytes: FileBytes): IdxArray<Data> {
+  const file = readBytes(bytes, "readIdx");
+  const isPacked = isGzip(file);
+  const { start, count, shape, type } = readHeader(isPacked ? peek(file, LONGEST_HEADER, "readIdx") : file);
+  const width = type.BYTES_PER_ELEMENT;
+  const content = isPacked ? unpack(file, start + count * width, "readIdx") : file;
+  const got = (content.length - start) / width;
+  if (got !== count) throw new FormatError(`readIdx: got ${got} values, expected ${count} for ${showShape(shape)}`);
+  const values = makeRoom(count * width, "readIdx", () => Uint8Array.prototype.slice.call(content, start));
+  toNativeOrder(values, width);
+  return { shape, data: new type(values.buffer) as Data };
+}
+
+interface Header {
+  readonly shape: number[];
+  readonly type: IdxType;
+  /** How many values there are. */
+  readonly count: number;
+  /** Where they begin. */
+  readonly start: number;
+}
+
+function readHeader(file: Uint8Array): Header {
+  const wrong = (what: string) => new FormatError(`readIdx: got ${what}`);
+  if (isGzip(file)) throw wrong("a file that is gzipped twice: unpack it once");
+  if (file.length < MAGIC_BYTES) throw wrong(`${file.length} bytes, expected a header of at least ${MAGIC_BYTES}`);
+  const [zero0, zero1, code, axes] = file;
+  const type = TYPES[code];
+  if (zero0 !== 0 || zero1 !== 0 || type === undefined) {
+    const other = isSafeTensors(file) ? "a safetensors file: load reads it" : tellFile(file);
+    if (other !== undefined) throw wrong(other);
+    if (type !== undefined || zero0 !== 0 || zero1 !== 0) {
+      throw wrong(`the magic bytes ${zero0} ${zero1}, expected 0 0 (an IDX file, or gzip 31 139)`);
+    }
+    const known = "0x08, 0x09, 0x0b, 0x0c, 0x0d or 0x0e";
+    throw wrong(`the type 0x${code.toString(16).padStart(2, "0")}, expected ${known}`);
   }
-  if (type !== UNSIGNED_BYTE) {
-    throw new FormatError(
-      `readIdx: got the type 0x${type.toString(16).padStart(2, "0")}, expected 0x08 (unsigned bytes)`,
-    );
-  }
-  const start = 4 + 4 * axes;
-  if (file.length < start)
-    throw new FormatError(`readIdx: got ${file.length} bytes, expected a header of ${start} for ${axes} axes`);
+  if (axes > MOST_AXES) throw wrong(`${axes} axes, expected at most ${MOST_AXES}`);
+  const start = MAGIC_BYTES + SIZE_BYTES * axes;
+  if (file.length < start) throw wrong(`${file.length} bytes, expected a header of ${start} for ${axes} axes`);
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  const shape = Array.from({ length: axes }, (_, axis) => view.getUint32(4 + 4 * axis));
-  const size = sizeOf(shape);
-  if (file.length - start !== size) {
-    throw new FormatError(`readIdx: got ${file.length - start} values, expected ${size} for ${showShape(shape)}`);
-  }
-  // a copy also of a Buffer, whose own slice is a view
-  return { shape, data: Uint8Array.prototype.slice.call(file, start) };
+  const shape = Array.from({ length: axes }, (_, axis) => view.getUint32(MAGIC_BYTES + SIZE_BYTES * axis));
+  const count = countOf(shape);
+  if (count === undefined) throw wrong(`the shape ${showShape(shape)}, more values than can be counted`);
+  return { shape, type, count, start };
 }
 
-interface Zlib {
-  gunzipSync(bytes: Uint8Array, options: { info: true }): { buffer: Uint8Array; engine: { bytesWritten: number } };
-}
-
-/** The runtime's own gunzip, which checks lengths and checksums; asked for when it is needed, so that importing loads nothing. */
-function unpack(bytes: Uint8Array): Uint8Array {
-  const zlib = builtin<Zlib>("node:zlib");
-  if (zlib === undefined) {
-    throw new FormatError("readIdx: got gzip data, which this runtime cannot unpack at once: expected them unpacked");
+/** Turns the bytes of each value around where this machine writes the lowest first, as nearly all do. */
+function toNativeOrder(bytes: Uint8Array, width: number): void {
+  if (width === 1 || new Uint8Array(Uint16Array.of(1).buffer)[0] === 0) return;
+  for (let start = 0; start < bytes.length; start += width) {
+    for (let low = start, high = start + width - 1; low < high; low++, high--) {
+      const byte = bytes[low];
+      bytes[low] = bytes[high];
+      bytes[high] = byte;
+    }
   }
-  let unpacked: ReturnType<Zlib["gunzipSync"]>;
-  try {
-    unpacked = zlib.gunzipSync(bytes, { info: true });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new FormatError(`readIdx: the gzip data are damaged: ${reason}`, { cause });
-  }
-  const surplus = bytes.length - unpacked.engine.bytesWritten;
-  if (surplus > 0) throw new FormatError(`readIdx: got ${surplus} bytes behind the gzip data, expected none`);
-  return unpacked.buffer;
 }

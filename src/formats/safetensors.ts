@@ -1,5 +1,9 @@
-import { FormatError } from "../errors.js";
+import { show, showShape } from "../checks.js";
+import { ArgumentError, FormatError } from "../errors.js";
 import { type Bytes, coders } from "../host.js";
+import { MOST_AXES } from "../values.js";
+import { countOf, isGzip, isIdx, tellFile } from "./bytes.js";
+import { HeaderReader, hasLoneSurrogate, MOST_TEXT } from "./header.js";
 
 /**
  * The safetensors format: 8 bytes with the header's length (little-endian), a JSON header { name: { dtype, shape, data_offsets } },
@@ -7,33 +11,78 @@ import { type Bytes, coders } from "../host.js";
  * https://github.com/huggingface/safetensors#format
  */
 export interface StoredTensor {
-  readonly dtype: "F32" | "I64";
+  readonly dtype: Dtype;
   readonly shape: readonly number[];
   readonly bytes: Uint8Array;
 }
 
-export interface SafeTensors {
-  readonly tensors: ReadonlyMap<string, StoredTensor>;
-  readonly metadata: Readonly<Record<string, string>>;
+/** A tensor as the header describes it, with its range in the data. */
+export interface Entry {
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly start: number;
+  readonly end: number;
 }
 
-const BYTES = { F32: 4, I64: 8 } as const;
-export const METADATA = "__metadata__";
+export interface SafeTensors {
+  readonly entries: ReadonlyMap<string, Entry>;
+  /** What the ranges are of: a view of the file. */
+  readonly data: Uint8Array;
+  readonly metadata: Record<string, string>;
+}
+
+/** The bits of an element. */
+const BITS = {
+  BOOL: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  U8: 8,
+  I8: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  C64: 64,
+  F64: 64,
+  I64: 64,
+  U64: 64,
+} as const;
+export type Dtype = keyof typeof BITS;
+
+const METADATA = "__metadata__";
 const LENGTH_BYTES = 8;
 /** The format's own limit on headers, against files that only claim to have one. */
 const MAXIMUM_HEADER = 100_000_000;
+/** Tensors, and entries of metadata, that a file may have: ten times what the largest models need. */
+const MOST_ENTRIES = 2 ** 17;
 
-export function encodeSafeTensors({ tensors: given, metadata }: SafeTensors): Bytes {
+/** Throws ArgumentError for names and metadata that a file cannot have. */
+export function encodeSafeTensors(
+  given: ReadonlyMap<string, StoredTensor>,
+  metadata: Readonly<Record<string, string>>,
+): Bytes {
   // the widest first, so that every tensor starts at a multiple of its element's size
-  const tensors = new Map([...given].sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype]));
+  const tensors = new Map([...given].sort(([, a], [, b]) => BITS[b.dtype] - BITS[a.dtype]));
   const header: Record<string, unknown> = Object.create(null);
   if (Object.keys(metadata).length > 0) header[METADATA] = metadata;
   let end = 0;
   for (const [name, { dtype, shape, bytes }] of tensors) {
+    if (name === METADATA) {
+      throw new ArgumentError(`save: got a parameter called ${METADATA}, which the format keeps for itself`);
+    }
     header[name] = { dtype, shape, data_offsets: [end, end + bytes.length] };
     end += bytes.length;
   }
-  const json = new (coders().TextEncoder)().encode(JSON.stringify(header));
+  const json = encodeHeader(header);
   // spaces fill the header up, so that the data starts at a multiple of 8
   const headerLength = Math.ceil(json.length / 8) * 8;
   const file = new Uint8Array(LENGTH_BYTES + headerLength + end).fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerLength);
@@ -47,94 +96,101 @@ export function encodeSafeTensors({ tensors: given, metadata }: SafeTensors): By
   return file;
 }
 
-/** Throws FormatError for anything that the format does not allow. */
+/** The header as it can be read back. */
+function encodeHeader(header: Readonly<Record<string, unknown>>): Uint8Array {
+  const names = [...Object.keys(header), ...Object.entries(Object(header[METADATA])).flat()] as string[];
+  const broken = names.find(hasLoneSurrogate);
+  if (broken !== undefined) throw new ArgumentError(`save: got ${show(broken)}, which has half a character`);
+  const json = new (coders().TextEncoder)().encode(JSON.stringify(header));
+  if (json.length > MOST_TEXT || names.length > MOST_ENTRIES) {
+    throw new ArgumentError(
+      `save: got ${names.length} names and metadata that take ${json.length} bytes, expected at most ${MOST_ENTRIES} and ${MOST_TEXT}`,
+    );
+  }
+  return json;
+}
+
+/** Throws FormatError for anything that the format does not allow, and for more names or text than a net can need. */
 export function decodeSafeTensors(file: Uint8Array): SafeTensors {
   const { header, data } = splitHeader(file);
-  const tensors = new Map<string, StoredTensor>();
-  const ranges: [start: number, end: number][] = [];
-  for (const [name, entry] of Object.entries(header)) {
-    if (name === METADATA) continue;
-    const { dtype, shape, start, end } = readEntry(name, entry, data.length);
-    tensors.set(name, { dtype, shape, bytes: data.subarray(start, end) });
-    ranges.push([start, end]);
-  }
-  checkCoverage(ranges, data.length);
-  return { tensors, metadata: readMetadata(header[METADATA]) };
+  const reader = new HeaderReader(header);
+  const entries = new Map<string, Entry>();
+  let metadata: Record<string, string> | undefined;
+  reader.object((name) => {
+    if (entries.has(name) || (name === METADATA && metadata !== undefined)) throw twice(name);
+    if (entries.size === MOST_ENTRIES) throw tooMany("tensors");
+    if (name === METADATA) metadata = readMetadata(reader);
+    else entries.set(name, readEntry(reader, name, data.length));
+  });
+  reader.end();
+  checkCoverage([...entries.values()], data.length);
+  return { entries, data, metadata: metadata ?? {} };
 }
 
-function splitHeader(file: Uint8Array): { header: Record<string, unknown>; data: Uint8Array } {
-  if (file.length < LENGTH_BYTES) throw new FormatError(`safetensors: got ${file.length} bytes, expected at least 8`);
-  const declared = new DataView(file.buffer, file.byteOffset).getBigUint64(0, true);
+const twice = (name: string) => new FormatError(`safetensors: the header has ${show(name)} twice`);
+
+const tooMany = (what: string) => new FormatError(`safetensors: the header has more than ${MOST_ENTRIES} ${what}`);
+
+function splitHeader(file: Uint8Array): { header: Uint8Array; data: Uint8Array } {
   const available = file.length - LENGTH_BYTES;
+  if (available < 0)
+    throw new FormatError(`safetensors: got ${tellOther(file) ?? `${file.length} bytes, expected at least 8`}`);
+  const declared = new DataView(file.buffer, file.byteOffset, file.length).getBigUint64(0, true);
   if (declared > BigInt(Math.min(available, MAXIMUM_HEADER))) {
-    throw new FormatError(`safetensors: the header claims ${declared} bytes, ${available} are there`);
+    const claim = `a header that claims ${declared} bytes, ${available} are there and ${MAXIMUM_HEADER} allowed`;
+    throw new FormatError(`safetensors: got ${tellOther(file) ?? claim}`);
+  }
+  if (file[LENGTH_BYTES] !== 0x7b) {
+    throw new FormatError(`safetensors: got ${tellOther(file) ?? "a header that does not begin with {"}`);
   }
   const start = LENGTH_BYTES + Number(declared);
-  const header = parseHeader(file.subarray(LENGTH_BYTES, start));
-  return { header, data: file.subarray(start) };
+  return { header: file.subarray(LENGTH_BYTES, start), data: file.subarray(start) };
 }
 
-function parseHeader(bytes: Uint8Array): Record<string, unknown> {
-  let text: string;
-  let header: unknown;
-  try {
-    text = new (coders().TextDecoder)("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    header = JSON.parse(text);
-  } catch (cause) {
-    throw new FormatError("safetensors: the header is no JSON", { cause });
-  }
-  if (!text.startsWith("{")) throw new FormatError("safetensors: the header does not begin with {");
-  if (typeof header !== "object" || header === null || Array.isArray(header)) {
-    throw new FormatError("safetensors: the header is no JSON object");
-  }
-  if (countKeys(text) !== Object.keys(header).length) {
-    throw new FormatError("safetensors: the header names a tensor twice");
-  }
-  return header as Record<string, unknown>;
+/** What the file is when it is not what was expected. */
+function tellOther(file: Uint8Array): string | undefined {
+  if (isGzip(file)) return "gzip data: unpack them first";
+  if (isIdx(file)) return "an IDX file: readIdx reads it";
+  return tellFile(file);
 }
 
-/** The keys of the outermost object in JSON text that is known to be right: its colons at depth 1, outside of strings. */
-function countKeys(json: string): number {
-  const withoutStrings = json.replaceAll(/"(?:[^"\\]|\\.)*"/g, '""');
-  let depth = 0;
-  let keys = 0;
-  for (const character of withoutStrings) {
-    if (character === "{" || character === "[") depth++;
-    else if (character === "}" || character === "]") depth--;
-    else if (character === ":" && depth === 1) keys++;
-  }
-  return keys;
+interface Fields {
+  dtype?: string;
+  shape?: number[];
+  data_offsets?: number[];
 }
 
-function readEntry(
-  name: string,
-  entry: unknown,
-  available: number,
-): { dtype: "F32" | "I64"; shape: number[]; start: number; end: number } {
-  const what = `safetensors: ${JSON.stringify(name)}`;
-  const { dtype, shape, data_offsets: offsets } = Object(entry) as Record<string, unknown>;
-  if (dtype !== "F32" && dtype !== "I64") {
-    throw new FormatError(`${what} has the dtype ${JSON.stringify(dtype)}, expected "F32" or "I64"`);
-  }
-  if (!isSizes(shape)) throw new FormatError(`${what} has the shape ${JSON.stringify(shape)}, expected integers >= 0`);
-  if (!isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1] || offsets[1] > available) {
-    throw new FormatError(`${what} has the offsets ${JSON.stringify(offsets)}, expected a range in ${available} bytes`);
+function readEntry(reader: HeaderReader, name: string, available: number): Entry {
+  const fields: Fields = {};
+  reader.object((key) => {
+    if (Object.hasOwn(fields, key)) throw twice(`${name}: ${key}`);
+    if (key === "dtype") fields.dtype = reader.string();
+    else if (key === "shape") fields.shape = reader.integers(MOST_AXES);
+    else if (key === "data_offsets") fields.data_offsets = reader.integers(2);
+    else throw new FormatError(`safetensors: ${show(name)} has ${show(key)}, expected dtype, shape and data_offsets`);
+  });
+  return checkFields(fields, name, available);
+}
+
+function checkFields({ dtype, shape, data_offsets: offsets }: Fields, name: string, available: number): Entry {
+  const wrong = (what: string) => new FormatError(`safetensors: ${show(name)} has ${what}`);
+  if (dtype === undefined || !Object.hasOwn(BITS, dtype)) throw wrong(`the dtype ${show(dtype)}, which is not known`);
+  if (shape === undefined) throw wrong("no shape");
+  if (offsets?.length !== 2 || offsets[0] > offsets[1] || offsets[1] > available) {
+    throw wrong(`the offsets ${show(offsets)}, expected a range in ${available} bytes`);
   }
   const [start, end] = offsets;
-  const expected = shape.reduce((size, length) => size * length, BYTES[dtype]);
-  if (end - start !== expected) {
-    throw new FormatError(`${what} has ${end - start} bytes, expected ${expected} for [${shape.join(", ")}]`);
-  }
-  return { dtype, shape, start, end };
+  const count = countOf(shape);
+  if (count === undefined) throw wrong(`the shape ${showShape(shape)}, more values than can be counted`);
+  const expected = (count * BITS[dtype as Dtype]) / 8;
+  if (end - start !== expected) throw wrong(`${end - start} bytes, expected ${expected} for ${showShape(shape)}`);
+  return { dtype: dtype as Dtype, shape, start, end };
 }
 
-const isSizes = (value: unknown): value is number[] =>
-  Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
-
 /** The tensors' ranges must cover the data exactly: no holes, no overlaps. */
-function checkCoverage(ranges: [start: number, end: number][], available: number): void {
+function checkCoverage(entries: Entry[], available: number): void {
   let position = 0;
-  for (const [start, end] of ranges.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
+  for (const { start, end } of entries.sort((a, b) => a.start - b.start || a.end - b.end)) {
     if (start !== position) {
       throw new FormatError(`safetensors: data ${start < position ? "overlap" : "has a hole"} at byte ${position}`);
     }
@@ -145,13 +201,12 @@ function checkCoverage(ranges: [start: number, end: number][], available: number
   }
 }
 
-function readMetadata(value: unknown): Record<string, string> {
-  if (value === undefined) return {};
-  const isStrings =
-    typeof value === "object" &&
-    value !== null &&
-    !Array.isArray(value) &&
-    Object.values(value).every((text) => typeof text === "string");
-  if (!isStrings) throw new FormatError("safetensors: __metadata__ is no map from strings to strings");
-  return value as Record<string, string>;
+function readMetadata(reader: HeaderReader): Record<string, string> {
+  const entries = new Map<string, string>();
+  reader.object((key) => {
+    if (entries.has(key)) throw twice(key);
+    if (entries.size === MOST_ENTRIES) throw tooMany("metadata");
+    entries.set(key, reader.string());
+  });
+  return Object.fromEntries(entries);
 }

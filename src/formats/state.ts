@@ -1,86 +1,144 @@
-import { show, showShape } from "../checks.js";
+import { checkBoolean, checkOptions, listed, reading, shorten, show, showShape } from "../checks.js";
 import { ArgumentError, StateError } from "../errors.js";
 import type { Bytes } from "../host.js";
-import type { Layer } from "../layers/layer.js";
-import { sameShape, type Tensor } from "../tensor.js";
+import { countsFromZero, type Layer } from "../layers/layer.js";
+import { checkTensor, sameShape, type Tensor } from "../tensor.js";
 import { checkNet } from "../training/modes.js";
-import { decodeSafeTensors, encodeSafeTensors, METADATA, type StoredTensor } from "./safetensors.js";
+import { type FileBytes, readBytes } from "./bytes.js";
+import { countBytes, readCount, readsAsCount, readsAsFloats, writeFloats } from "./elements.js";
+import { decodeSafeTensors, type Entry, encodeSafeTensors, type StoredTensor } from "./safetensors.js";
 
+export interface SaveOptions {
+  /** Texts to go with the file, which `load` gives back. "format" and what begins with "constraint." is lanegrad's own. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+export interface LoadOptions {
+  /** Whether everything has to fit; default true. Otherwise what fits by name and shape is taken. */
+  strict?: boolean;
+}
+
+export interface LoadResult {
+  /** All metadata of the file. */
+  metadata: Record<string, string>;
+  /** Names of the net that got nothing from the file. */
+  missing: string[];
+  /** Names in the file that went nowhere: unknown ones, and those of another shape, type or constraint. */
+  unexpected: string[];
+}
+
+/** Metadata key that PyTorch's readers look for. */
+const FORMAT = "format";
 /** Metadata key of a constrained slope: its value says how β gives the slope. */
-const constraintKey = (name: string): string => `constraint.${name}`;
+const CONSTRAINT = "constraint.";
 
 /**
  * The net's state (parameters and running statistics) as a safetensors file, which PyTorch reads. Names are PyTorch's for nets of
- * plain layers; a slope with a constraint is saved as its β, and the metadata say so.
+ * plain layers; a slope with a constraint is saved as its β, and the metadata say so. Throws ArgumentError for metadata other than
+ * strings and for keys that are lanegrad's own.
  */
-export function save(net: Layer): Bytes {
+export function save(net: Layer, options?: SaveOptions): Bytes {
   checkNet(net, "save");
-  const state = net.stateDict();
-  if (Object.hasOwn(state, METADATA)) {
-    throw new ArgumentError(`save: got a parameter called ${METADATA}, which the format keeps for itself`);
+  const { metadata } = checkOptions(options, ["metadata"], "save");
+  const own = readMetadata(metadata);
+  const constraints = Object.entries(net.constraints()).map(([name, constraint]) => [CONSTRAINT + name, constraint]);
+  const state = stateOf(net, "save");
+  const tensors = new Map([...state].map(([name, tensor]): [string, StoredTensor] => [name, stored(tensor)]));
+  return encodeSafeTensors(tensors, Object.fromEntries([[FORMAT, "pt"], ...constraints, ...own]));
+}
+
+/** The caller's metadata, each read once. */
+function readMetadata(metadata: unknown): [string, string][] {
+  if (metadata === undefined) return [];
+  if (typeof metadata !== "object" || metadata === null) {
+    throw new ArgumentError(`save: metadata: got ${show(metadata)}, expected an object of strings`);
   }
-  const tensors = new Map(
-    Object.entries(state).map(([name, tensor]): [string, StoredTensor] => [
-      name,
-      { dtype: dtypeOf(tensor), shape: tensor.shape, bytes: bytesOf(tensor) },
-    ]),
-  );
-  const constraints = Object.entries(net.constraints()).map(([name, constraint]) => [constraintKey(name), constraint]);
-  return encodeSafeTensors({ tensors, metadata: { format: "pt", ...Object.fromEntries(constraints) } });
+  const entries = reading("save: metadata", () => Object.entries(metadata));
+  for (const [key, value] of entries) {
+    if (key === FORMAT || key.startsWith(CONSTRAINT)) {
+      throw new ArgumentError(`save: metadata: got the key ${show(key)}, which is lanegrad's own`);
+    }
+    if (typeof value !== "string") {
+      throw new ArgumentError(`save: metadata: ${show(key)}: got ${show(value)}, expected a string`);
+    }
+  }
+  return entries;
+}
+
+function stored(tensor: Tensor): StoredTensor {
+  const { shape } = tensor;
+  if (tensor.exact !== undefined) return { dtype: "I64", shape, bytes: countBytes(tensor.counted) };
+  const data = tensor.liveView();
+  return { dtype: "F32", shape, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
 }
 
 /**
- * Reads what `save` or PyTorch wrote into a net of the same names and shapes. Throws FormatError for bytes that are no safetensors
- * file, and one StateError that lists what is missing, unexpected, of another shape, type or constraint; then nothing is changed.
+ * Reads what `save` or PyTorch wrote into a net of the same names and shapes; F64, F16 and BF16 become float32, a layer's
+ * `num_batches_tracked` that the file leaves out becomes 0. Throws FormatError for bytes that are no safetensors file, and one
+ * StateError that lists what is missing, unexpected, of another shape, type or constraint; then nothing is changed. With
+ * `strict: false` what fits is taken, and the result says what did not.
  */
-export function load(net: Layer, bytes: Uint8Array): void {
+export function load(net: Layer, bytes: FileBytes, options?: LoadOptions): LoadResult {
   checkNet(net, "load");
-  if (!(bytes instanceof Uint8Array)) throw new ArgumentError(`load: got ${show(bytes)}, expected a Uint8Array`);
-  const { tensors, metadata } = decodeSafeTensors(bytes);
-  const state = net.stateDict();
-  const problems = [...mismatches(state, tensors), ...otherConstraints(net, metadata)];
-  if (problems.length > 0) throw new StateError(`load: ${problems.join("; ")}`);
-  for (const [name, tensor] of Object.entries(state)) {
-    readBytes(tensor, tensors.get(name)!.bytes);
+  const { strict = true } = checkOptions(options, ["strict"], "load");
+  checkBoolean(strict, "load: strict");
+  const state = stateOf(net, "load");
+  const constraints = net.constraints();
+  // nothing of the caller's runs from here on
+  const { entries, data, metadata } = decodeSafeTensors(readBytes(bytes, "load"));
+  const fitting: [Tensor, StoredTensor | undefined][] = [];
+  const missing: string[] = [];
+  const problems: string[] = [];
+  const unexpected = new Set(entries.keys());
+  for (const [name, tensor] of state) {
+    const source = storedAt(entries.get(name), data);
+    const saved = lookUp(metadata, CONSTRAINT + name);
+    const problem = mismatch(tensor, source) ?? otherConstraint(saved, lookUp(constraints, name));
+    if (problem === undefined || countsFromZero(name, tensor, entries)) {
+      fitting.push([tensor, source]);
+      unexpected.delete(name);
+    } else {
+      missing.push(name);
+      problems.push(`${label(name)} is ${problem}`);
+    }
   }
+  if (strict) {
+    for (const name of unexpected) if (!state.has(name)) problems.push(`${label(name)} is unexpected`);
+    if (problems.length > 0) throw new StateError(`load: ${listed(problems)}`);
+  }
+  for (const [tensor, source] of fitting) take(tensor, source);
+  return { metadata, missing, unexpected: [...unexpected] };
 }
 
-/** Counters are int64, as in PyTorch. */
-const dtypeOf = ({ exact }: Tensor): StoredTensor["dtype"] => (exact === undefined ? "F32" : "I64");
-
-function bytesOf(tensor: Tensor): Uint8Array {
-  if (tensor.exact === undefined) return new Uint8Array(tensor.liveView().slice().buffer);
-  const bytes = new Uint8Array(8);
-  const { counted } = tensor;
-  new DataView(bytes.buffer).setBigInt64(0, BigInt(Number.isFinite(counted) ? Math.trunc(counted) : 0), true);
-  return bytes;
+/** The net's live tensors by name, each of them fit for use. */
+function stateOf(net: Layer, what: string): Map<string, Tensor> {
+  const state = new Map(Object.entries(net.stateDict()));
+  for (const [name, tensor] of state) checkTensor(tensor, `${what}: ${shorten(name)}`);
+  return state;
 }
 
-function readBytes(tensor: Tensor, bytes: Uint8Array): void {
+function storedAt(entry: Entry | undefined, data: Uint8Array): StoredTensor | undefined {
+  return entry && { dtype: entry.dtype, shape: entry.shape, bytes: data.subarray(entry.start, entry.end) };
+}
+
+function take(tensor: Tensor, source: StoredTensor | undefined): void {
   if (tensor.exact !== undefined) {
-    tensor.setCounted(Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigInt64(0, true)));
+    tensor.setCounted(source === undefined ? 0 : readCount(source));
     return;
   }
-  // by bytes: the bits of a NaN survive
-  const { data } = tensor;
-  new Uint8Array(data.buffer, data.byteOffset, data.byteLength).set(bytes);
+  writeFloats(source!, tensor.liveView());
   tensor.storage.version++;
 }
 
-function mismatches(state: Readonly<Record<string, Tensor>>, tensors: ReadonlyMap<string, StoredTensor>): string[] {
-  const problems: string[] = [];
-  for (const [name, tensor] of Object.entries(state)) {
-    const { shape } = tensor;
-    const dtype = dtypeOf(tensor);
-    const stored = tensors.get(name);
-    if (stored === undefined) problems.push(`${name} is missing`);
-    else if (stored.dtype !== dtype) problems.push(`${name} is ${stored.dtype}, expected ${dtype}`);
-    else if (!sameShape(stored.shape, shape)) {
-      problems.push(`${name} is ${showShape(stored.shape)}, expected ${showShape(shape)}`);
-    }
-  }
-  for (const name of tensors.keys()) if (!Object.hasOwn(state, name)) problems.push(`${name} is unexpected`);
-  return problems;
+/** In what the stored tensor does not fit the net's, in words. */
+function mismatch({ exact, shape }: Tensor, source: StoredTensor | undefined): string | undefined {
+  if (source === undefined) return "missing";
+  const { dtype } = source;
+  if (exact === undefined && !readsAsFloats(dtype)) return `${dtype}, expected F32, F64, F16 or BF16`;
+  if (exact !== undefined && !readsAsCount(dtype)) return `${dtype}, expected I64 or other integers`;
+  if (!sameShape(source.shape, shape)) return `${showShape(source.shape)}, expected ${showShape(shape)}`;
+  if (exact !== undefined && !Number.isSafeInteger(readCount(source))) return "beyond what can be counted";
+  return undefined;
 }
 
 /** A constraint by name, "none" where there is no entry; a name may be that of anything an object inherits. */
@@ -88,13 +146,8 @@ function lookUp(constraints: Readonly<Record<string, string>>, name: string): st
   return Object.hasOwn(constraints, name) ? constraints[name] : "none";
 }
 
-function otherConstraints(net: Layer, metadata: Readonly<Record<string, string>>): string[] {
-  const own = net.constraints();
-  return Object.keys(net.stateDict()).flatMap((name) => {
-    const stored = lookUp(metadata, constraintKey(name));
-    const expected = lookUp(own, name);
-    return stored === expected
-      ? []
-      : [`${name} was saved under the constraint ${show(stored)}, expected ${show(expected)}`];
-  });
-}
+const otherConstraint = (saved: string, expected: string): string | undefined =>
+  saved === expected ? undefined : `of the constraint ${show(saved)}, expected ${show(expected)}`;
+
+/** A name as a part of a message: as it is where it is plain. */
+const label = (name: string): string => (/^[\w.-]{1,80}$/.test(name) ? name : show(name));

@@ -214,7 +214,8 @@ export abstract class Layer {
 
   /**
    * Copies `state` into the layer's tensors: what `stateDict` gave, of this net or another, or what structuredClone made of that. Names
-   * and shapes must match exactly: a StateError lists what is missing, unexpected or of another shape, and nothing is written.
+   * and shapes must match exactly: a StateError lists what is missing, unexpected or of another shape, and nothing is written. Only
+   * `num_batches_tracked` may be missing beside a `running_mean`, and is 0 then, as in PyTorch.
    */
   loadStateDict(state: Readonly<Record<string, Tensor | ClonedTensor>>): void {
     const what = `${this.describe()}: loadStateDict`;
@@ -225,7 +226,7 @@ export abstract class Layer {
     const own = Object.entries(this.stateDict());
     const problems: string[] = [];
     const sources = own.map(([name, target]) => {
-      const source = readSource(given.get(name), what);
+      const source = countsFromZero(name, target, given) ? ZERO : readSource(given.get(name), what);
       if (typeof source === "string") problems.push(`${name} is ${source}`);
       else if (!sameShape(source.shape, target.shape)) {
         problems.push(`${name} is ${showShape(source.shape)}, expected ${showShape(target.shape)}`);
@@ -264,6 +265,12 @@ export abstract class Layer {
     this.dispose();
   }
 }
+
+const ZERO: Flat = /* @__PURE__ */ Object.freeze({ shape: [], values: /* @__PURE__ */ new Float32Array(1) });
+
+/** Whether a counter's name is left out where the running statistics that it belongs to are given: it begins anew. */
+export const countsFromZero = (name: string, { exact }: Tensor, given: { has(name: string): boolean }): boolean =>
+  exact !== undefined && !given.has(name) && given.has(name.replace(/num_batches_tracked$/, "running_mean"));
 
 /** Whether a value is a layer of this copy of the library. */
 export const isLayer = (value: unknown): value is Layer => Layer.isOne(value);

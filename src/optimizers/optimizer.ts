@@ -1,4 +1,4 @@
-import { COPY, checkNonNegative, isArray, type Mark, mark, reading, show } from "../checks.js";
+import { COPY, checkNonNegative, isArray, mark, reading, show } from "../checks.js";
 import { ArgumentError, StateError } from "../errors.js";
 import { type Tensor, zerosTensor } from "../tensor.js";
 import { WeakBag } from "../weak.js";
@@ -40,6 +40,8 @@ export abstract class Optimizer<Settings extends LearningRate> {
   #disposed = false;
 
   constructor(params: OptimizerParameters<Settings>, defaults: Settings) {
+    // no accessor of the class: one whose name is computed would keep the class in bundles that do without
+    Object.defineProperty(this, COPY, { value: mark("Optimizer") });
     this.#settingNames = Object.keys(defaults);
     const what = this.typeName();
     this.#read = reading(what, () => {
@@ -76,11 +78,6 @@ export abstract class Optimizer<Settings extends LearningRate> {
   protected abstract stateNumbers(): readonly string[];
 
   protected abstract update(parameter: ReadParameter, state: ParameterState, settings: Settings): void;
-
-  /** @internal */
-  get [COPY](): Mark {
-    return mark("Optimizer");
-  }
 
   /** The learning rate of the first group; setting it sets every group's. */
   get lr(): number {

@@ -1,5 +1,5 @@
 import { MemoryError } from "./errors.js";
-import { INSIDE, Layer, type Parameter } from "./layers/layer.js";
+import { Layer, layersInside, type Parameter } from "./layers/layer.js";
 import type { Tensor } from "./tensor.js";
 
 /**
@@ -54,7 +54,8 @@ function newCopy(length: number): Float32Array {
 
 /** The tensors of a layer's state that are no parameters: running statistics. */
 export function statisticsOf(layer: Layer): readonly Tensor[] {
-  if (layer.stateDict === Layer.prototype.stateDict) return layer[INSIDE]().flatMap(([, child]) => statisticsOf(child));
+  if (layer.stateDict === Layer.prototype.stateDict)
+    return layersInside(layer).flatMap(([, child]) => statisticsOf(child));
   const parameters = new Set(layer.parameters().map(({ value }) => value));
   return Object.values(layer.stateDict()).filter((tensor) => !parameters.has(tensor));
 }

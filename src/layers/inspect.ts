@@ -1,6 +1,6 @@
 import { show } from "../checks.js";
 import { ArgumentError } from "../errors.js";
-import { INSIDE, isLayer, type Layer } from "./layer.js";
+import { isLayer, type Layer, layersInside } from "./layer.js";
 
 /** A layer with trainable slopes: PReLU, LinearPReLU, or a user's with the same method. */
 interface Sloped {
@@ -44,7 +44,7 @@ interface Row {
 /** The layers that have none inside, and those with parameters of their own, with their names in the net. */
 function rows(layer: Layer, what: string, name = ""): Row[] {
   if (!isLayer(layer)) throw new ArgumentError(`${what}: got ${show(layer)}, expected a Layer`);
-  const children = layer[INSIDE]();
+  const children = layersInside(layer);
   const inside = new Set(children.flatMap(([, child]) => child.parameters().map(({ value }) => value)));
   const own = layer.parameters().filter(({ value }) => !inside.has(value));
   const parameters = own.reduce((count, { value }) => count + value.size, 0);

@@ -32,9 +32,6 @@ export interface LayerOptions {
 /** Of a layer that has no others. */
 export const LAYER_OPTIONS = ["engine"] as const;
 
-/** Names a method of layers that no user's layer has by chance. */
-export const INSIDE = /* @__PURE__ */ Symbol("lanegrad.inside");
-
 /** A tensor as structuredClone hands it over. */
 export interface ClonedTensor {
   readonly shape: readonly number[];
@@ -106,14 +103,6 @@ export abstract class Layer {
   /** Layers inside this one with their names; `train`, `eval`, `summary` and `slopeStats` descend into them. */
   children(): readonly (readonly [name: string, layer: Layer])[] {
     return [];
-  }
-
-  /**
-   * `children`, to descend into: pairs of a name and a layer, and none that is inside itself. Throws ArgumentError or StateError. @internal
-   */
-  [INSIDE](): readonly (readonly [name: string, layer: Layer])[] {
-    assertTree(this);
-    return this.children();
   }
 
   /** How the layer reads in messages and summaries. */
@@ -192,7 +181,7 @@ export abstract class Layer {
 
   #setMode(training: boolean): this {
     this.training = training;
-    for (const [, child] of this[INSIDE]()) {
+    for (const [, child] of layersInside(this)) {
       if (training) child.train();
       else child.eval();
     }
@@ -202,7 +191,7 @@ export abstract class Layer {
   /** The live tensors by name: parameters, and what layers inside keep beside theirs (running statistics). */
   stateDict(): Record<string, Tensor> {
     const names = new Map(this.parameters().map(({ name, value }) => [value, name]));
-    const inside = this[INSIDE]().flatMap(([child, layer]) =>
+    const inside = layersInside(this).flatMap(([child, layer]) =>
       Object.entries(layer.stateDict()).map(([key, tensor]): [string, Tensor] => [
         names.get(tensor) ?? `${child}.${key}`,
         tensor,
@@ -246,7 +235,7 @@ export abstract class Layer {
   /** Which of the state's slopes are trained under a constraint, by name: "exp" or "square". @internal */
   constraints(): Record<string, string> {
     return Object.fromEntries(
-      this[INSIDE]().flatMap(([name, child]) =>
+      layersInside(this).flatMap(([name, child]) =>
         Object.entries(child.constraints()).map(([key, constraint]) => [`${name}.${key}`, constraint]),
       ),
     );
@@ -254,7 +243,7 @@ export abstract class Layer {
 
   /** Frees the layer's memory; any use afterwards is a StateError. */
   dispose(): void {
-    for (const [, child] of this[INSIDE]()) child.dispose();
+    for (const [, child] of layersInside(this)) child.dispose();
     for (const { value, grad } of this.parameters()) {
       value.discard();
       grad.discard();
@@ -279,6 +268,23 @@ export const isLayer = (value: unknown): value is Layer => Layer.isOne(value);
 const DEEPEST = 1000;
 
 /** Throws where descending from layer to layers inside would go wrong, or never end. */
+/** Layers whose `children` were looked at when they were made. */
+const trees = /* @__PURE__ */ new WeakSet<Layer>();
+
+/** Says that what is inside a layer is a tree and stays so. */
+export function knowTree(layer: Layer): void {
+  trees.add(layer);
+}
+
+/**
+ * A layer's `children`, to descend into: pairs of a name and a layer, and none that is inside itself. Not a method, which a user's layer
+ * might have by the same name. Throws ArgumentError or StateError.
+ */
+export function layersInside(layer: Layer): readonly (readonly [name: string, layer: Layer])[] {
+  if (layer.children !== Layer.prototype.children && !trees.has(layer)) assertTree(layer);
+  return layer.children();
+}
+
 function assertTree(root: Layer): void {
   const path = new Set<Layer>();
   const done = new Set<Layer>();

@@ -8,7 +8,7 @@ import { AffineLayer } from "./affine.js";
 import { CoreLayer } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
 import { enter, readGradient, readInput } from "./inputs.js";
-import { INSIDE, type Input, isLayer, Layer, type Message, type Parameter } from "./layer.js";
+import { type Input, isLayer, knowTree, Layer, layersInside, type Message, type Parameter } from "./layer.js";
 
 /** A Linear or Conv2d layer and the activation behind it, as one layer over their parameters. They stay the owners. */
 class FusedAffine extends AffineLayer {
@@ -141,6 +141,7 @@ export class Sequential extends Layer {
     this.#names = entries.map(([name]) => name);
     this.layers = Object.freeze(entries.map(([, layer]) => layer));
     checkDistinct(this);
+    if (this.children === Sequential.prototype.children) knowTree(this);
     this.engine = commonEngine(this.layers);
     this.#stages = stagesOf(this.layers);
     this.#undoable = undoableOf(this.#stages);
@@ -164,11 +165,6 @@ export class Sequential extends Layer {
 
   override children(): readonly (readonly [string, Layer])[] {
     return this.layers.map((layer, i) => [this.#names[i], layer] as const);
-  }
-
-  /** They are a tree since the net was made; what is inside a user's layer that layer looks at. */
-  override [INSIDE](): readonly (readonly [string, Layer])[] {
-    return this.children === Sequential.prototype.children ? this.children() : super[INSIDE]();
   }
 
   override parameters(): Parameter[] {
@@ -446,7 +442,7 @@ function checkDistinct(net: Layer): void {
   const visit = (layer: Layer): void => {
     if (seen.has(layer)) throw new StateError(`Sequential: ${layer.describe()} is in the net twice`);
     seen.add(layer);
-    for (const [, child] of layer[INSIDE]()) visit(child);
+    for (const [, child] of layersInside(layer)) visit(child);
   };
   visit(net);
   const values = new Set<Tensor>();

@@ -1,6 +1,6 @@
 import { show } from "../checks.js";
 import { ArgumentError } from "../errors.js";
-import { INSIDE, isLayer, type Layer } from "../layers/layer.js";
+import { isLayer, type Layer, layersInside } from "../layers/layer.js";
 import type { LossResult } from "../losses.js";
 import { Tensor } from "../tensor.js";
 
@@ -30,7 +30,7 @@ export function rememberModes(net: Layer): () => void {
   const modes: [Layer, boolean][] = [];
   const visit = (layer: Layer): void => {
     modes.push([layer, layer.training]);
-    for (const [, child] of layer[INSIDE]()) visit(child);
+    for (const [, child] of layersInside(layer)) visit(child);
   };
   visit(net);
   return () => {

@@ -2,7 +2,7 @@ import { Buffer } from "../buffers.js";
 import { checkSize, show, showShape } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
-import { INSIDE, type Layer } from "../layers/layer.js";
+import { type Layer, layersInside } from "../layers/layer.js";
 import { bceWithLogits, checkLabels, crossEntropy, type Labels, mseLoss } from "../losses.js";
 import { checkSameEngine, checkShape, sizeOf, Tensor } from "../tensor.js";
 import { type NestedNumbers, readLabels, readNested } from "../values.js";
@@ -87,7 +87,7 @@ function flatSampleShape(net: Layer): readonly number[] | undefined {
 function firstDenseShape(net: Layer): readonly number[] | undefined {
   const size = net.flatInputSize();
   if (size !== undefined) return [size];
-  for (const [, child] of net[INSIDE]()) {
+  for (const [, child] of layersInside(net)) {
     const shape = firstDenseShape(child);
     if (shape !== undefined) return shape;
   }

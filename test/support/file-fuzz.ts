@@ -1,8 +1,8 @@
 import { gunzipSync } from "node:zlib";
 import * as lg from "lanegrad";
-import { expect } from "vitest";
+import { describe, expect, it } from "vitest";
 import { costOf, fileOf, gzip, OTHER_FILES } from "./files.js";
-import { pick } from "./fuzz.js";
+import { fuzz, pick } from "./fuzz.js";
 import { idxBytes } from "./idx.js";
 import type { Random } from "./random.js";
 import { bits, stateBits, valueBits } from "./state.js";
@@ -242,8 +242,24 @@ function expectLoaded(file: Uint8Array, net: lg.Layer, { missing, unexpected, me
   for (const name of unexpected) expect(Object.hasOwn(entries, name), name).toBe(true);
 }
 
+/** The test that runs for so many seconds. */
+export function runFileFuzz(seconds?: number): void {
+  describe("damaged and hostile files", () => {
+    it("are read as what they are or refused, at once, and change nothing then", async () => {
+      // no kernels take part in reading
+      const engine = lg.createEngine({ kernels: "js" });
+      let read = 0;
+      const rounds = await fuzz((random) => {
+        read += fuzzFiles(engine, random);
+      }, seconds);
+      expect(read).toBeGreaterThan(0);
+      console.log(`${rounds * FILES} files, of which ${read} could be read`);
+    });
+  });
+}
+
 /** A few hundred damaged files through both readers; returns how many were read. */
-export function fuzzFiles(engine: lg.Engine, random: Random): number {
+function fuzzFiles(engine: lg.Engine, random: Random): number {
   const [net, twin] = [makeNet(engine, random), makeNet(engine, random)];
   let read = 0;
   const { bytes } = costOf(() => {

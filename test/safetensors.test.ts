@@ -1,6 +1,8 @@
 import * as lg from "lanegrad";
 import { describe, expect, it, test } from "vitest";
 import { describeEngines } from "./support/engines.js";
+import { fileOf, forms, gzip, notBytes, OTHER_FILES } from "./support/files.js";
+import { idxBytes } from "./support/idx.js";
 import { Gain } from "./support/layers.js";
 import { Random } from "./support/random.js";
 import { bits, expectRefusal, randomTensor, refusal, stateBits, valueBits, wrong } from "./support/state.js";
@@ -60,16 +62,6 @@ function withInteger(file: Uint8Array, name: string, value: bigint): Uint8Array 
   const start = readFile(file).entries.get(name)!.data_offsets[0];
   changed.writeBigInt64LE(value, 8 + Number(changed.readBigUInt64LE(0)) + start);
   return changed;
-}
-
-/** A file of any header text or bytes, as a hostile writer would make it. */
-function fileOf(header: unknown, data: Uint8Array = new Uint8Array(0), length?: bigint): Uint8Array {
-  const text = Buffer.isBuffer(header)
-    ? header
-    : Buffer.from(typeof header === "string" ? header : JSON.stringify(header));
-  const prefix = Buffer.alloc(8);
-  prefix.writeBigUInt64LE(length ?? BigInt(text.length));
-  return Buffer.concat([prefix, text, data]);
 }
 
 /** The four classes of float32 with both signs, quiet and signalling NaN with payloads, the edges of each class. */
@@ -393,17 +385,32 @@ describe("save and load", () => {
       const file = lg.save(net);
       expectRefusal(await refusal(() => lg.save(wrong({}))), lg.ArgumentError, /save: .*Layer/);
       expectRefusal(await refusal(() => lg.load(wrong(null), file)), lg.ArgumentError, /load: got null/);
-      for (const bytes of [
-        undefined,
-        null,
-        "text",
-        file.buffer,
-        [...file],
-        new Float32Array(4),
-        new DataView(file.buffer),
-      ]) {
-        expectRefusal(await refusal(() => lg.load(net, wrong(bytes))), lg.ArgumentError, /load: .*Uint8Array/);
+      for (const bytes of notBytes(file)) {
+        const error = await refusal(() => lg.load(net, wrong(bytes)));
+        expectRefusal(error, lg.ArgumentError, /^load: .*(Uint8Array or ArrayBuffer|detached)/);
       }
+      for (const options of [null, 1, "strict", [], { Strict: false }, { strict: 0 }, { strict: "no" }]) {
+        expectRefusal(await refusal(() => lg.load(net, file, wrong(options))), lg.ArgumentError, /^load: /);
+      }
+      for (const metadata of [null, "text", 1, { a: 1 }, { a: "b", c: null }, { a: undefined }, ["a", 1]]) {
+        const error = await refusal(() => lg.save(net, { metadata: wrong(metadata) }));
+        expectRefusal(error, lg.ArgumentError, /^save: metadata: .*got .*, expected (a string|an object of strings)/);
+      }
+      for (const key of ["format", "constraint.weight", "constraint."]) {
+        const error = await refusal(() => lg.save(net, { metadata: { [key]: "x" } }));
+        expectRefusal(error, lg.ArgumentError, /save: metadata: got the key ".*", which is lanegrad's own/);
+      }
+      expectRefusal(await refusal(() => lg.save(net, wrong({ meta: {} }))), lg.ArgumentError, /save: .*meta.*metadata/);
+      const thrower = {
+        get epoch() {
+          throw new Error("no");
+        },
+      };
+      expectRefusal(
+        await refusal(() => lg.save(net, { metadata: wrong(thrower) })),
+        lg.ArgumentError,
+        /save: metadata/,
+      );
       net.dispose();
       expectRefusal(await refusal(() => lg.save(net)), lg.StateError, /disposed/);
       expectRefusal(await refusal(() => lg.load(net, file)), lg.StateError, /disposed/);
@@ -485,6 +492,35 @@ describe("save and load", () => {
         ["metadata with a number", fileOf({ __metadata__: { epoch: 3 }, gain: good }, bytes(8))],
         ["metadata with an object", fileOf({ __metadata__: { a: {} }, gain: good }, bytes(8))],
         ["metadata with null", fileOf({ __metadata__: { a: null }, gain: good }, bytes(8))],
+        ["metadata twice", fileOf(`{"__metadata__":{},"__metadata__":{},${VALID.slice(1)}`, bytes(8))],
+        ["a key of the metadata twice", fileOf(`{"__metadata__":{"a":"1","a":"1"},${VALID.slice(1)}`, bytes(8))],
+        [
+          "a tensor twice, once with an escape",
+          fileOf(`${VALID.slice(0, -1)},${VALID.slice(1).replace("gain", "\\u0067ain")}`, bytes(8)),
+        ],
+        ["a dtype twice", fileOf(VALID.replace('"dtype"', '"dtype":"F32","dtype"'), bytes(8))],
+        ["a shape twice", fileOf(VALID.replace('"shape"', '"shape":[2],"shape"'), bytes(8))],
+        ["a field that the format does not have", fileOf(VALID.replace('"shape"', '"order":"C","shape"'), bytes(8))],
+        ["a shape that overflows beside an axis of 0", fileOf({ gain: F32([2 ** 40, 2 ** 40, 0], [0, 0]) })],
+        ["a shape of 33 axes", fileOf({ gain: F32([...Array(32).fill(1), 2], [0, 8]) }, bytes(8))],
+        ["a number that is padded with zeros", fileOf(VALID.replace("[2]", "[02]"), bytes(8))],
+        ["a number with a sign", fileOf(VALID.replace("[2]", "[+2]"), bytes(8))],
+        ["a number with an exponent", fileOf(VALID.replace("[2]", "[2e0]"), bytes(8))],
+        ["a number that is minus nothing", fileOf(VALID.replace("[0,8]", "[-0,8]"), bytes(8))],
+        ["an integer of 400 digits", fileOf(VALID.replace("[2]", `[${"9".repeat(400)}]`), bytes(8))],
+        ["a comma too many", fileOf(VALID.replace("[2]", "[2,]"), bytes(8))],
+        ["a comma too many in the object", fileOf(`${VALID.slice(0, -1)},}`, bytes(8))],
+        ["a comment", fileOf(`${VALID}/* */`, bytes(8))],
+        ["a name in single quotes", fileOf(VALID.replaceAll('"', "'"), bytes(8))],
+        ["a line break in a name", fileOf(VALID.replace("gain", "ga\nin"), bytes(8))],
+        ["an escape that JSON has not", fileOf(VALID.replace("gain", "\\x67ain"), bytes(8))],
+        ["half a character", fileOf(VALID.replace("gain", "\\ud800"), bytes(8))],
+        ["an overlong encoding", fileOf(Buffer.from(VALID.replace("gain", "\xc0\x80"), "latin1"), bytes(8))],
+        ["a surrogate in UTF-8", fileOf(Buffer.from(VALID.replace("gain", "\xed\xa0\x80"), "latin1"), bytes(8))],
+        ["a string that the header cuts", fileOf('{"gain')],
+        ["an escape that the header cuts", fileOf('{"gain\\')],
+        ["half a byte of 4-bit floats", fileOf({ gain: F32([3], [0, 2], "F4") }, bytes(2))],
+        ["a net's files joined", fileOf(VALID, Buffer.concat([bytes(8), fileOf(VALID, bytes(8))]))],
       ];
 
       const subject = () => {
@@ -535,6 +571,249 @@ describe("save and load", () => {
       });
     });
 
+    test.each(Object.entries(OTHER_FILES))("%s is said to be one", async (_name, { bytes, says }) => {
+      const layer = new Gain(engine(), 2);
+      expectRefusal(await refusal(() => lg.load(layer, bytes)), lg.FormatError, says);
+    });
+
+    it("gzip data and IDX files are said to be that", async () => {
+      const layer = new Gain(engine(), 2);
+      const file = lg.save(layer);
+      // one that is so large that its first bytes pass for the length of a header
+      const large = gzip(Uint8Array.from({ length: 2 ** 20 }, (_, i) => (i * i * 7919) >>> 8));
+      for (const packed of [gzip(file), large, Buffer.concat([large, Buffer.alloc(2 ** 20)])]) {
+        expectRefusal(await refusal(() => lg.load(layer, packed)), lg.FormatError, /got gzip data: unpack them first/);
+      }
+      const images = idxBytes([2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8]);
+      expectRefusal(await refusal(() => lg.load(layer, images)), lg.FormatError, /got an IDX file: readIdx reads it/);
+    });
+
+    it.each(Object.keys(forms(new Uint8Array(0))))("takes %s", (form) => {
+      const [from, to] = [makeNet(1), makeNet(2)];
+      lg.load(to, wrong(forms(lg.save(from))[form]()));
+      expect(valueBits(to)).toEqual(valueBits(from));
+    });
+
+    describe("other types are converted as PyTorch's load_state_dict does", () => {
+      /** A layer of one parameter that was loaded from such a file. */
+      const loaded = (dtype: string, count: number, data: Uint8Array): Float32Array => {
+        const layer = new Named(engine(), "p", count);
+        lg.load(layer, fileOf({ p: { dtype, shape: [count], data_offsets: [0, data.length] } }, data));
+        return layer.parameters()[0].value.data.slice();
+      };
+
+      it("every F16, by its definition", () => {
+        const halves = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i);
+        const values = loaded("F16", halves.length, new Uint8Array(halves.buffer));
+        const words = bits(values);
+        for (let half = 0; half < 2 ** 16; half++) {
+          const sign = half >>> 15 === 1 ? -1 : 1;
+          const exponent = (half >>> 10) & 31;
+          const mantissa = half & 1023;
+          if (exponent === 31 && mantissa !== 0) {
+            // the sign and the payload stay
+            expect(words[half]).toBe((((half & 0x8000) << 16) | 0x7f800000 | (mantissa << 13)) >>> 0);
+            continue;
+          }
+          const finite = exponent === 0 ? mantissa * 2 ** -24 : (1024 + mantissa) * 2 ** (exponent - 25);
+          const expected = sign * (exponent === 31 ? Infinity : finite);
+          if (!Object.is(values[half], expected)) expect.fail(`${half}: ${values[half]}, expected ${expected}`);
+        }
+      });
+
+      it("every BF16: the upper half of a float32", () => {
+        const halves = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i);
+        const words = bits(loaded("BF16", halves.length, new Uint8Array(halves.buffer)));
+        expect(words).toEqual(Uint32Array.from(halves, (half) => (half << 16) >>> 0));
+      });
+
+      it("F64, rounded to the nearest float32, ties to even", () => {
+        const given = Float64Array.of(
+          ...[0, -0, 1 / 3, -Math.PI, 16777217, 16777219, 1e300, -1e300, 2 ** -149, 2 ** -150, 1.1 * 2 ** -150, 1e-320],
+          ...[3.4028235677973366e38, 3.4028235677973362e38, Infinity, NaN],
+        );
+        const values = loaded("F64", given.length, new Uint8Array(given.buffer));
+        const expected = [0, -0, 0.3333333432674408, -3.1415927410125732, 16777216, 16777220, Infinity, -Infinity];
+        expected.push(2 ** -149, 0, 2 ** -149, 0, Infinity, 3.4028234663852886e38, Infinity, NaN);
+        expect([...values]).toEqual(expected);
+      });
+
+      it.each(["BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "I16", "U16", "I32", "U32", "I64", "U64", "C64"])(
+        "%s is no type of a parameter, and one of an unexpected tensor",
+        async (dtype) => {
+          const size = { BOOL: 1, C64: 8 }[dtype] ?? Number(/^.(\d+)/.exec(dtype)![1]) / 8;
+          const header = { gain: { dtype, shape: [2], data_offsets: [0, 2 * size] } };
+          const layer = new Gain(engine(), 2);
+          const before = stateBits(layer);
+          const error = await refusal(() => lg.load(layer, fileOf(header, new Uint8Array(2 * size))));
+          expectRefusal(error, lg.StateError, new RegExp(`gain is ${dtype}, expected F32, F64, F16 or BF16`));
+          const other = { ...header, gain: { dtype: "F32", shape: [2], data_offsets: [2 * size, 2 * size + 8] } };
+          const file = fileOf({ ...other, other: header.gain }, new Uint8Array(2 * size + 8));
+          expectRefusal(await refusal(() => lg.load(layer, file)), lg.StateError, /^load: other is unexpected$/);
+          expect(stateBits(layer)).toEqual(before);
+        },
+      );
+    });
+
+    describe("not strict", () => {
+      const trained = () =>
+        new lg.Sequential({
+          body: new lg.Linear(3, 4, { engine: engine() }),
+          act: new lg.PReLU({ constraint: "exp", engine: engine() }),
+          norm: new lg.BatchNorm1d(4, { engine: engine() }),
+          head: new lg.Linear(4, 2, { engine: engine() }),
+        });
+
+      it("takes what fits by name and shape, and says what does not", () => {
+        const from = trained();
+        from.forward([
+          [1, 2, 3],
+          [4, 5, 7],
+        ]);
+        const to = new lg.Sequential({
+          body: new lg.Linear(3, 4, { engine: engine() }),
+          act: new lg.PReLU({ constraint: "square", engine: engine() }),
+          norm: new lg.BatchNorm1d(4, { engine: engine() }),
+          head: new lg.Linear(4, 5, { engine: engine() }),
+          more: new lg.Linear(5, 5, { engine: engine(), bias: false }),
+        });
+        const before = stateBits(to);
+        const result = lg.load(to, lg.save(from, { metadata: { epoch: "3" } }), { strict: false });
+        expect(result).toEqual({
+          metadata: { format: "pt", "constraint.act.weight": "exp", epoch: "3" },
+          missing: ["act.weight", "head.weight", "head.bias", "more.weight"],
+          unexpected: expect.arrayContaining(["act.weight", "head.weight", "head.bias"]),
+        });
+        expect(result.unexpected).toHaveLength(3);
+        const [after, source] = [stateBits(to), stateBits(from)];
+        for (const name of Object.keys(after)) {
+          const isTaken = /^(body|norm)\.[^.]+$/.test(name);
+          expect(after[name], name).toEqual(isTaken ? source[name] : before[name]);
+        }
+        expect([...to.stateDict()["norm.num_batches_tracked"].data]).toEqual([1]);
+      });
+
+      it("a file of nothing that fits changes nothing, and one that is none is refused all the same", async () => {
+        const net = trained();
+        const before = stateBits(net);
+        const names = Object.keys(net.stateDict());
+        expect(lg.load(net, fileOf({}), { strict: false })).toEqual({ metadata: {}, missing: names, unexpected: [] });
+        const error = await refusal(() => lg.load(net, fileOf("{"), { strict: false }));
+        expectRefusal(error, lg.FormatError, /safetensors/);
+        expect(stateBits(net)).toEqual(before);
+      });
+
+      it("a file that fits leaves nothing, strict or not", () => {
+        const metadata = { format: "pt", "constraint.act.weight": "exp" };
+        for (const options of [undefined, {}, { strict: true }, { strict: false }]) {
+          expect(lg.load(trained(), lg.save(trained()), options)).toEqual({ metadata, missing: [], unexpected: [] });
+        }
+      });
+    });
+
+    it("metadata of any text come back", () => {
+      const metadata = Object.fromEntries([
+        ["", ""],
+        ["__proto__", "own"],
+        ["7", "seven"],
+        ["a key with spaces", 'quotes " and \\ and \n and \0'],
+        ["日本", "ä\u{1f600}\u2028"],
+        ["constraint", "not a prefix"],
+        ["long", "x".repeat(1e5)],
+      ]);
+      const layer = new lg.ReLU({ engine: engine() });
+      const file = lg.save(layer, { metadata });
+      expect(readFile(file).metadata).toEqual({ format: "pt", ...JSON.parse(JSON.stringify(metadata)) });
+      const { metadata: got } = lg.load(layer, file);
+      expect(Object.entries(got).sort()).toEqual([["format", "pt"], ...Object.entries(metadata)].sort());
+      expect(lg.save(layer, { metadata: undefined })).toEqual(lg.save(layer));
+    });
+
+    it("names and metadata that no reader would take are refused before they are written", async () => {
+      const half = await refusal(() => lg.save(new Named(engine(), "a\ud800")));
+      expectRefusal(half, lg.ArgumentError, /save: got .*half a character/);
+      const text = await refusal(() => lg.save(new lg.ReLU({ engine: engine() }), { metadata: { a: "\udc00" } }));
+      expectRefusal(text, lg.ArgumentError, /save: got .*half a character/);
+      const much = { metadata: { a: "x".repeat(4e7) } };
+      const long = await refusal(() => lg.save(new lg.ReLU({ engine: engine() }), much));
+      expectRefusal(long, lg.ArgumentError, /save: got .* bytes, expected at most/);
+    });
+
+    describe("a count of batches", () => {
+      const F32 = (start: number) => ({ dtype: "F32", shape: [1], data_offsets: [start, start + 4] });
+      const rest = { weight: F32(0), bias: F32(4), running_mean: F32(8), running_var: F32(12) };
+      const counted = () => {
+        const layer = new lg.BatchNorm1d(1, { engine: engine() });
+        layer.forward([[1], [2]]);
+        return layer;
+      };
+      const countOf = (layer: lg.Layer) => integerOf(readFile(lg.save(layer)), "num_batches_tracked");
+
+      it("that a file leaves out beside the statistics is 0", () => {
+        for (const options of [undefined, { strict: false }]) {
+          const layer = counted();
+          expect(lg.load(layer, fileOf(rest, new Uint8Array(16)), options)).toEqual({
+            metadata: {},
+            missing: [],
+            unexpected: [],
+          });
+          expect(countOf(layer)).toBe(0n);
+        }
+      });
+
+      it("that a file leaves out with the statistics is missing, and stays", async () => {
+        const { weight, bias } = rest;
+        const file = fileOf({ weight, bias }, new Uint8Array(8));
+        const layer = counted();
+        const error = await refusal(() => lg.load(layer, file));
+        expectRefusal(
+          error,
+          lg.StateError,
+          /running_mean is missing; running_var is missing; num_batches_tracked is missing/,
+        );
+        const { missing } = lg.load(layer, file, { strict: false });
+        expect(missing).toEqual(["running_mean", "running_var", "num_batches_tracked"]);
+        expect(countOf(layer)).toBe(1n);
+      });
+
+      it("is 0 too where a state for loadStateDict leaves it out, inside a net also", async () => {
+        const net = new lg.Sequential(counted());
+        const { "0.num_batches_tracked": count, ...state } = net.stateDict();
+        expect([...count.data]).toEqual([1]);
+        net.loadStateDict(state);
+        expect(countOf(net.layers[0])).toBe(0n);
+        const { "0.running_mean": _, ...less } = state;
+        const error = await refusal(() => net.loadStateDict(less));
+        expectRefusal(error, lg.StateError, /0\.running_mean is missing; 0\.num_batches_tracked is missing/);
+      });
+
+      it.each<[string, number, (data: DataView) => void, bigint]>([
+        ["U8", 1, (data) => data.setUint8(0, 200), 200n],
+        ["I8", 1, (data) => data.setInt8(0, -3), -3n],
+        ["U16", 2, (data) => data.setUint16(0, 65535, true), 65535n],
+        ["I16", 2, (data) => data.setInt16(0, 300, true), 300n],
+        ["U32", 4, (data) => data.setUint32(0, 4294967295, true), 4294967295n],
+        ["I32", 4, (data) => data.setInt32(0, 70000, true), 70000n],
+        ["U64", 8, (data) => data.setBigUint64(0, 2n ** 53n - 1n, true), 2n ** 53n - 1n],
+        ["I64", 8, (data) => data.setBigInt64(0, 1n - 2n ** 53n, true), 1n - 2n ** 53n],
+      ])("may be %s", (dtype, size, write, expected) => {
+        const data = new Uint8Array(16 + size);
+        write(new DataView(data.buffer, 16));
+        const layer = counted();
+        const entry = { dtype, shape: [], data_offsets: [16, 16 + size] };
+        lg.load(layer, fileOf({ ...rest, num_batches_tracked: entry }, data));
+        expect(countOf(layer)).toBe(expected);
+      });
+
+      it.each([2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n)])("that cannot be kept, %d, is refused", async (value) => {
+        const layer = counted();
+        const file = withInteger(lg.save(layer), "num_batches_tracked", value);
+        const error = await refusal(() => lg.load(layer, file));
+        expectRefusal(error, lg.StateError, /num_batches_tracked is beyond what can be counted/);
+        expect(countOf(layer)).toBe(1n);
+      });
+    });
+
     describe("a file that does not fit is one StateError that lists all, and nothing changes", () => {
       it("missing, unexpected, of another shape and type", async () => {
         const net = new lg.Sequential(new lg.Linear(2, 2, { engine: engine() }), new lg.PReLU({ engine: engine() }));
@@ -560,6 +839,18 @@ describe("save and load", () => {
           expect((error as Error).message).toMatch(part);
         }
         expect(stateBits(net)).toEqual(before);
+      });
+
+      it("lists the first ten of many, and long or odd names as they can be read", async () => {
+        const names = ["x".repeat(1e5), "\u001b[31m", "a b", ...Array.from({ length: 500 }, (_, i) => `surplus${i}`)];
+        const header = names.map((name) => [name, { dtype: "F32", shape: [0], data_offsets: [0, 0] }]);
+        const error = await refusal(() => lg.load(new Gain(engine(), 2), fileOf(Object.fromEntries(header))));
+        expectRefusal(error, lg.StateError, /gain is missing; "x+\.\.\. \(100000 characters\)" is unexpected/);
+        const { message } = error as Error;
+        expect(message).toMatch(
+          /"\\u001b\[31m" is unexpected; "a b" is unexpected; .*surplus5 is unexpected; and 494 more$/,
+        );
+        expect(message.length).toBeLessThan(1000);
       });
 
       it.each(["__proto__", "toString", "constructor"])("a surplus tensor called %s is unexpected", async (name) => {

@@ -57,7 +57,8 @@ export class HeaderReader {
     const start = this.#at;
     let at = start;
     let isPlain = true;
-    for (; bytes[at] !== QUOTE; at++) {
+    const limit = start + MOST_TEXT;
+    for (; bytes[at] !== QUOTE && at <= limit; at++) {
       const byte = bytes[at];
       if (byte === BACKSLASH) at++;
       // also the end, where there is no byte

@@ -1,0 +1,3 @@
+import { runFileFuzz } from "../support/file-fuzz.js";
+
+runFileFuzz();

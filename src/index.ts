@@ -1,5 +1,13 @@
 export { type IdxArray, readIdx } from "./data/idx.js";
-export { createEngine, defaultEngine, type Engine, type EngineOptions, type MemoryUse, tensor } from "./engine.js";
+export {
+  createEngine,
+  defaultEngine,
+  type Engine,
+  type EngineOptions,
+  type MemoryUse,
+  setDefaultEngine,
+  tensor,
+} from "./engine.js";
 export {
   ArgumentError,
   EngineError,

@@ -1,4 +1,5 @@
 import { COPY, checkNumber, isArray, type Mark, mark, reading, show, showShape } from "./checks.js";
+import { unwatch, watch } from "./collector.js";
 import type { Engine } from "./engine.js";
 import { ArgumentError, EngineError, ShapeError, StateError } from "./errors.js";
 import { printed } from "./print.js";
@@ -93,7 +94,7 @@ export class Tensor {
     this.size = sizeOf(shape);
     this.#owned = owned;
     Object.defineProperty(this, "data", LIVE_VIEW);
-    if (holder === undefined) storage.engine.watch(this, storage);
+    if (holder === undefined) watch(this, storage);
   }
 
   /** @internal */
@@ -252,7 +253,7 @@ export class Tensor {
     // equality must not ask for what is no more
     Object.defineProperty(this, "data", { enumerable: false });
     this.#companion?.dispose();
-    if (this.holder === undefined) this.storage.engine.unwatch(this);
+    if (this.holder === undefined) unwatch(this);
     this.storage.release();
   }
 

@@ -10,7 +10,7 @@ import { openWide } from "./kernels/wide/wide.js";
 import type { Width } from "./kernels/wide/width.js";
 import { LinearMemory } from "./memory.js";
 import { Generator } from "./random.js";
-import { checkShape, type Tensor, type TensorData, tensorFrom, zerosTensor } from "./tensor.js";
+import { checkShape, handOut, type Tensor, type TensorData, tensorFrom, zerosTensor } from "./tensor.js";
 
 export interface EngineOptions {
   /** "auto" takes the fastest set that this runtime validates; a set asked for by name and missing is an EngineError. */
@@ -156,13 +156,13 @@ export class Engine {
    * shape. Throws ShapeError where data and shape do not fit or arrays are ragged, ArgumentError where a value is no number.
    */
   tensor(data: TensorData, shape?: readonly number[]): Tensor {
-    return tensorFrom(this, data, shape);
+    return handOut(tensorFrom(this, data, shape));
   }
 
   zeros(shape: readonly number[]): Tensor {
     this.assertAlive();
     checkShape(shape, "zeros");
-    return zerosTensor(this, shape);
+    return handOut(zerosTensor(this, shape));
   }
 
   /**

@@ -56,6 +56,7 @@ export { RMSprop, type RMSpropOptions, type RMSpropSettings } from "./optimizers
 export { SGD, type SGDOptions, type SGDSettings } from "./optimizers/sgd.js";
 export { argmax, softmax } from "./readout.js";
 export { Tensor, type TensorData } from "./tensor.js";
+export { tidy } from "./tidy.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predict } from "./training/evaluate.js";
 export { type BatchInfo, type EpochRecord, type FitOptions, fit } from "./training/fit.js";
 export type { Loss } from "./training/modes.js";

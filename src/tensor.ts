@@ -54,6 +54,12 @@ export class Storage {
   }
 }
 
+/** What a loss keeps with a tensor. */
+export interface Companion {
+  dispose(): void;
+  holds(storage: Storage): boolean;
+}
+
 /**
  * An accessor of each tensor's own, so that equality (assert.deepStrictEqual, a test runner's toEqual) goes by shape and values: all that
  * it sees of a tensor are its own enumerable properties.
@@ -81,7 +87,7 @@ export class Tensor {
   readonly #storage: Storage;
   readonly #owned: boolean;
   readonly #holder: object | undefined;
-  #companion: { dispose(): void } | undefined;
+  #companion: Companion | undefined;
   #exact: number | undefined;
   #view: Float32Array | undefined;
   #disposed = false;
@@ -113,11 +119,11 @@ export class Tensor {
   }
 
   /** What a loss keeps with its first argument. @internal */
-  get companion(): { dispose(): void } | undefined {
+  get companion(): Companion | undefined {
     return this.#companion;
   }
 
-  set companion(companion: { dispose(): void } | undefined) {
+  set companion(companion: Companion | undefined) {
     this.#companion = companion;
   }
 
@@ -193,7 +199,7 @@ export class Tensor {
     this.assertUsable();
     const copy = newTensor(this.engine, this.shape);
     copy.copyFrom(this);
-    return copy;
+    return handOut(copy);
   }
 
   /** Another shape over the same storage. Throws ShapeError where the sizes differ; 0 is a size, -1 is not. */
@@ -206,7 +212,7 @@ export class Tensor {
       );
     }
     this.storage.retain();
-    return new Tensor(this.storage, wanted);
+    return handOut(new Tensor(this.storage, wanted));
   }
 
   /** Sets every element to `value`. */
@@ -331,6 +337,22 @@ export class Tensor {
 
 /** Whether a value is a tensor of this copy of the library. */
 export const isTensor = (value: unknown): value is Tensor => Tensor.isOne(value);
+
+/** Where the tensors that users' calls make are noted, inside `tidy`. */
+let tracked: Set<Tensor> | undefined;
+
+/** Has tensors noted in `made`, or nowhere; returns where they were before. */
+export function trackTensors(made: Set<Tensor> | undefined): Set<Tensor> | undefined {
+  const before = tracked;
+  tracked = made;
+  return before;
+}
+
+/** A tensor that becomes the user's own. */
+export function handOut(tensor: Tensor): Tensor {
+  tracked?.add(tensor);
+  return tensor;
+}
 
 /** An uninitialised tensor that the caller fills. */
 export function newTensor(engine: Engine, shape: readonly number[], owned = false): Tensor {

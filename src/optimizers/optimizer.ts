@@ -1,7 +1,7 @@
 import { checkNonNegative, show } from "../checks.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
 import { type Parameter, zeroGradients } from "../layers/layer.js";
-import { sameShape, Tensor, zerosTensor } from "../tensor.js";
+import { sameShape, Tensor, tensorFrom, zerosTensor } from "../tensor.js";
 
 /** Parameters with settings of their own; what is not given comes from the optimizer's options. */
 export type ParameterGroup<Settings> = { params: readonly Parameter[] } & Partial<Settings>;
@@ -158,7 +158,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
           const state: ParameterState = { tensors: {}, numbers: { ...given.numbers } };
           loaded.set(value, state);
           for (const [name, data] of Object.entries(given.tensors)) {
-            state.tensors[name] = value.engine.tensor(data, value.shape);
+            state.tensors[name] = tensorFrom(value.engine, data, value.shape);
           }
         });
       });

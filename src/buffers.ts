@@ -1,3 +1,4 @@
+import { unwatch, watch } from "./collector.js";
 import type { Engine } from "./engine.js";
 import { Storage, sameShape, sizeOf, Tensor } from "./tensor.js";
 
@@ -44,8 +45,8 @@ export class Buffer {
       storage.retain();
     } else {
       // the buffer stands for its tensors, which come and go with every change of shape
-      if (previous !== undefined) this.engine.unwatch(this);
-      this.engine.watch(this, storage);
+      if (previous !== undefined) unwatch(this);
+      watch(this, storage);
     }
     previous?.discard();
     this.#tensor = new Tensor(storage, shape, true, this);
@@ -55,7 +56,7 @@ export class Buffer {
 
   dispose(): void {
     if (this.#tensor === undefined) return;
-    this.engine.unwatch(this);
+    unwatch(this);
     this.#tensor.discard();
     this.#tensor = undefined;
     bufferChanges++;

@@ -10,14 +10,14 @@ import { openWide } from "./kernels/wide/wide.js";
 import type { Width } from "./kernels/wide/width.js";
 import { LinearMemory } from "./memory.js";
 import { Generator } from "./random.js";
-import { checkShape, type Storage, type Tensor, type TensorData, tensorFrom, zerosTensor } from "./tensor.js";
+import { checkShape, handOut, type Tensor, type TensorData, tensorFrom, zerosTensor } from "./tensor.js";
 
 export interface EngineOptions {
   /** "auto" takes the fastest set that this runtime validates; a set asked for by name and missing is an EngineError. */
   kernels?: "auto" | KernelSet;
   /** Kernels over several threads are not there yet: any number works and runs on one. */
   threads?: number;
-  /** Bytes that the linear memory may grow to; default 1 GiB. */
+  /** Bytes that the linear memory may grow to; default 1 GiB. Less where the runtime has no room: `engine.memory.maximum` says how much. */
   maximumMemory?: number;
   /**
    * Kernels of 256 bits where V8 can (Node 24 and 26 on x64): an experiment, with the same bits at about half the time. While the
@@ -40,17 +40,6 @@ export interface MemoryUse {
   reserved: number;
   /** What it may grow to. */
   maximum: number;
-}
-
-/**
- * Dropped tensors give their storage back. One registry for all engines: where one is collected before its turn came, V8 (Node 20)
- * runs no finalizer of the process any more. Some edge runtimes have none: there only `dispose` gives storage back.
- */
-const dropped = /* @__PURE__ */ openRegistry();
-
-function openRegistry(): FinalizationRegistry<Storage> | undefined {
-  if (typeof FinalizationRegistry === "undefined") return undefined;
-  return new FinalizationRegistry((storage) => storage.release());
 }
 
 const OPTIONS = ["kernels", "threads", "maximumMemory", "wide", "module", "seed"] as const;
@@ -93,6 +82,9 @@ export class Engine {
     }
     checkBoolean(wide, "createEngine: wide");
     checkSeed(seed, "createEngine: seed");
+    if (module !== undefined && typeof WebAssembly === "undefined") {
+      throw new EngineError("createEngine: module: this runtime has no WebAssembly");
+    }
     if (module !== undefined && !isModule(module)) {
       throw new ArgumentError(`createEngine: module: got ${show(module)}, expected a WebAssembly.Module`);
     }
@@ -105,10 +97,20 @@ export class Engine {
         `createEngine: kernels ${show(set)} are not available here; "auto" picks from those that are`,
       );
     }
-    const linear = new LinearMemory({ maximum: maximumMemory, isShared: wantsSharedMemory(module) });
-    const { ops, width } = openKernels(set, linear, { isAuto: kernels === "auto", module, wide });
-    this.kernels = ops.set;
-    this.#alive = { linear, ops, width };
+    const linear = new LinearMemory({
+      maximum: maximumMemory,
+      isShared: wantsSharedMemory(module),
+      mayBeArray: set === "js" || (kernels === "auto" && module === undefined),
+    });
+    try {
+      const { ops, width } = openKernels(set, linear, { isAuto: kernels === "auto", module, wide });
+      this.kernels = ops.set;
+      this.#alive = { linear, ops, width };
+    } catch (error) {
+      linear.release();
+      throw error;
+    }
+    linear.settle();
     this.generator = new Generator(seed);
   }
 
@@ -154,18 +156,24 @@ export class Engine {
    * shape. Throws ShapeError where data and shape do not fit or arrays are ragged, ArgumentError where a value is no number.
    */
   tensor(data: TensorData, shape?: readonly number[]): Tensor {
-    return tensorFrom(this, data, shape);
+    return handOut(tensorFrom(this, data, shape));
   }
 
   zeros(shape: readonly number[]): Tensor {
     this.assertAlive();
     checkShape(shape, "zeros");
-    return zerosTensor(this, shape);
+    return handOut(zerosTensor(this, shape));
   }
 
-  /** Frees the memory. Any use of the engine, its tensors and layers afterwards is an EngineError. Disposing twice does nothing. */
+  /**
+   * Frees the memory: the next engine of the same `maximumMemory` takes it over, unless it is large. Any use of the engine, its tensors
+   * and layers afterwards is an EngineError; only a `data` that was fetched before still lies over that memory, and must not be
+   * written to any more. Disposing twice does nothing.
+   */
   dispose(): void {
+    const linear = this.#alive?.linear;
     this.#alive = undefined;
+    linear?.release();
   }
 
   [Symbol.dispose](): void {
@@ -194,16 +202,6 @@ export class Engine {
   }
 
   /** @internal */
-  watch(holder: object, storage: Storage): void {
-    dropped?.register(holder, storage, holder);
-  }
-
-  /** @internal */
-  unwatch(holder: object): void {
-    dropped?.unregister(holder);
-  }
-
-  /** @internal */
   keepAlive(view: Float32Array, tensor: Tensor): void {
     this.#viewed.set(view, tensor);
   }
@@ -215,23 +213,36 @@ interface Opened {
   readonly width: Width | string;
 }
 
-/** The kernels of a set; a module compiled elsewhere is the set where none was asked for by name. */
+/**
+ * The kernels of a set; a module compiled elsewhere is the set where none was asked for by name. Where kernels were not asked for by
+ * name and cannot be had, it is the twin.
+ */
 function openKernels(
   set: KernelSet,
   linear: LinearMemory,
   { isAuto, module, wide }: { isAuto: boolean; module: WebAssembly.Module | undefined; wide: boolean },
 ): Opened {
-  if (set === "js") return { ops: createTwin(linear), width: "the js kernels are no WebAssembly" };
+  if (set === "js" || linear.isArray) return openTwin(linear);
   if (module !== undefined) {
     return { ops: kernelsOf(module, isAuto ? undefined : set, linear), width: "the module was compiled elsewhere" };
   }
-  const width = wide ? openWide(set, linear) : "not asked for: createEngine({ wide: true }) or LANEGRAD_WIDE=1";
-  return { ops: typeof width === "string" ? loadKernels(set, linear) : width.watched(), width };
+  try {
+    const width = wide ? openWide(set, linear) : "not asked for: createEngine({ wide: true }) or LANEGRAD_WIDE=1";
+    return { ops: typeof width === "string" ? loadKernels(set, linear) : width.watched(), width };
+  } catch (error) {
+    if (isAuto && error instanceof EngineError) return openTwin(linear);
+    throw error;
+  }
 }
+
+const openTwin = (linear: LinearMemory): Opened => ({
+  ops: createTwin(linear),
+  width: "the js kernels are no WebAssembly",
+});
 
 /**
  * An engine of its own. Throws ArgumentError for a wrong option, EngineError for kernels that this runtime does not have, MemoryError
- * where `maximumMemory` does not hold the kernels' work area.
+ * where `maximumMemory` does not hold the kernels' work area or the runtime has no room for a memory.
  */
 export function createEngine(options?: EngineOptions): Engine {
   return new Engine(checkOptions(options, OPTIONS, "createEngine"));
@@ -245,9 +256,24 @@ export function defaultEngine(): Engine {
   return shared;
 }
 
+/**
+ * Makes an engine the default one, for a whole program on one seed or kernel set; layers and tensors that are there stay where they are.
+ * Returns the default engine before it. Throws ArgumentError for what is no engine, EngineError for a disposed one.
+ */
+export function setDefaultEngine(engine: Engine): Engine {
+  checkEngine(engine, "setDefaultEngine");
+  const before = defaultEngine();
+  shared = engine;
+  return before;
+}
+
 /** The engine of `options`, or the default one. @internal */
 export function engineFrom({ engine = defaultEngine() }: { engine?: Engine }): Engine {
-  if (!Engine.isOne(engine)) throw new ArgumentError(`engine: got ${show(engine)}, expected an Engine`);
+  return checkEngine(engine, "engine");
+}
+
+function checkEngine(engine: unknown, what: string): Engine {
+  if (!Engine.isOne(engine)) throw new ArgumentError(`${what}: got ${show(engine)}, expected an Engine`);
   engine.assertAlive();
   return engine;
 }

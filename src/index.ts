@@ -1,5 +1,13 @@
 export { type IdxArray, type IdxData, readIdx } from "./data/idx.js";
-export { createEngine, defaultEngine, type Engine, type EngineOptions, type MemoryUse, tensor } from "./engine.js";
+export {
+  createEngine,
+  defaultEngine,
+  type Engine,
+  type EngineOptions,
+  type MemoryUse,
+  setDefaultEngine,
+  tensor,
+} from "./engine.js";
 export {
   ArgumentError,
   EngineError,
@@ -50,6 +58,7 @@ export { SGD, type SGDOptions, type SGDSettings } from "./optimizers/sgd.js";
 export type { OptimizerState } from "./optimizers/state.js";
 export { argmax, softmax } from "./readout.js";
 export { Tensor, type TensorData } from "./tensor.js";
+export { tidy } from "./tidy.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predict } from "./training/evaluate.js";
 export { type BatchInfo, type EpochRecord, type FitOptions, fit } from "./training/fit.js";
 export type { Loss } from "./training/modes.js";

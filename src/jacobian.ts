@@ -2,7 +2,7 @@ import { showShape } from "./checks.js";
 import { ShapeError } from "./errors.js";
 import type { Input, Layer } from "./layers/layer.js";
 import { Probe } from "./probe.js";
-import { newTensor, type Tensor } from "./tensor.js";
+import { handOut, newTensor, type Tensor } from "./tensor.js";
 
 export interface Jacobian {
   /** [N, ...output, ...input]: dy/dx of each sample; [...output, ...input] for a single sample. */
@@ -58,6 +58,7 @@ export function jacobian(layer: Layer, x: Input): Jacobian {
         });
       }
       seed.dispose();
+      for (const tensor of [input, ...Object.values(params)]) handOut(tensor);
       return { input, params };
     } catch (error) {
       for (const tensor of made) tensor.dispose();

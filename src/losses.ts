@@ -2,7 +2,16 @@ import { Buffer, takeAll } from "./buffers.js";
 import { checkOneOf, checkOptions, isArray, show, showShape } from "./checks.js";
 import { defaultEngine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
-import { checkSameEngine, isTensor, sameShape, sizeOf, type Tensor, tensorFrom } from "./tensor.js";
+import {
+  type Companion,
+  checkSameEngine,
+  isTensor,
+  type Storage,
+  sameShape,
+  sizeOf,
+  type Tensor,
+  tensorFrom,
+} from "./tensor.js";
 import {
   copyValues,
   isFloatArray,
@@ -39,7 +48,7 @@ const CROSS_ENTROPY_OPTIONS = ["reduction", "labelSmoothing"] as const;
 const REDUCTIONS = ["mean", "sum"] as const;
 
 /** What a loss keeps with its first argument, so that a steady loop allocates nothing; it goes when that tensor goes. */
-class LossBuffers {
+class LossBuffers implements Companion {
   readonly grad: Buffer;
   /** Labels, or a target that came as an array. */
   readonly copy: Buffer;
@@ -52,6 +61,10 @@ class LossBuffers {
   static of(output: Tensor): LossBuffers {
     if (!(output.companion instanceof LossBuffers)) output.companion = new LossBuffers(output);
     return output.companion as LossBuffers;
+  }
+
+  holds(storage: Storage): boolean {
+    return this.grad.holds(storage);
   }
 
   dispose(): void {

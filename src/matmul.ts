@@ -1,6 +1,6 @@
 import { checkBoolean, checkOptions, showShape } from "./checks.js";
 import { ArgumentError, ShapeError } from "./errors.js";
-import { checkSameEngine, checkTensor, newTensor, sameShape, type Tensor } from "./tensor.js";
+import { checkSameEngine, checkTensor, handOut, newTensor, sameShape, type Tensor } from "./tensor.js";
 
 export interface MatmulOptions {
   /** Read a [k, m] as its transpose. */
@@ -53,7 +53,7 @@ export function matmul(a: Tensor, b: Tensor, options?: MatmulOptions): Tensor {
   if (accumulate && k === 0) return out!;
   const offsetA = a.read();
   const offsetB = b.read();
-  const target = out ?? newTensor(engine, [m, n]);
+  const target = out ?? handOut(newTensor(engine, [m, n]));
   const adds = accumulate && target.accumulates();
   const offsetC = adds ? target.storage.offset : target.overwrite();
   engine.ops.gemm(transposeA, transposeB, m, n, k, offsetA, a.shape[1], offsetB, b.shape[1], offsetC, n, 0, adds);

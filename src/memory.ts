@@ -1,3 +1,4 @@
+import { collectDropped, collectGarbage } from "./collector.js";
 import { MemoryError } from "./errors.js";
 
 /** Views over a whole linear memory. They are replaced when it grows: read them again after anything may have allocated. */
@@ -7,6 +8,8 @@ export interface Heap {
 }
 
 const PAGE = 65_536;
+/** A 32-bit address reaches no further. */
+const MOST_PAGES = 65_536;
 const ALIGNMENT = 64;
 /** The lowest addresses hold the static data of the WebAssembly module (asconfig.json's `memoryBase` and what follows). */
 const HEAP_BASE = PAGE;
@@ -24,6 +27,9 @@ interface FreeBlock {
  * One engine's linear memory and its allocator: first fit over a list of free blocks sorted by address, neighbours merged when
  * freed, so that allocating and freeing the same sizes for ever settles into the same addresses. Blocks are aligned to 64 bytes.
  * A shared memory is used wherever there is one, even for a single thread: its views stay valid when it grows.
+ *
+ * Where the runtime has no room for `maximum`, it is less; where it has none at all, or no WebAssembly, an ordinary buffer serves for
+ * the twin if that `mayBeArray`.
  */
 export class LinearMemory implements Heap {
   readonly memory: WebAssembly.Memory;
@@ -33,23 +39,40 @@ export class LinearMemory implements Heap {
   i32!: Int32Array;
   used = 0;
   peak = 0;
+  /** What was in use when the garbage was last looked through, or less if less was in use since. */
+  #settled = 0;
+  readonly #isReduced: boolean;
   readonly #free: FreeBlock[] = [];
   readonly #sizes = new Map<number, number>();
 
   constructor({
     maximum,
     isShared = typeof SharedArrayBuffer !== "undefined",
-  }: { maximum: number; isShared?: boolean }) {
+    mayBeArray = false,
+  }: { maximum: number; isShared?: boolean; mayBeArray?: boolean }) {
     const pages = Math.floor(maximum / PAGE);
-    const initial = Math.min(pages, (HEAP_BASE + MINIMUM_GROWTH) / PAGE);
     if (pages * PAGE <= HEAP_BASE) {
       throw new MemoryError(`maximumMemory: got ${maximum} bytes, expected more than ${HEAP_BASE + PAGE}`);
     }
-    this.isShared = isShared;
-    this.memory = new WebAssembly.Memory({ initial, maximum: pages, shared: isShared });
-    this.maximum = pages * PAGE;
+    const initial = Math.min(pages, (HEAP_BASE + MINIMUM_GROWTH) / PAGE);
+    const opened = openMemory(initial, pages, isShared) ?? (mayBeArray ? openArray(initial, pages) : undefined);
+    if (opened === undefined) {
+      throw new MemoryError(
+        `the runtime has no room for a memory of ${pages * PAGE} bytes or less: dispose other engines` +
+          (mayBeArray ? "" : ', or take createEngine({ kernels: "js" }), which runs over an ordinary buffer'),
+      );
+    }
+    this.memory = opened.memory;
+    this.maximum = opened.pages * PAGE;
+    this.isShared = isShared && !this.isArray;
+    this.#isReduced = opened.pages < pages;
     this.#free.push({ offset: HEAP_BASE, bytes: this.reserved - HEAP_BASE });
     this.#readViews();
+  }
+
+  /** Whether it is an ordinary buffer, which WebAssembly cannot run over. */
+  get isArray(): boolean {
+    return this.memory instanceof ArrayMemory;
   }
 
   /** The size of the linear memory in bytes. */
@@ -60,6 +83,7 @@ export class LinearMemory implements Heap {
   /** A block of at least `bytes`, as its offset; its content is whatever was there. Throws MemoryError and changes nothing where there is no room. */
   allocate(bytes: number): number {
     const size = Math.max(ALIGNMENT, roundUp(bytes, ALIGNMENT));
+    this.#collectIfDue();
     let index = this.#free.findIndex((block) => block.bytes >= size);
     if (index < 0) {
       this.#grow(size);
@@ -84,7 +108,35 @@ export class LinearMemory implements Heap {
     if (bytes === undefined) throw new Error(`free: no block at ${offset}`);
     this.#sizes.delete(offset);
     this.used -= bytes;
+    this.#settled = Math.min(this.#settled, this.used);
     this.#insertFree({ offset, bytes });
+  }
+
+  /** What is in use now is there to stay. */
+  settle(): void {
+    this.#settled = this.used;
+  }
+
+  /**
+   * What was taken since the garbage was last looked through may have been dropped: it is looked through again before that is a third
+   * of what is left, since what it finds comes back at a turn of the event loop only.
+   */
+  #collectIfDue(): void {
+    const due = Math.max((this.maximum - this.used) / 3, this.maximum / 16);
+    if (this.used - this.#settled >= due) this.#collect();
+  }
+
+  #collect(): void {
+    if (this.used > this.#settled) collectDropped();
+    this.settle();
+  }
+
+  /** Ends the memory's use: the next one of the same maximum takes it over, or the collector. Views that are still held lie over it. */
+  release(): void {
+    const { memory } = this;
+    this.f32 = new Float32Array(0);
+    this.i32 = new Int32Array(0);
+    handOver({ memory, pages: this.maximum / PAGE, isShared: this.isShared });
   }
 
   #insertFree(block: FreeBlock): void {
@@ -120,21 +172,33 @@ export class LinearMemory implements Heap {
     const last = this.#free.at(-1);
     const atEnd = last !== undefined && last.offset + last.bytes === end ? last.bytes : 0;
     const needed = roundUp(size - atEnd, PAGE);
-    const wanted = Math.max(needed, MINIMUM_GROWTH, roundUp(end / 16, PAGE));
+    const wanted = Math.max(needed, MINIMUM_GROWTH, roundUp(end / (this.isArray ? 2 : 16), PAGE));
     const growth = Math.min(wanted, this.maximum - end);
-    if (growth < needed || !this.#growBy(growth)) {
-      throw new MemoryError(
-        `out of linear memory: ${size} bytes were asked for, ${this.used} are in use, ${this.maximum} are allowed ` +
-          "(createEngine({ maximumMemory }) allows more; in a synchronous loop dispose the tensors you make: dropped ones are collected at a turn of the event loop)",
-      );
+    const isRefused = growth >= needed && !this.#growBy(growth);
+    if (growth < needed || isRefused) {
+      this.#collect();
+      throw new MemoryError(this.#outOfMemory(size, isRefused ? needed : 0));
     }
     this.#insertFree({ offset: end, bytes: growth });
     this.#readViews();
   }
 
+  #outOfMemory(size: number, refused: number): string {
+    const { used, maximum } = this;
+    const canBeMore = refused === 0 && !this.#isReduced && maximum < MOST_PAGES * PAGE;
+    return (
+      `out of linear memory: ${size} bytes were asked for, ${used} are in use, ${maximum} are allowed` +
+      (refused > 0 ? `, and the runtime refuses to add ${refused} to the ${this.reserved} that there are` : "") +
+      (this.#isReduced ? ", which is all that the runtime had room for" : "") +
+      ` (${canBeMore ? "createEngine({ maximumMemory }) allows more; " : ""}in a synchronous loop dispose the tensors you make, ` +
+      "make them inside tidy(), or pass Float32Arrays: dropped tensors come back at a turn of the event loop only)"
+    );
+  }
+
   #growBy(bytes: number): boolean {
     try {
       this.memory.grow(bytes / PAGE);
+      if (!this.isArray) noteReserved(bytes);
       return true;
     } catch {
       return false;
@@ -145,4 +209,108 @@ export class LinearMemory implements Heap {
     this.f32 = new Float32Array(this.memory.buffer);
     this.i32 = new Int32Array(this.memory.buffer);
   }
+}
+
+/** What stands in for a WebAssembly.Memory where there is none: views over it end when it grows, as over that. */
+class ArrayMemory {
+  buffer: ArrayBuffer;
+
+  constructor(pages: number) {
+    this.buffer = new ArrayBuffer(pages * PAGE);
+  }
+
+  grow(pages: number): number {
+    const { buffer } = this;
+    this.buffer = new ArrayBuffer(buffer.byteLength + pages * PAGE);
+    new Uint8Array(this.buffer).set(new Uint8Array(buffer));
+    const before = buffer.byteLength / PAGE;
+    // whoever still holds a view must not write into what is no more
+    structuredClone(buffer, { transfer: [buffer] });
+    return before;
+  }
+}
+
+/** A memory, and how many pages it may have. */
+interface Opened {
+  readonly memory: WebAssembly.Memory;
+  readonly pages: number;
+}
+
+function openArray(initial: number, pages: number): Opened | undefined {
+  try {
+    return { memory: new ArrayMemory(initial) as unknown as WebAssembly.Memory, pages };
+  } catch {
+    return undefined;
+  }
+}
+
+/** A WebAssembly.Memory; where the runtime has no room for the maximum, of a half, a quarter, ... of it; or undefined. */
+function openMemory(initial: number, pages: number, isShared: boolean): Opened | undefined {
+  if (typeof WebAssembly === "undefined") return undefined;
+  const taken = takeOver(pages, isShared);
+  if (taken !== undefined) return { memory: taken, pages };
+  const memory = reserve(initial, pages, isShared);
+  if (memory !== undefined) return { memory, pages };
+  pool.length = 0;
+  // many runtimes reserve the same room for every maximum: then there is no use in trying
+  if (!canReserve(initial, isShared)) return undefined;
+  for (let most = pages; most >= initial; most >>>= 1) {
+    const smaller = reserve(initial, most, isShared);
+    if (smaller !== undefined) return { memory: smaller, pages: most };
+  }
+  return undefined;
+}
+
+/** By a memory that is gone, when room is scarce, as soon as another one is asked for. */
+const canReserve = (pages: number, isShared: boolean): boolean => reserve(pages, pages, isShared) !== undefined;
+
+/** V8 without room for the maximum gives a memory that can never grow: so it has to show that it can. */
+function reserve(initial: number, maximum: number, shared: boolean): WebAssembly.Memory | undefined {
+  const step = Math.min(1, maximum - initial);
+  try {
+    const memory = new WebAssembly.Memory({ initial: initial - step, maximum, shared });
+    if (step > 0) memory.grow(step);
+    noteReserved(initial * PAGE);
+    return memory;
+  } catch {
+    return undefined;
+  }
+}
+
+interface Pooled extends Opened {
+  readonly isShared: boolean;
+}
+
+/**
+ * Memories that were given back, the oldest first. The collector does not know how much a shared memory holds, and lets them pile up;
+ * but none can shrink, so large ones are not kept.
+ */
+const pool: Pooled[] = [];
+const MOST_POOLED = 64 << 20;
+
+/** A memory of a disposed engine, with zeros where a module expects them: in its static data. */
+function takeOver(pages: number, isShared: boolean): WebAssembly.Memory | undefined {
+  const index = pool.findIndex((pooled) => pooled.pages === pages && pooled.isShared === isShared);
+  if (index < 0) return undefined;
+  const [{ memory }] = pool.splice(index, 1);
+  new Uint8Array(memory.buffer, 0, HEAP_BASE).fill(0);
+  return memory;
+}
+
+function handOver(memory: Pooled): void {
+  pool.push(memory);
+  const bytes = (): number => pool.reduce((sum, pooled) => sum + pooled.memory.buffer.byteLength, 0);
+  while (bytes() > MOST_POOLED) pool.shift();
+}
+
+/** Bytes of memories that were reserved since the garbage was last looked through. */
+let reservedSince = 0;
+const MOST_RESERVED = 256 << 20;
+
+/** Dropped memories come back when the garbage is looked through, and nothing but this has it looked through for them. */
+function noteReserved(bytes: number): void {
+  reservedSince += bytes;
+  if (reservedSince < MOST_RESERVED) return;
+  reservedSince = 0;
+  collectGarbage();
 }

@@ -1,4 +1,5 @@
 import { COPY, checkNumber, isArray, type Mark, mark, reading, show, showShape } from "./checks.js";
+import { unwatch, watch } from "./collector.js";
 import type { Engine } from "./engine.js";
 import { ArgumentError, EngineError, ShapeError, StateError } from "./errors.js";
 import { printed } from "./print.js";
@@ -63,6 +64,12 @@ export class Storage {
   }
 }
 
+/** What a loss keeps with a tensor. */
+export interface Companion {
+  dispose(): void;
+  holds(storage: Storage): boolean;
+}
+
 /**
  * An accessor of each tensor's own, so that equality (assert.deepStrictEqual, a test runner's toEqual) goes by shape and values: all that
  * it sees of a tensor are its own enumerable properties.
@@ -93,7 +100,7 @@ export class Tensor {
   readonly #storage: Storage;
   readonly #owned: boolean;
   readonly #holder: object | undefined;
-  #companion: { dispose(): void } | undefined;
+  #companion: Companion | undefined;
   #dependents: WeakBag<{ dispose(): void }> | undefined;
   #exact: number | undefined;
   #view: Float32Array | undefined;
@@ -107,7 +114,7 @@ export class Tensor {
     this.size = sizeOf(shape);
     this.#owned = owned;
     Object.defineProperty(this, "data", LIVE_VIEW);
-    if (holder === undefined) storage.engine.watch(this, storage);
+    if (holder === undefined) watch(this, storage);
   }
 
   /** @internal */
@@ -126,11 +133,11 @@ export class Tensor {
   }
 
   /** What a loss keeps with its first argument. @internal */
-  get companion(): { dispose(): void } | undefined {
+  get companion(): Companion | undefined {
     return this.#companion;
   }
 
-  set companion(companion: { dispose(): void } | undefined) {
+  set companion(companion: Companion | undefined) {
     this.#companion = companion;
   }
 
@@ -214,7 +221,7 @@ export class Tensor {
     this.assertUsable();
     const copy = newTensor(this.engine, this.shape);
     copy.copyFrom(this);
-    return copy;
+    return handOut(copy);
   }
 
   /** Another shape over the same storage. Throws ShapeError where the sizes differ; 0 is a size, -1 is not. */
@@ -227,7 +234,7 @@ export class Tensor {
       );
     }
     this.storage.retain();
-    return new Tensor(this.storage, wanted);
+    return handOut(new Tensor(this.storage, wanted));
   }
 
   /** Sets every element to `value`. */
@@ -272,7 +279,7 @@ export class Tensor {
     Object.defineProperty(this, "data", { enumerable: false });
     this.#companion?.dispose();
     if (this.#dependents !== undefined) for (const dependent of this.#dependents) dependent.dispose();
-    if (this.holder === undefined) this.storage.engine.unwatch(this);
+    if (this.holder === undefined) unwatch(this);
     this.storage.release();
   }
 
@@ -357,6 +364,22 @@ export class Tensor {
 
 /** Whether a value is a tensor of this copy of the library. */
 export const isTensor = (value: unknown): value is Tensor => Tensor.isOne(value);
+
+/** Where the tensors that users' calls make are noted, inside `tidy`. */
+let tracked: Set<Tensor> | undefined;
+
+/** Has tensors noted in `made`, or nowhere; returns where they were before. */
+export function trackTensors(made: Set<Tensor> | undefined): Set<Tensor> | undefined {
+  const before = tracked;
+  tracked = made;
+  return before;
+}
+
+/** A tensor that becomes the user's own. */
+export function handOut(tensor: Tensor): Tensor {
+  tracked?.add(tensor);
+  return tensor;
+}
 
 /** An uninitialised tensor that the caller fills. */
 export function newTensor(engine: Engine, shape: readonly number[], owned = false): Tensor {

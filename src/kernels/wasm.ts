@@ -1,5 +1,6 @@
 import { instantiateSync } from "@assemblyscript/loader";
-import { EngineError, MemoryError } from "../errors.js";
+import { reasonOf } from "../checks.js";
+import { EngineError, LanegradError } from "../errors.js";
 import type { LinearMemory } from "../memory.js";
 import type { KernelSet, Kernels } from "./kernels.js";
 import { hasModule, isMadeForSharing, moduleOf, type WasmKernelSet } from "./modules.js";
@@ -29,7 +30,7 @@ export function bestKernelSet(): KernelSet {
 }
 
 export function isAvailable(set: WasmKernelSet): boolean {
-  return hasModule(set) && WebAssembly.validate(PROBES[set]());
+  return typeof WebAssembly !== "undefined" && hasModule(set) && WebAssembly.validate(PROBES[set]());
 }
 
 /**
@@ -103,9 +104,22 @@ function keepsOrderOfLoads(): boolean {
   return Number.parseInt(process?.versions?.v8 ?? "", 10) >= 13;
 }
 
-/** Kernels over `memory`, with a work area allocated in it. Throws EngineError where they do not instantiate. */
+/** Kernels over `memory`, with a work area allocated in it. Throws EngineError where they do not compile or instantiate. */
 export function loadKernels(set: WasmKernelSet, memory: LinearMemory): WasmKernels {
-  return openModule(moduleOf(set, memory.isShared), memory);
+  return openModule(
+    inOurWords(() => moduleOf(set, memory.isShared)),
+    memory,
+  );
+}
+
+/** What the runtime refuses is an EngineError. */
+function inOurWords<T>(open: () => T): T {
+  try {
+    return open();
+  } catch (cause) {
+    if (cause instanceof LanegradError) throw cause;
+    throw new EngineError(`createEngine: the kernels do not instantiate here: ${reasonOf(cause)}`, { cause });
+  }
 }
 
 /** Kernels that were compiled elsewhere: of the set asked for, or of any. Throws EngineError where they do not fit. */
@@ -123,16 +137,12 @@ export function kernelsOf(
 
 /** Kernels of a module that was compiled before; likewise. */
 export function openModule(module: WebAssembly.Module, memory: LinearMemory): WasmKernels {
-  let exports: Omit<WasmKernels, "set"> & Setup;
-  try {
-    exports = instantiate(module, memory.memory) as unknown as typeof exports;
-    exports.useWork(memory.allocate(exports.workBytes()));
-    exports.useTall(keepsOrderOfLoads());
-  } catch (cause) {
-    if (cause instanceof MemoryError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EngineError(`createEngine: the kernels do not instantiate here: ${reason}`, { cause });
-  }
+  const exports = inOurWords(() => {
+    const opened = instantiate(module, memory.memory) as unknown as Omit<WasmKernels, "set"> & Setup;
+    opened.useWork(memory.allocate(opened.workBytes()));
+    opened.useTall(keepsOrderOfLoads());
+    return opened;
+  });
   const named = Object.entries(exports).filter(([name]) => !isExportName(name));
   return { set: exports.isRelaxed() ? "relaxed-simd" : "simd", ...(Object.fromEntries(named) as typeof exports) };
 }

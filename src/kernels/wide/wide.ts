@@ -60,6 +60,14 @@ export function attemptToWiden(set: WasmKernelSet, steps: Steps): Attempt {
 
 function compileAndTest(set: WasmKernelSet, steps: Steps): Attempt {
   const heap = new LinearMemory({ maximum: TEST_MEMORY });
+  try {
+    return compileAndTestOver(heap, set, steps);
+  } finally {
+    heap.release();
+  }
+}
+
+function compileAndTestOver(heap: LinearMemory, set: WasmKernelSet, steps: Steps): Attempt {
   const module = steps.compileWide(codeOf(set, true), heap.memory);
   const wide = openModule(module, heap);
   const isFaster = steps.isWider(

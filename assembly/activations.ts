@@ -117,8 +117,11 @@ export function preluBackward(
       backwardByRows(min(SUM_ROWS, rows - r), row, bytes, x + at, dy + at, slope + j, dx + at, sums, biasSums);
       carrySums(bytes << 1);
     }
-    if (dslope) addTotals(bytes, block + COLUMN_TOTALS, dslope + j, accumulateSlope);
-    if (dbias) addTotals(bytes, block + COLUMN_TOTALS + (bytes << 1), dbias + j, accumulateBias);
+    for (let i: usize = 0; i < 2; i++) {
+      const target = i == 0 ? dslope : dbias;
+      const accumulate = i == 0 ? accumulateSlope : accumulateBias;
+      if (target) addTotals(bytes, block + COLUMN_TOTALS + i * (bytes << 1), target + j, accumulate);
+    }
   }
 }
 

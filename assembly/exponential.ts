@@ -46,6 +46,12 @@ function tail(r: v128): v128 {
   return f32x4.mul(q, r);
 }
 
+/** 1 in every lane. */
+@inline
+export function ones(): v128 {
+  return v128.load32_splat(TABLE, ONE);
+}
+
 /** exp of four lanes; NaN stays NaN, below -104 is 0, above 89 is Infinity. */
 @inline
 export function exp(x: v128): v128 {

@@ -1,6 +1,6 @@
 // Losses: value and gradient in one pass over the rows.
 
-import { exp, log1pOfUnit } from "./exponential";
+import { exp, log1pOfUnit, ones } from "./exponential";
 import { loadTail, select, storeTail, sum } from "./lanes";
 import { log } from "./logarithm";
 import { clearSums, inPaddedTurns, inTurns, sumAt, SUMS, sumsAddress } from "./turns";
@@ -169,10 +169,12 @@ function crossEntropyTurns(bytes: usize, grad: usize, z: usize, target: usize, _
     const t1 = v128.load(target, 16);
     const e0 = exp(f32x4.neg(f32x4.abs(z0)));
     const e1 = exp(f32x4.neg(f32x4.abs(z1)));
-    s0 = f32x4.add(s0, crossEntropy(z0, t0, e0));
-    s1 = f32x4.add(s1, crossEntropy(z1, t1, e1));
-    const g0 = f32x4.mul(f32x4.sub(sigmoid(z0, e0), t0), factor);
-    const g1 = f32x4.mul(f32x4.sub(sigmoid(z1, e1), t1), factor);
+    const n0 = i32x4.shr_s(z0, 31);
+    const n1 = i32x4.shr_s(z1, 31);
+    s0 = f32x4.add(s0, crossEntropy(z0, n0, t0, e0));
+    s1 = f32x4.add(s1, crossEntropy(z1, n1, t1, e1));
+    const g0 = f32x4.mul(f32x4.sub(sigmoid(n0, e0), t0), factor);
+    const g1 = f32x4.mul(f32x4.sub(sigmoid(n1, e1), t1), factor);
     v128.store(grad, g1, 16);
     v128.store(grad, g0);
   }
@@ -180,11 +182,10 @@ function crossEntropyTurns(bytes: usize, grad: usize, z: usize, target: usize, _
   v128.store(sums, s0);
 }
 
-/** e is exp(-|z|). */
+/** `isNegative` is the sign of z, e is exp(-|z|). */
 @inline
-function crossEntropy(z: v128, t: v128, e: v128): v128 {
-  const isNegative = f32x4.lt(z, f32x4.splat(0));
-  const weight = f32x4.sub(v128.andnot(f32x4.splat(1), isNegative), t);
+function crossEntropy(z: v128, isNegative: v128, t: v128, e: v128): v128 {
+  const weight = f32x4.sub(v128.andnot(ones(), isNegative), t);
   // 0, but NaN at -Infinity
   const nothing = v128.and(f32x4.sub(z, z), isNegative);
   return f32x4.add(f32x4.add(f32x4.mul(weight, z), nothing), log1pOfUnit(e));
@@ -192,7 +193,6 @@ function crossEntropy(z: v128, t: v128, e: v128): v128 {
 
 
 @inline
-function sigmoid(z: v128, e: v128): v128 {
-  const one = f32x4.splat(1);
-  return f32x4.div(select(f32x4.ge(z, f32x4.splat(0)), one, e), f32x4.add(one, e));
+function sigmoid(isNegative: v128, e: v128): v128 {
+  return f32x4.div(select(isNegative, e, ones()), f32x4.add(ones(), e));
 }

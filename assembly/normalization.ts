@@ -63,7 +63,7 @@ export function batchNorm(
       keepRunning(runningVariance + at, momentum, squares / (count - 1));
       store<f32>(statistics + at, <f32>mean);
       store<f32>(inverses + at, <f32>inverse);
-      prepare(lane << 2, mean, inverse, load<f32>(weight + at), load<f32>(bias + at));
+      prepare(lane << 2, mean, inverse, weight + at, bias + at);
     }
     apply(rows, row, run, lanes, x + start, y + start);
   }
@@ -86,14 +86,14 @@ function exactMean(summed: f64, refined: f64, variance: f64): f64 {
  * y = (x - MEAN) · SCALE + SHIFT for a channel. Where differences may overflow, or the scale has, PyTorch's order: x · SCALE + SHIFT, which
  * with a scale of infinity is what PyTorch has, too.
  */
-function prepare(lane: usize, mean: f64, inverse: f64, weight: f32, bias: f32): void {
-  const scale = <f64>weight * inverse;
+function prepare(lane: usize, mean: f64, inverse: f64, weight: usize, bias: usize): void {
+  const scale = <f64>load<f32>(weight) * inverse;
   const rounded = <f32>mean;
   const lost = isFinite(rounded) ? mean - <f64>rounded : 0;
   const isApart = inverse > LEAST_INVERSE && isFinite(<f32>scale);
   store<f32>(MEAN + lane, isApart ? rounded : 0);
   store<f32>(SCALE + lane, <f32>scale);
-  store<f32>(SHIFT + lane, <f32>(<f64>bias - (isApart ? lost : mean) * scale));
+  store<f32>(SHIFT + lane, <f32>(<f64>load<f32>(bias) - (isApart ? lost : mean) * scale));
 }
 
 /** Of spreads whose values' differences float32 holds, whatever the other values are. */
@@ -124,7 +124,7 @@ export function normalize(
     for (let lane: usize = 0; lane < <usize>lanes; lane++) {
       const at = (<usize>c + lane) << 2;
       const inverse = 1 / Math.sqrt(<f64>load<f32>(variance + at) + eps);
-      prepare(lane << 2, <f64>load<f32>(mean + at), inverse, load<f32>(weight + at), load<f32>(bias + at));
+      prepare(lane << 2, <f64>load<f32>(mean + at), inverse, weight + at, bias + at);
     }
     apply(rows, row, run, lanes, x + start, y + start);
   }

@@ -5,7 +5,7 @@
 // exclusive ors only. Four counters (4j .. 4j + 3, 0) at a time give two vectors of words: the first is for elements 8j .. 8j + 3,
 // the second for 8j + 4 .. 8j + 7.
 
-import { logCubic } from "./exponential";
+import { logCubic, ones } from "./exponential";
 import { multiplyAddExactly, select } from "./lanes";
 import { inTurns } from "./turns";
 
@@ -187,31 +187,38 @@ function normalTurns(bytes: usize, x: usize, words: usize, _c: usize, _d: usize,
 
 
 @inline
+function polynomial(TABLE: usize, x: v128): v128 {
+  let y = multiplyAddExactly(v128.load32_splat(TABLE), x, v128.load32_splat(TABLE, 4));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 8));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 12));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 16));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 20));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 24));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 28));
+  return multiplyAddExactly(y, x, v128.load32_splat(TABLE, 32));
+}
+
+const NEAR: usize = memory.data<f32>([
+  2.81022636e-8, 3.43273939e-7, -3.5233877e-6, -4.39150654e-6, 0.00021858087, -0.00125372503, -0.00417768164,
+  0.246640727, 1.50140941,
+]);
+const FAR: usize = memory.data<f32>([
+  -0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613, 0.00943887047,
+  1.00167406, 2.83297682,
+]);
+
+
+@inline
 function normalLanes(word: v128, scale: v128): v128 {
-  const one = f32x4.splat(1);
+  const one = ones();
   const bits = f32x4.add(f32x4.convert_i32x4_s(i32x4.shr_u(word, 9)), f32x4.splat(0.5));
   const v = f32x4.sub(f32x4.mul(bits, f32x4.splat(2.384185791015625e-7)), one);
   const w = f32x4.neg(log(f32x4.mul(f32x4.sub(one, v), f32x4.add(one, v))));
 
   const near = f32x4.sub(w, f32x4.splat(2.5));
-  let p = multiplyAddExactly(f32x4.splat(2.81022636e-8), near, f32x4.splat(3.43273939e-7));
-  p = multiplyAddExactly(p, near, f32x4.splat(-3.5233877e-6));
-  p = multiplyAddExactly(p, near, f32x4.splat(-4.39150654e-6));
-  p = multiplyAddExactly(p, near, f32x4.splat(0.00021858087));
-  p = multiplyAddExactly(p, near, f32x4.splat(-0.00125372503));
-  p = multiplyAddExactly(p, near, f32x4.splat(-0.00417768164));
-  p = multiplyAddExactly(p, near, f32x4.splat(0.246640727));
-  p = multiplyAddExactly(p, near, f32x4.splat(1.50140941));
-
+  const p = polynomial(NEAR, near);
   const far = f32x4.sub(f32x4.sqrt(w), f32x4.splat(3));
-  let q = multiplyAddExactly(f32x4.splat(-0.000200214257), far, f32x4.splat(0.000100950558));
-  q = multiplyAddExactly(q, far, f32x4.splat(0.00134934322));
-  q = multiplyAddExactly(q, far, f32x4.splat(-0.00367342844));
-  q = multiplyAddExactly(q, far, f32x4.splat(0.00573950773));
-  q = multiplyAddExactly(q, far, f32x4.splat(-0.0076224613));
-  q = multiplyAddExactly(q, far, f32x4.splat(0.00943887047));
-  q = multiplyAddExactly(q, far, f32x4.splat(1.00167406));
-  q = multiplyAddExactly(q, far, f32x4.splat(2.83297682));
+  const q = polynomial(FAR, far);
 
   return f32x4.mul(f32x4.mul(select(f32x4.lt(w, f32x4.splat(5)), p, q), v), scale);
 }
@@ -219,7 +226,7 @@ function normalLanes(word: v128, scale: v128): v128 {
 /** Natural logarithm of positive normal numbers (Cephes' logf): x = m · 2^e, m in [sqrt(1/2), sqrt(2)), a polynomial in m - 1. */
 @inline
 function log(x: v128): v128 {
-  const one = f32x4.splat(1);
+  const one = ones();
   // counted from sqrt(1/2), whose bits are 0x3f3504f3, the exponent is that of m's interval
   const shifted = i32x4.sub(x, i32x4.splat(0x3f3504f3));
   const e = f32x4.convert_i32x4_s(i32x4.shr_s(shifted, 23));

@@ -5,7 +5,7 @@ import { readInput, writeInput } from "./layers/inputs.js";
 import { type Input, isLayer, type Layer, type Parameter } from "./layers/layer.js";
 import type { GeneratorState } from "./random.js";
 import { isTensor, newTensor, sameShape, type Tensor } from "./tensor.js";
-import { rememberModes } from "./training/modes.js";
+import { layersOf, rememberModes } from "./training/modes.js";
 import { netEngine } from "./training/samples.js";
 
 /**
@@ -35,7 +35,7 @@ export class Probe {
     const copy = newTensor(engine, given.shape);
     writeInput(given, copy);
     const probe = new Probe(layer, copy);
-    const restoreMode = rememberModes(layer);
+    const restoreMode = rememberModes(layersOf(layer));
     const state = Object.values(layer.stateDict()).map((tensor) => {
       const { exact } = tensor;
       return { tensor, exact, values: tensor.liveView().slice() };

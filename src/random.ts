@@ -110,9 +110,9 @@ export class Generator {
     return bits % bound;
   }
 
-  /** A random order in place (Fisher and Yates). */
-  shuffle(indices: Uint32Array): void {
-    for (let i = indices.length - 1; i > 0; i--) {
+  /** A random order in place (Fisher and Yates), of a part at a time: `from` downwards to `to`, which is left to the next part. */
+  shuffle(indices: Uint32Array, from = indices.length - 1, to = 0): void {
+    for (let i = from; i > to; i--) {
       const j = this.below(i + 1);
       const swapped = indices[i];
       indices[i] = indices[j];

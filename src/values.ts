@@ -124,7 +124,7 @@ export function copyOf(source: NumberArray, what: string): Floats {
 }
 
 /** The length of an array, which a proxy may make anything. */
-function lengthOfItems(items: readonly unknown[], what: string): number {
+export function lengthOfItems(items: readonly unknown[], what: string): number {
   const { length } = items;
   if (!(Number.isSafeInteger(length) && length >= 0)) {
     throw new ArgumentError(`${what}: got an array of length ${show(length)}, expected an integer >= 0`);
@@ -154,6 +154,21 @@ export function readNested(data: unknown, what: string): Flat {
   });
 }
 
+/** Copies a row of a known shape, numbers or nested arrays, to where it is told. Throws as `readNested` does. */
+export type RowReader = (row: unknown, target: Float32Array, position: number) => void;
+
+/** For rows of arrays of this shape [N, ...]. */
+export function rowReader(shape: readonly number[], what: string): RowReader {
+  const walk = new Walk(what, shape);
+  return (row, target, position) => walk.copyRow(row, target, position);
+}
+
+/** A number, as an item of an array of this shape. */
+export function numberOf(item: unknown, shape: readonly number[], what: string): number {
+  if (typeof item !== "number") throw wrongItem(item, shape, what);
+  return item;
+}
+
 function wrongItem(item: unknown, shape: readonly number[], what: string): Error {
   if (isArray(item) || isFloatArray(item)) {
     return new ShapeError(`${what}: got ragged arrays, expected ${showShape(shape)}`);
@@ -161,13 +176,24 @@ function wrongItem(item: unknown, shape: readonly number[], what: string): Error
   return new ArgumentError(`${what}: got ${show(item)} as a value, expected numbers`);
 }
 
-/** The way through nested arrays: the first way down tells the shape, which all the others must have. */
+/** The way through nested arrays: the first way down tells the shape where it is not known, and all the others must have it. */
 class Walk {
-  readonly shape: number[] = [];
+  readonly shape: number[];
   values: Float32Array | undefined;
   #position = 0;
 
-  constructor(readonly what: string) {}
+  constructor(
+    readonly what: string,
+    shape: readonly number[] = [],
+  ) {
+    this.shape = [...shape];
+  }
+
+  copyRow(row: unknown, target: Float32Array, position: number): void {
+    this.values = target;
+    this.#position = position;
+    this.visit(row, 1);
+  }
 
   visit(item: unknown, axis: number): void {
     if (isArray(item)) this.#visitArray(item, axis);
@@ -256,26 +282,37 @@ export function readLabels(labels: unknown, classes: number | undefined, what: s
     }
     const length = isTyped ? lengthOf(items as NumberArray, what) : lengthOfItems(items as unknown[], what);
     const result = new Int32Array(length);
-    const end = classes ?? 2 ** 31;
-    for (let i = 0; i < length; i++) {
-      const item: unknown = (items as ArrayLike<unknown>)[i];
-      // a bigint up to 2^53 is that number, and a larger one is out of range
-      const label = typeof item === "bigint" ? Number(item) : item;
-      if (!(typeof label === "number" && Number.isInteger(label) && label >= 0 && label < end)) {
-        throw wrongLabel(item, i, classes, what);
-      }
-      result[i] = label;
-    }
+    for (let i = 0; i < length; i++) result[i] = labelOf((items as ArrayLike<unknown>)[i], i, classes, what);
     return result;
   });
 }
 
-function wrongLabel(item: unknown, at: number, classes: number | undefined, what: string): ArgumentError {
-  const expected = classes === undefined ? "an integer >= 0" : `an integer in 0..${classes - 1}`;
+const INT32_END = 2 ** 31;
+
+/**
+ * The label that an item at a place in an array is, checked before it is converted: in 0..classes-1; without `classes` any integer from
+ * `least` on that 32 bits hold.
+ */
+export function labelOf(item: unknown, at: number, classes: number | undefined, what: string, least = 0): number {
+  // a bigint up to 2^53 is that number, and a larger one is out of range
+  const label = typeof item === "bigint" ? Number(item) : item;
+  if (typeof label === "number" && Number.isInteger(label) && label >= least && label < (classes ?? INT32_END)) {
+    return label;
+  }
+  throw wrongLabel(
+    item,
+    at,
+    classes === undefined ? `an integer >= ${least}` : `an integer in 0..${classes - 1}`,
+    what,
+  );
+}
+
+function wrongLabel(item: unknown, at: number, expected: string, what: string): ArgumentError {
   let hint = "";
   if (isArray(item) || kindOf(item) !== undefined) hint = "; of a one-hot row give the place of its 1 (argmax)";
   else if (typeof item === "number" && Number.isFinite(item) && !Number.isInteger(item)) {
-    hint = "; values to come close to are for mseLoss or bceWithLogits";
+    hint =
+      '; values to come close to are for mseLoss or bceWithLogits, and labels get to a loss of your own in fit by targets: "labels"';
   }
   return new ArgumentError(`${what}: got the label ${show(item)} at ${at}, expected ${expected}${hint}`);
 }

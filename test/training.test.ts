@@ -285,14 +285,73 @@ describe("training", () => {
         ]);
       });
 
-      it("flat x is cut by the first Linear layer, wherever in the net it is", async () => {
+      it("flat x is cut by the Linear layer that a net begins with, however deep that is", async () => {
         const own = lg.createEngine({ kernels: engine().kernels });
-        const net = new lg.Sequential(new lg.ReLU({ engine: own }), new lg.Linear(4, CLASSES, { engine: own }));
+        const options = { engine: own };
         const x = new Random(1).values(8);
-        const history = await lg.fit(net, { train: { x, y: [0, 1] }, epochs: 1, batchSize: 2, optimizer: noOptimizer });
-        expect(history).toHaveLength(1);
-        expect(lg.evaluate(net, { x, y: [0, 1] }).accuracy).toBeGreaterThanOrEqual(0);
-        expect(lg.predict(net, x)).toHaveLength(2 * CLASSES);
+        const nets = [
+          new lg.Linear(4, CLASSES, options),
+          new lg.LinearPReLU(4, CLASSES, options),
+          new lg.LinearELU(4, CLASSES, options),
+        ];
+        for (const first of nets) {
+          const net = new lg.Sequential(new lg.Sequential(new lg.Sequential(first)), new lg.ReLU(options));
+          for (const form of [x, Float64Array.from(x)]) {
+            const train = { x: form, y: [0, 1] };
+            expect(await lg.fit(net, { train, epochs: 1, batchSize: 2, optimizer: noOptimizer })).toHaveLength(1);
+            expect(lg.evaluate(net, train).accuracy).toBeGreaterThanOrEqual(0);
+            expect(lg.predict(net, form)).toHaveLength(2 * CLASSES);
+          }
+        }
+        own.dispose();
+      });
+
+      it("flat x is refused where something else comes first, a user's layer included, unless sampleShape cuts it", async () => {
+        const own = lg.createEngine({ kernels: engine().kernels });
+        const options = { engine: own };
+        /** Counts ids: a document of 32 of them becomes a row of 16. */
+        class Count extends Echo {
+          override forward(x: lg.Input): lg.Tensor {
+            const { shape, data } = x as lg.Tensor;
+            const rows = Array.from({ length: shape[0] }, () => new Array<number>(16).fill(0));
+            data.forEach((id, i) => {
+              rows[Math.floor(i / shape[1])][id] += 1;
+            });
+            return own.tensor(rows);
+          }
+        }
+        const ids = Float32Array.from({ length: 64 }, (_, i) => i % 16);
+        const after = () => new lg.Linear(16, 3, options);
+        for (const first of [
+          new Count(),
+          new lg.ReLU(options),
+          new lg.Dropout(0.5, options),
+          new lg.Flatten(options),
+        ]) {
+          const net = new lg.Sequential(first, after());
+          for (const x of [ids, Float64Array.from(ids), Uint8Array.from(ids)]) {
+            for (const call of [
+              () => lg.predict(net, x),
+              () => lg.evaluate(net, { x, y: [0, 1] }),
+              () => lg.fit(net, { train: { x, y: [0, 1] }, epochs: 1, batchSize: 2, optimizer: noOptimizer }),
+            ]) {
+              expectRefusal(await refusal(call), lg.ShapeError, /sampleShape, or engine\.tensor\(data, shape\)/);
+            }
+          }
+        }
+        const net = new lg.Sequential(new Count(), after());
+        const want = lg.predict(net, own.tensor(ids, [2, 32]));
+        expect(want).toHaveLength(6);
+        const sampleShape = [32];
+        for (const x of [ids, Float64Array.from(ids), [...ids], own.tensor(ids), own.tensor(ids, [4, 16])]) {
+          if (x instanceof lg.Tensor && x.shape.length === 2) {
+            expectRefusal(await refusal(() => lg.predict(net, x, { sampleShape })), lg.ShapeError, /samples of \[16\]/);
+          } else {
+            expect(lg.predict(net, x, { sampleShape })).toEqual(want);
+            const train = { x, y: [0, 1], sampleShape };
+            expect(await lg.fit(net, { train, epochs: 1, batchSize: 2, optimizer: noOptimizer })).toHaveLength(1);
+          }
+        }
         own.dispose();
       });
 
@@ -373,7 +432,8 @@ describe("training", () => {
         });
 
         it("without a reason is an AbortError, as everywhere in Node", async () => {
-          const error = await refusal(() => lg.fit(makeNet(), { ...options(makeNet()), signal: AbortSignal.abort() }));
+          const net = makeNet();
+          const error = await refusal(() => lg.fit(net, { ...options(net), signal: AbortSignal.abort() }));
           expect(error).toMatchObject({ name: "AbortError" });
         });
 
@@ -408,9 +468,10 @@ describe("training", () => {
         it("rejects at the last batch and in onEpoch too", async () => {
           for (const at of ["onBatch", "onEpoch"] as const) {
             const controller = new AbortController();
+            const net = makeNet();
             const error = await refusal(() =>
-              lg.fit(makeNet(), {
-                ...options(makeNet()),
+              lg.fit(net, {
+                ...options(net),
                 epochs: 1,
                 batchSize: SAMPLES,
                 signal: controller.signal,
@@ -782,7 +843,7 @@ describe("training", () => {
           const wholeNet = makeCnn(own);
           const untouched = stateBits(wholeNet);
           const error = await refusal(() => lg.fit(wholeNet, { ...options, train: { x, y: labels } }));
-          expectRefusal(error, lg.ShapeError, /^fit: train: x is a flat array .*: expected sampleShape$/);
+          expectRefusal(error, lg.ShapeError, /^fit: train: x is a flat array .*: expected sampleShape/);
           expect(stateBits(wholeNet)).toEqual(untouched);
           wholeNet.dispose();
         }
@@ -925,7 +986,7 @@ describe("training", () => {
       ])("accuracy: %s", (_, outputs, labels, accuracy) => {
         const x = engine().tensor(outputs);
         const loss = (output: lg.Tensor): lg.LossResult => ({ loss: 0, grad: output });
-        expect(lg.evaluate(new Echo(), { x, y: labels }, { loss }).accuracy).toBe(accuracy);
+        expect(lg.evaluate(new Echo(), { x, y: labels }, { loss, targets: "labels" }).accuracy).toBe(accuracy);
       });
     });
 

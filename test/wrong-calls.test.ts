@@ -1390,8 +1390,8 @@ const training: Row[] = [
   row("predict of nothing", ArgumentError, /predict: x: got undefined, expected a Tensor/, ({ net }) =>
     lg.predict(net, wrong(undefined)),
   ),
-  row("predict of doubles", ArgumentError, /predict: x: got a Float64Array, expected a Tensor/, ({ net }) =>
-    lg.predict(net, wrong(new Float64Array(4))),
+  row("predict of integers", ArgumentError, /predict: x: got an Int32Array, expected a Tensor/, ({ net }) =>
+    lg.predict(net, wrong(new Int32Array(4))),
   ),
   row("predict of values that do not fit", ShapeError, /predict: x: got 5 values, expected a multiple of 4/, (s) =>
     lg.predict(s.net, new Float32Array(5)),

@@ -1,26 +1,31 @@
-import { Buffer } from "../buffers.js";
 import { checkOptions, checkSize } from "../checks.js";
-import type { Floats } from "../host.js";
 import type { Layer } from "../layers/layer.js";
-import { crossEntropy } from "../losses.js";
-import { Tensor } from "../tensor.js";
-import { readNested } from "../values.js";
-import { checkLoss, checkLossResult, checkNet, inEvalMode, type Loss } from "./modes.js";
-import { Batches, type Dataset, gather, inOrder, netEngine, readSamples, type Samples } from "./samples.js";
+import { bceWithLogits, crossEntropy } from "../losses.js";
+import type { Tensor } from "../tensor.js";
+import { Batches } from "./batches.js";
+import { checkLoss, checkLossResult, checkNet, checkOutput, inEvalMode, type Loss } from "./modes.js";
+import type { Dataset } from "./samples.js";
+import { type TargetKind, targetKind } from "./targets.js";
+import type { Steps } from "./turns.js";
 
 export interface EvaluateOptions {
   batchSize?: number;
   loss?: Loss;
+  /** As for `fit`. */
+  targets?: TargetKind;
 }
 
 export interface Evaluation {
   loss: number;
-  /** Share of samples whose largest output is at their label, 0..1; NaN where the targets are no labels. */
+  /**
+   * In 0..1: the share of labels at which the outputs are largest; with bceWithLogits, of values on the target's side of 0.5. NaN for
+   * other targets.
+   */
   accuracy: number;
 }
 
-const OPTIONS = ["batchSize", "loss"] as const;
-const DEFAULT_BATCH = 256;
+const OPTIONS = ["batchSize", "loss", "targets"] as const;
+export const TEST_BATCH = 256;
 
 /**
  * Mean loss and accuracy over batches, one step a batch: `fit` gives the event loop turns in between. Each step is in eval mode by
@@ -31,26 +36,38 @@ export function* evaluationSteps(
   batches: Batches,
   batchSize: number,
   loss: Loss,
-): Generator<undefined, Evaluation> {
-  const order = inOrder(batches.count);
+  what: string,
+): Steps<Evaluation> {
+  const { count } = batches;
   let lossSum = 0;
   let correct = 0;
-  for (let start = 0; start < batches.count; start += batchSize) {
+  let judged = 0;
+  for (let start = 0; start < count; start += batchSize) {
     inEvalMode(net, () => {
-      const { x, y, size } = batches.take(order, start, batchSize);
-      const output = net.forward(x);
-      lossSum += checkLossResult(loss(output, y), "evaluate").loss * size;
-      if (y instanceof Int32Array) correct += countCorrect(output, y);
+      const size = Math.min(batchSize, count - start);
+      const batch = batches.take({ order: undefined, start, size });
+      const output = checkOutput(net.forward(batch.x), net);
+      const target = batches.targetsFor(output, batch);
+      lossSum += checkLossResult(loss(output, target), output, what).loss * size;
+      correct += countCorrect(output, target, loss);
+      judged += target instanceof Int32Array ? target.length : target.size;
     });
     yield;
   }
-  return { loss: lossSum / batches.count, accuracy: batches.hasLabels ? correct / batches.count : Number.NaN };
+  return { loss: lossSum / count, accuracy: correct / judged };
+}
+
+/** How many labels, or sides of 0.5, the outputs have right; NaN where there is neither. */
+function countCorrect(output: Tensor, target: Int32Array | Tensor, loss: Loss): number {
+  const { data } = output;
+  if (target instanceof Int32Array) return countLabels(data, target);
+  return loss === bceWithLogits ? countSides(data, target.data) : Number.NaN;
 }
 
 /** How many rows have their first largest value at their label; as in PyTorch NaN is the largest of all. */
-function countCorrect(output: Tensor, labels: Int32Array): number {
-  const { data } = output;
+function countLabels(data: Float32Array, labels: Int32Array): number {
   const classes = data.length / labels.length;
+  if (!Number.isInteger(classes)) return Number.NaN;
   let correct = 0;
   for (let i = 0; i < labels.length; i++) {
     const row = data.subarray(i * classes, (i + 1) * classes);
@@ -62,18 +79,28 @@ function countCorrect(output: Tensor, labels: Int32Array): number {
   return correct;
 }
 
+/** How many logits say what their targets do: above 0.5 or not. NaN says neither. */
+function countSides(logits: Float32Array, targets: Float32Array): number {
+  let correct = 0;
+  for (let i = 0; i < logits.length; i++) if (targets[i] > 0.5 ? logits[i] > 0 : logits[i] <= 0) correct++;
+  return correct;
+}
+
 /**
  * Mean loss (each batch weighted by its size) and accuracy of a net over a data set, in eval mode; the mode is restored.
- * Throws ShapeError for no samples and for shapes that do not fit, ArgumentError for labels out of range.
+ * Throws ShapeError for no samples and for shapes that do not fit, ArgumentError for labels out of range and other wrong values.
  */
 export function evaluate(net: Layer, data: Dataset, options?: EvaluateOptions): Evaluation {
   checkNet(net, "evaluate");
-  const { batchSize = DEFAULT_BATCH, loss = crossEntropy } = checkOptions(options, OPTIONS, "evaluate");
+  const { batchSize = TEST_BATCH, loss = crossEntropy, targets } = checkOptions(options, OPTIONS, "evaluate");
   checkSize(batchSize, "evaluate: batchSize");
   checkLoss(loss, "evaluate");
-  const batches = new Batches(net, data, loss, "evaluate");
+  const kind = targetKind(targets, loss, "evaluate");
+  net.assertUsable();
+  const batches = new Batches(net, data, kind, loss, "evaluate");
   try {
-    const steps = evaluationSteps(net, batches, batchSize, loss);
+    inEvalMode(net, () => batches.checkShapes(net, Math.min(batchSize, batches.count)));
+    const steps = evaluationSteps(net, batches, batchSize, loss, "evaluate");
     for (;;) {
       const { done, value } = steps.next();
       if (done) return value;
@@ -81,38 +108,4 @@ export function evaluate(net: Layer, data: Dataset, options?: EvaluateOptions): 
   } finally {
     batches.dispose();
   }
-}
-
-/**
- * The net's outputs for x, one after the other, in eval mode, copied out; the mode is restored. A Tensor [n] or a flat number[] is
- * one sample, and so is an image [C, H, W] for a net that begins with Conv2d or MaxPool2d (and flattens nothing behind it: a net with
- * Flatten takes [1, C, H, W]). A Float32Array or Uint8Array (0..255 becomes 0..1) is as many samples as fit the first Linear layer.
- */
-export function predict(net: Layer, x: Samples): Floats {
-  checkNet(net, "predict");
-  const shape =
-    x instanceof Tensor ? x.shape : Array.isArray(x) && x.length > 0 ? readNested(x, "predict").shape : undefined;
-  const isSample = shape !== undefined && (net.isSample(shape) ?? shape.length < 2);
-  if (isSample) return inEvalMode(net, () => net.forward(x as Tensor).data.slice());
-  const rows = readSamples(net, x, undefined, "predict", "engine.tensor(data, shape)");
-  const order = inOrder(rows.count);
-  const buffer = new Buffer(netEngine(net, x));
-  const parts: Float32Array[] = [];
-  try {
-    inEvalMode(net, () => {
-      for (let start = 0; start < rows.count; start += DEFAULT_BATCH) {
-        const batch = gather(rows, order.subarray(start, start + DEFAULT_BATCH), buffer);
-        parts.push(net.forward(batch).data.slice());
-      }
-    });
-  } finally {
-    buffer.dispose();
-  }
-  const result = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
-  let position = 0;
-  for (const part of parts) {
-    result.set(part, position);
-    position += part.length;
-  }
-  return result;
 }

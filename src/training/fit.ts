@@ -1,185 +1,84 @@
-import { checkBoolean, checkOptions, checkSeed, checkSize, show } from "../checks.js";
-import { ArgumentError, ShapeError, StateError } from "../errors.js";
-import type { Signal } from "../host.js";
-import type { Layer } from "../layers/layer.js";
-import { crossEntropy } from "../losses.js";
+import { reading } from "../checks.js";
+import { ShapeError, StateError } from "../errors.js";
+import type { Layer, Parameter } from "../layers/layer.js";
 import { Generator } from "../random.js";
-import { type Evaluation, evaluationSteps } from "./evaluate.js";
-import { checkLoss, checkLossResult, checkNet, type Loss, rememberModes } from "./modes.js";
-import { Batches, type Dataset, inOrder, netEngine } from "./samples.js";
-
-/** What `fit` asks of an optimizer. */
-export interface Stepper {
-  step(): void;
-}
-
-export interface BatchInfo {
-  /** Both count from 1. */
-  epoch: number;
-  batch: number;
-  /** Batches in an epoch. */
-  batches: number;
-  /** Samples in this batch. */
-  size: number;
-  /** The batch's loss before its step. */
-  loss: number;
-}
-
-export interface EpochRecord {
-  /** Counts from 1. */
-  epoch: number;
-  /** Mean over the epoch's samples, each batch's before its step. */
-  loss: number;
-  testLoss?: number;
-  /** On the test data, where it has labels; 0..1. */
-  accuracy?: number;
-  /** Training time, without the test. */
-  seconds: number;
-}
-
-export interface FitOptions {
-  train: Dataset;
-  test?: Dataset;
-  epochs: number;
-  batchSize: number;
-  optimizer: Stepper;
-  loss?: Loss;
-  /** Another order in every epoch. */
-  shuffle?: boolean;
-  /** Of the order; a draw from the engine's generator unless given. */
-  seed?: number;
-  onBatch?: (info: BatchInfo) => void | Promise<void>;
-  onEpoch?: (record: EpochRecord) => void | Promise<void>;
-  /** Rejects with its reason after the current batch. */
-  signal?: Signal;
-}
-
-const OPTIONS = [
-  "train",
-  "test",
-  "epochs",
-  "batchSize",
-  "optimizer",
-  "loss",
-  "shuffle",
-  "seed",
-  "onBatch",
-  "onEpoch",
-  "signal",
-] as const;
-/** The event loop gets a turn when this much time has gone by since the last one. */
-const TURN_MILLISECONDS = 8;
-const TEST_BATCH = 256;
-
-const training = new WeakSet<Layer>();
+import type { Tensor } from "../tensor.js";
+import { rememberStatistics, statisticsOf, undoing } from "../undo.js";
+import { Batches } from "./batches.js";
+import { claim } from "./claims.js";
+import { divergence } from "./divergence.js";
+import { evaluationSteps, TEST_BATCH } from "./evaluate.js";
+import { checkLossResult, checkNet, checkOutput, layersOf, rememberModes, setMode } from "./modes.js";
+import { type Selection, VALUES_A_SLICE } from "./rows.js";
+import {
+  type BatchInfo,
+  checkOptimizer,
+  type EpochRecord,
+  type FitOptions,
+  readSettings,
+  type Settings,
+} from "./settings.js";
+import { now, type Steps, Turns } from "./turns.js";
 
 /**
  * Trains a net: for every batch zeroGrad, forward, loss, parameter message, step. The last short batch is kept. Between batches
  * the event loop gets a turn at least every 10 ms (one batch may take longer). The net is left in the mode it was in.
  *
  * Resolves to a record for each epoch. Rejects with ArgumentError or ShapeError for wrong options or data before anything is
- * trained, StateError where the net is being fitted already, and the signal's reason.
+ * trained, with StateError where the net was disposed or a part of it is being fitted already, and with the signal's reason. A batch whose
+ * loss is NaN or infinite is not trained on: it ends the training with a StateError that says where the first such value was. That
+ * error, and a reason that is an object, carry the records so far as `history`. A batch that fails changes nothing.
  */
 export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[]> {
   checkNet(net, "fit");
-  const settings = checkOptions<FitOptions>(options, OPTIONS, "fit") as FitOptions;
-  const {
-    test,
-    epochs,
-    batchSize,
-    optimizer,
-    loss = crossEntropy,
-    shuffle = true,
-    onBatch,
-    onEpoch,
-    signal,
-  } = settings;
-  checkSize(epochs, "fit: epochs");
-  checkSize(batchSize, "fit: batchSize");
-  checkBoolean(shuffle, "fit: shuffle");
-  checkLoss(loss, "fit");
-  checkCallback(onBatch, "onBatch");
-  checkCallback(onEpoch, "onEpoch");
-  if (typeof optimizer?.step !== "function") {
-    throw new ArgumentError(`fit: optimizer: got ${show(optimizer)}, expected an optimizer`);
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new ArgumentError(`fit: signal: got ${show(signal)}, expected an AbortSignal`);
-  }
-  const seed = settings.seed === undefined ? undefined : checkSeed(settings.seed, "fit: seed");
-  const train = new Batches(net, settings.train, loss, "fit: train");
-  const testBatches = test === undefined ? undefined : new Batches(net, test, loss, "fit: test");
-  if (training.has(net)) throw new StateError(`fit: ${net.describe()} is being fitted already`);
-  signal?.throwIfAborted();
-
-  checkShapes(net, train, testBatches, batchSize, loss);
-
-  training.add(net);
-  const restoreMode = rememberModes(net);
-  const generator = new Generator(seed ?? netEngine(net, settings.train.x).generator.nextSeed());
-  const order = inOrder(train.count);
-  const batches = Math.ceil(train.count / batchSize);
+  const settings = readSettings(options);
   const history: EpochRecord[] = [];
-  const takeTurn = turnTaker();
+  heedSignal(settings, history);
+  const layers = layersOf(net);
+  const parameters = net.parameters();
+  assertUsable(net, parameters);
+  checkOptimizer(settings.optimizer, net, parameters);
+  const { loss, targets, batchSize } = settings;
+  const train = new Batches(net, settings.train, targets, loss, "fit: train");
+  const test = settings.test === undefined ? undefined : new Batches(net, settings.test, targets, loss, "fit: test");
+  const release = claim(net, layers);
+  const restoreModes = rememberModes(layers);
   try {
-    for (let epoch = 1; epoch <= epochs; epoch++) {
-      if (shuffle) generator.shuffle(order);
-      const begin = performance.now();
-      let lossSum = 0;
-      for (let batch = 1; batch <= batches; batch++) {
-        const { x, y, size } = train.take(order, (batch - 1) * batchSize, batchSize);
-        net.train();
-        net.zeroGrad();
-        const output = net.forward(x);
-        if (history.length === 0 && batch === 1) {
-          const classes = output.size / size;
-          for (const data of [train, testBatches]) data?.checkTargets(classes, loss);
-        }
-        const result = checkLossResult(loss(output, y), "fit");
-        net.backwardParams(result.grad);
-        optimizer.step();
-        lossSum += result.loss * size;
-        await onBatch?.({ epoch, batch, batches, size, loss: result.loss });
-        await takeTurn();
-        signal?.throwIfAborted();
-      }
-      const seconds = (performance.now() - begin) / 1000;
-      const record: EpochRecord = { epoch, loss: lossSum / train.count, seconds };
-      if (testBatches !== undefined) {
-        const { loss: testLoss, accuracy } = await evaluateInTurns(net, testBatches, loss, takeTurn);
-        record.testLoss = testLoss;
-        if (testBatches.hasLabels) record.accuracy = accuracy;
-      }
-      history.push(record);
-      await onEpoch?.(record);
-      signal?.throwIfAborted();
-    }
-    return history;
+    checkShapes(net, layers, train, test, batchSize);
+    restoreModes();
+    return await new Training(net, layers, parameters, settings, train, test, history).run();
   } finally {
-    training.delete(net);
-    restoreMode();
+    release();
+    restoreModes();
     train.dispose();
-    testBatches?.dispose();
+    test?.dispose();
+  }
+}
+
+function assertUsable(net: Layer, parameters: readonly Parameter[]): void {
+  net.assertUsable();
+  for (const { name, value, grad } of parameters) {
+    if (value.disposed || grad.disposed) {
+      throw new StateError(`fit: ${net.describe()} was disposed: its parameter ${name} is no more`);
+    }
   }
 }
 
 /** Whether the net takes every batch there will be, and its outputs every target, as far as that can be told. */
-function checkShapes(net: Layer, train: Batches, test: Batches | undefined, batchSize: number, loss: Loss): void {
-  const restoreMode = rememberModes(net);
-  try {
-    net.train();
-    const outputs = train.checkShape(net, Math.min(batchSize, train.count));
-    const rest = train.count % batchSize;
-    // too short for batch statistics, it may be
-    if (rest > 0) {
-      namingTheLastBatch(rest, train.count, () => train.checkShape(net, rest));
-    }
-    net.eval();
-    test?.checkShape(net, Math.min(TEST_BATCH, test.count));
-    if (outputs !== undefined) for (const data of [train, test]) data?.checkTargets(outputs, loss);
-  } finally {
-    restoreMode();
-  }
+function checkShapes(
+  net: Layer,
+  layers: readonly Layer[],
+  train: Batches,
+  test: Batches | undefined,
+  batchSize: number,
+): void {
+  setMode(net, layers, true);
+  train.checkShapes(net, Math.min(batchSize, train.count));
+  const rest = train.count % batchSize;
+  // too short for batch statistics, it may be
+  if (rest > 0) namingTheLastBatch(rest, train.count, () => train.checkShapes(net, rest));
+  setMode(net, layers, false);
+  test?.checkShapes(net, Math.min(TEST_BATCH, test.count));
 }
 
 function namingTheLastBatch(size: number, count: number, check: () => void): void {
@@ -191,42 +90,149 @@ function namingTheLastBatch(size: number, count: number, check: () => void): voi
   }
 }
 
-function checkCallback(callback: unknown, name: string): void {
-  if (callback !== undefined && typeof callback !== "function") {
-    throw new ArgumentError(`fit: ${name}: got ${show(callback)}, expected a function`);
+/** One fit, from checked settings to its end. */
+class Training {
+  readonly #statistics: readonly Tensor[];
+  readonly #batches: number;
+  readonly #turns = new Turns(() => heedSignal(this.settings, this.history));
+
+  constructor(
+    readonly net: Layer,
+    readonly layers: readonly Layer[],
+    readonly parameters: readonly Parameter[],
+    readonly settings: Settings,
+    readonly train: Batches,
+    readonly test: Batches | undefined,
+    readonly history: EpochRecord[],
+  ) {
+    this.#statistics = statisticsOf(net);
+    this.#batches = Math.ceil(train.count / settings.batchSize);
+  }
+
+  async run(): Promise<EpochRecord[]> {
+    const { train, test, settings } = this;
+    await this.#turns.run(train.check());
+    if (test !== undefined) await this.#turns.run(test.check());
+    const generator = new Generator(settings.seed ?? train.engine.generator.nextSeed());
+    const order = settings.shuffle ? new Uint32Array(train.count) : undefined;
+    if (order !== undefined) await this.#turns.run(putInOrder(order));
+    for (let epoch = 1; epoch <= settings.epochs; epoch++) {
+      if (order !== undefined) await this.#turns.run(shuffle(order, generator));
+      const record = await this.#epoch(epoch, order);
+      if (record === undefined) break;
+      this.history.push(record);
+      const answer = await settings.onEpoch?.(record);
+      heedSignal(settings, this.history);
+      if (answer === false) break;
+    }
+    return this.history;
+  }
+
+  /** undefined where `onBatch` ended the training. */
+  async #epoch(epoch: number, order: Uint32Array | undefined): Promise<EpochRecord | undefined> {
+    const { train, settings } = this;
+    const { batchSize, onBatch } = settings;
+    const begin = now();
+    let lossSum = 0;
+    for (let batch = 1; batch <= this.#batches; batch++) {
+      const start = (batch - 1) * batchSize;
+      const size = Math.min(batchSize, train.count - start);
+      const loss = this.#batch({ order, start, size }, epoch, batch);
+      lossSum += loss * size;
+      const info: BatchInfo = { epoch, batch, batches: this.#batches, size, loss };
+      const answer = await onBatch?.(info);
+      const turn = this.#turns.take();
+      if (turn !== undefined) await turn;
+      heedSignal(settings, this.history);
+      if (answer === false) return undefined;
+    }
+    const seconds = (now() - begin) / 1000;
+    const record: EpochRecord = { epoch, loss: lossSum / train.count, ...(await this.#evaluation()), seconds };
+    const lr = reading("fit: optimizer: lr", () => settings.optimizer.lr);
+    if (typeof lr === "number") record.lr = lr;
+    return record;
+  }
+
+  /** Trains on a batch and returns its loss. Where it fails before the step everything is as it was before. */
+  #batch(selection: Selection, epoch: number, batch: number): number {
+    const { net, train, settings } = this;
+    assertUsable(net, this.parameters);
+    const data = train.take(selection);
+    const undoStatistics = rememberStatistics(this.#statistics);
+    const undoZeroGrad = zeroGrad(net, this.parameters);
+    const undo = () => {
+      undoStatistics();
+      undoZeroGrad();
+    };
+    return undoing(undo, () => {
+      setMode(net, this.layers, true);
+      const output = checkOutput(net.forward(data.x), net);
+      const target = train.targetsFor(output, data);
+      const { loss, grad } = checkLossResult(settings.loss(output, target), output, "fit");
+      if (!settings.allowNonFinite && !Number.isFinite(loss)) {
+        const batches = this.#batches;
+        const { parameters } = this;
+        throw carrying(divergence({ epoch, batch, batches, loss, selection, data, output, parameters }), this.history);
+      }
+      net.backwardParams(grad);
+      settings.optimizer.step();
+      return loss;
+    });
+  }
+
+  async #evaluation(): Promise<Pick<EpochRecord, "testLoss" | "accuracy">> {
+    if (this.test === undefined) return {};
+    const steps = evaluationSteps(this.net, this.test, TEST_BATCH, this.settings.loss, "fit: test");
+    const { loss, accuracy } = await this.#turns.run(steps);
+    return Number.isNaN(accuracy) ? { testLoss: loss } : { testLoss: loss, accuracy };
   }
 }
 
-async function evaluateInTurns(
-  net: Layer,
-  batches: Batches,
-  loss: Loss,
-  takeTurn: () => Promise<void> | undefined,
-): Promise<Evaluation> {
-  const steps = evaluationSteps(net, batches, TEST_BATCH, loss);
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-    await takeTurn();
-  }
+/** Throws the signal's reason once there is one. */
+function heedSignal({ signal }: Settings, history: EpochRecord[]): void {
+  if (signal === undefined) return;
+  const { aborted, reason } = reading("fit: signal", () => ({ aborted: signal.aborted, reason: signal.reason }));
+  if (aborted) throw carrying(reason, history);
 }
 
-/** A function that gives the event loop a turn whenever the last one is long enough ago. */
-function turnTaker(): () => Promise<void> | undefined {
-  let lastTurn = performance.now();
+/** What is thrown with the records so far; a reason that can carry nothing stays as it is. */
+function carrying(thrown: unknown, history: EpochRecord[]): unknown {
+  try {
+    Reflect.defineProperty(thrown as object, "history", { value: history, writable: true, configurable: true });
+  } catch {
+    // no object, or a proxy that refuses
+  }
+  return thrown;
+}
+
+/** zeroGrad of a net; the result takes it back where no gradient was written since, for zeroGrad only marks them. */
+function zeroGrad(net: Layer, parameters: readonly Parameter[]): () => void {
+  const before = parameters.map(({ grad }) => grad.storage.flags);
+  net.zeroGrad();
+  const versions = parameters.map(({ grad }) => grad.storage.version);
   return () => {
-    if (performance.now() - lastTurn < TURN_MILLISECONDS) return undefined;
-    return eventLoopTurn().then(() => {
-      lastTurn = performance.now();
+    parameters.forEach(({ grad: { storage } }, i) => {
+      if (storage.zeroPending && storage.version === versions[i]) Object.assign(storage, before[i]);
     });
   };
 }
 
-/** One turn of the event loop, timers and I/O included, as cheaply as the runtime allows. */
-function eventLoopTurn(): Promise<void> {
-  const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
-  return new Promise((resolve) => {
-    if (setImmediate !== undefined) setImmediate(resolve);
-    else setTimeout(resolve, 0);
-  });
+/** 0, 1, 2, ...; yields now and then. */
+function* putInOrder(order: Uint32Array): Steps {
+  for (let start = 0; start < order.length; start += VALUES_A_SLICE) {
+    const end = Math.min(start + VALUES_A_SLICE, order.length);
+    for (let i = start; i < end; i++) order[i] = i;
+    yield;
+  }
+}
+
+/** Places that are shuffled between two turns of the event loop. */
+const PLACES_A_SLICE = 1 << 13;
+
+/** A random order of what was in order; yields now and then. */
+function* shuffle(order: Uint32Array, generator: Generator): Steps {
+  for (let from = order.length - 1; from > 0; from -= PLACES_A_SLICE) {
+    generator.shuffle(order, from, Math.max(from - PLACES_A_SLICE, 0));
+    yield;
+  }
 }

@@ -1,10 +1,10 @@
-import { show } from "../checks.js";
-import { ArgumentError } from "../errors.js";
-import { isLayer, type Layer, layersInside } from "../layers/layer.js";
+import { reading, show, showShape } from "../checks.js";
+import { ArgumentError, ShapeError } from "../errors.js";
+import { isLayer, Layer, layersInside } from "../layers/layer.js";
 import type { LossResult } from "../losses.js";
-import { Tensor } from "../tensor.js";
+import { checkSameEngine, isTensor, sameShape, type Tensor } from "../tensor.js";
 
-/** A loss over a batch: the mean over its samples, with its gradient. Labels come as an Int32Array, other targets as a tensor. */
+/** A loss over a batch: the mean over its samples, with its gradient. `targets` says what the second argument is. */
 // biome-ignore lint/suspicious/noExplicitAny: the targets are whatever the loss takes
 export type Loss = (output: Tensor, target: any) => LossResult;
 
@@ -16,33 +16,73 @@ export function checkLoss(loss: unknown, what: string): void {
   if (typeof loss !== "function") throw new ArgumentError(`${what}: loss: got ${show(loss)}, expected a function`);
 }
 
-/** What a loss of the user's returned. */
-export function checkLossResult(result: unknown, what: string): LossResult {
-  const { loss, grad } = Object(result) as Partial<LossResult>;
-  if (typeof loss !== "number" || !(grad instanceof Tensor)) {
-    throw new ArgumentError(`${what}: loss: got ${show(result)}, expected the function to return { loss, grad }`);
+/** What a net's forward returned: a user's may return anything. */
+export function checkOutput(output: unknown, net: Layer): Tensor {
+  if (!isTensor(output)) {
+    throw new ArgumentError(`${net.describe()}: forward returned ${show(output)}, expected a Tensor`);
+  }
+  return output;
+}
+
+/** What a loss of the user's returned for these outputs. */
+export function checkLossResult(result: unknown, output: Tensor, what: string): LossResult {
+  const { loss, grad } = reading(`${what}: loss`, () => {
+    const given = Object(result) as Partial<LossResult>;
+    return { loss: given.loss, grad: given.grad };
+  });
+  if (typeof loss !== "number" || !isTensor(grad)) {
+    const parts = isTensor(grad) || grad === undefined ? "" : ` with ${show(grad)} as grad`;
+    throw new ArgumentError(
+      `${what}: loss: got ${show(result)}${parts}, expected the function to return { loss, grad }, a number and a Tensor`,
+    );
+  }
+  grad.assertUsable();
+  checkSameEngine(output.engine, grad.engine, `${what}: loss: grad`);
+  if (!sameShape(grad.shape, output.shape)) {
+    throw new ShapeError(
+      `${what}: loss: got a gradient of ${showShape(grad.shape)}, expected ${showShape(output.shape)} as the output's`,
+    );
   }
   return { loss, grad };
 }
 
-/** Notes the mode of every layer; the result puts them back. */
-export function rememberModes(net: Layer): () => void {
-  const modes: [Layer, boolean][] = [];
+/** A net and all layers inside it. Throws ArgumentError or StateError where a user's `children` are not a tree. */
+export function layersOf(net: Layer): Layer[] {
+  const layers: Layer[] = [];
   const visit = (layer: Layer): void => {
-    modes.push([layer, layer.training]);
+    layers.push(layer);
     for (const [, child] of layersInside(layer)) visit(child);
   };
   visit(net);
+  return layers;
+}
+
+/** Puts all layers of a net in a mode. */
+export function setMode(net: Layer, layers: readonly Layer[], training: boolean): void {
+  const { train, eval: evaluate } = Layer.prototype;
+  if (layers.every((layer) => layer.train === train && layer.eval === evaluate)) {
+    for (const layer of layers) layer.training = training;
+  } else if (training) net.train();
+  else net.eval();
+}
+
+/** Notes the mode of every layer; the result puts them back. */
+export function rememberModes(layers: readonly Layer[]): () => void {
+  const modes = layers.map(({ training }) => training);
   return () => {
-    for (const [layer, training] of modes) layer.training = training;
+    layers.forEach((layer, i) => {
+      layer.training = modes[i];
+    });
   };
 }
 
 /** Runs `work` in eval mode and gives every layer its own mode back. */
 export function inEvalMode<T>(net: Layer, work: () => T): T {
-  const restore = rememberModes(net);
-  net.eval();
+  const layers = layersOf(net);
+  if (layers.every(({ training }) => !training)) return work();
+  const restore = rememberModes(layers);
   try {
+    setMode(net, layers, false);
     return work();
   } finally {
     restore();

@@ -1,0 +1,221 @@
+import type { Buffer } from "../buffers.js";
+import { isArray, reading, showShape } from "../checks.js";
+import { ArgumentError, ShapeError } from "../errors.js";
+import { sizeOf, type Tensor } from "../tensor.js";
+import {
+  copyValues,
+  isByteArray,
+  lengthOf,
+  lengthOfItems,
+  type NumberArray,
+  numberOf,
+  readNested,
+  rowReader,
+} from "../values.js";
+import type { Steps } from "./turns.js";
+
+/** Writes row `index` to `target` from `position` on. */
+export type CopyRow = (index: number, target: Float32Array, position: number) => void;
+
+/**
+ * Rows of numbers outside the linear memory; only batches enter it. What the caller gave is read again for every batch, and checked as it
+ * is copied.
+ */
+export interface Rows {
+  /** How messages begin. */
+  readonly what: string;
+  readonly count: number;
+  /** Of one row. */
+  readonly shape: readonly number[];
+  /** Whether single values may be wrong: not in typed arrays and tensors. */
+  readonly mayBeWrong: boolean;
+  /** Throws where there are fewer rows than there were; the result is good for one batch. */
+  open(): CopyRow;
+}
+
+/** Rows out of values in a row. A batch is read while nothing else runs: what is there when it is opened stays there. */
+interface FlatSource {
+  /** How many values there are now. */
+  length(): number;
+  readonly mayBeWrong: boolean;
+  open(): CopyRow;
+}
+
+/** Fewer values than this are copied one by one, without a view. */
+const SHORT_ROW = 32;
+
+function typedSource(values: NumberArray, size: number, what: string): FlatSource {
+  const isBytes = isByteArray(values);
+  const copyByOne: CopyRow = (index, target, position) => {
+    const start = index * size;
+    for (let i = 0; i < size; i++) target[position + i] = isBytes ? values[start + i] / 255 : values[start + i];
+  };
+  const copyWhole: CopyRow = (index, target, position) =>
+    copyValues(values, index * size, size, target.subarray(position, position + size), what);
+  return {
+    length: () => lengthOf(values, what),
+    mayBeWrong: false,
+    open: () => (isBytes || size < SHORT_ROW ? copyByOne : copyWhole),
+  };
+}
+
+function listSource(values: readonly unknown[], size: number, what: string): FlatSource {
+  return {
+    length: () => lengthOfItems(values, what),
+    mayBeWrong: true,
+    open: () => (index, target, position) => {
+      const start = index * size;
+      for (let i = 0; i < size; i++) target[position + i] = numberOf(values[start + i], [values.length], what);
+    },
+  };
+}
+
+function tensorSource(tensor: Tensor, size: number): FlatSource {
+  return {
+    length: () => tensor.size,
+    mayBeWrong: false,
+    open() {
+      const { data } = tensor;
+      return (index, target, position) => target.set(data.subarray(index * size, (index + 1) * size), position);
+    },
+  };
+}
+
+/** Values in a row, in rows of this shape. Throws a ShapeError where they are no multiple of it. */
+export function flatRows(
+  values: Tensor | NumberArray | readonly unknown[],
+  shape: readonly number[],
+  what: string,
+): Rows {
+  const size = sizeOf(shape);
+  const source = isArray(values)
+    ? listSource(values, size, what)
+    : ArrayBuffer.isView(values)
+      ? typedSource(values, size, what)
+      : tensorSource(values as Tensor, size);
+  const length = source.length();
+  if (length % size !== 0) {
+    throw new ShapeError(
+      `${what}: got ${length} values, expected a multiple of ${size} (${showShape(["N", ...shape])})`,
+    );
+  }
+  return rowsOf(source, length, length / size, shape, what);
+}
+
+/** Values in a row, shared out evenly among `count` rows. */
+export function sharedRows(
+  values: Tensor | NumberArray | readonly unknown[],
+  length: number,
+  count: number,
+  what: string,
+): Rows {
+  if (count === 0 ? length > 0 : length === 0 || length % count !== 0) {
+    throw new ShapeError(`${what}: got ${length} values, expected a multiple of ${count}, the number of samples`);
+  }
+  return flatRows(values, [count === 0 ? 1 : length / count], what);
+}
+
+function rowsOf(source: FlatSource, length: number, count: number, shape: readonly number[], what: string): Rows {
+  return {
+    what,
+    count,
+    shape,
+    mayBeWrong: source.mayBeWrong,
+    open() {
+      assertThere(source.length(), length, "values", what);
+      return source.open();
+    },
+  };
+}
+
+/** Throws where there is less than there was. */
+export function assertThere(current: number, before: number, noun: string, what: string): void {
+  if (current < before) {
+    throw new ArgumentError(
+      `${what}: has ${current} ${noun} and had ${before}: data that are in use must keep their length`,
+    );
+  }
+}
+
+/** A Tensor [N, ...]. */
+export function tensorRows(tensor: Tensor, what: string): Rows {
+  const [count, ...shape] = checkAxes(tensor.shape, what);
+  return rowsOf(tensorSource(tensor, sizeOf(shape)), tensor.size, count, shape, what);
+}
+
+/** Nested arrays [N, ...]; the first row says which shape all have. */
+export function nestedRows(items: readonly unknown[], what: string): Rows {
+  return reading(what, () => {
+    const count = lengthOfItems(items, what);
+    const shape = count === 0 ? [0] : readNested(items[0], what).shape;
+    const copyRow = rowReader(checkAxes([count, ...shape], what), what);
+    return {
+      what,
+      count,
+      shape,
+      mayBeWrong: true,
+      open() {
+        assertThere(lengthOfItems(items, what), count, "samples", what);
+        return (index, target, position) => copyRow(items[index], target, position);
+      },
+    };
+  });
+}
+
+function checkAxes(shape: readonly number[], what: string): readonly number[] {
+  if (shape.length < 2) throw new ShapeError(`${what}: got ${showShape(shape)}, expected [N, ...]`);
+  return shape;
+}
+
+/** The same values in rows of another shape. */
+export function reshaped(rows: Rows, shape: readonly number[]): Rows {
+  if (sizeOf(rows.shape) !== sizeOf(shape)) {
+    throw new ShapeError(
+      `${rows.what}: got samples of ${showShape(rows.shape)}, expected ${showShape(shape)}, the sampleShape`,
+    );
+  }
+  return { ...rows, shape };
+}
+
+/** Rows of a batch: as many as `size`, from `start` on, in `order` or the one they have. */
+export interface Selection {
+  readonly order: Uint32Array | undefined;
+  readonly start: number;
+  readonly size: number;
+}
+
+/** Selected rows as a tensor [size, ...shape] in `buffer`, or in another shape. */
+export function gather(
+  rows: Rows,
+  { order, start, size }: Selection,
+  buffer: Buffer,
+  shape: readonly number[] = [size, ...rows.shape],
+): Tensor {
+  const values = sizeOf(rows.shape);
+  const tensor = buffer.take(shape);
+  reading(rows.what, () => {
+    const copy = rows.open();
+    const { data } = tensor;
+    for (let i = 0; i < size; i++) copy(order === undefined ? start + i : order[start + i], data, i * values);
+  });
+  tensor.storage.version++;
+  return tensor;
+}
+
+/** Values that are looked at between two turns of the event loop. */
+export const VALUES_A_SLICE = 1 << 16;
+
+/** Looks at every row; yields now and then. */
+export function* checkRows(rows: Rows): Steps {
+  if (!rows.mayBeWrong) return;
+  const row = new Float32Array(sizeOf(rows.shape));
+  const step = Math.ceil(VALUES_A_SLICE / (row.length + 1));
+  for (let start = 0; start < rows.count; start += step) {
+    const end = Math.min(start + step, rows.count);
+    reading(rows.what, () => {
+      const copy = rows.open();
+      for (let index = start; index < end; index++) copy(index, row, 0);
+    });
+    yield;
+  }
+}

@@ -45,17 +45,21 @@ interface FlatSource {
 const SHORT_ROW = 32;
 
 function typedSource(values: NumberArray, size: number, what: string): FlatSource {
-  const isBytes = isByteArray(values);
-  const copyByOne: CopyRow = (index, target, position) => {
+  const copyBytes: CopyRow = (index, target, position) => {
     const start = index * size;
-    for (let i = 0; i < size; i++) target[position + i] = isBytes ? values[start + i] / 255 : values[start + i];
+    for (let i = 0; i < size; i++) target[position + i] = values[start + i] / 255;
   };
-  const copyWhole: CopyRow = (index, target, position) =>
+  const copyShort: CopyRow = (index, target, position) => {
+    const start = index * size;
+    for (let i = 0; i < size; i++) target[position + i] = values[start + i];
+  };
+  const copyLong: CopyRow = (index, target, position) =>
     copyValues(values, index * size, size, target.subarray(position, position + size), what);
+  const copy = isByteArray(values) ? copyBytes : size < SHORT_ROW ? copyShort : copyLong;
   return {
     length: () => lengthOf(values, what),
     mayBeWrong: false,
-    open: () => (isBytes || size < SHORT_ROW ? copyByOne : copyWhole),
+    open: () => copy,
   };
 }
 

@@ -156,6 +156,7 @@ function options(world: World, known: Record<string, () => unknown>): unknown {
 
 const size = (world: World) => () => world.random.integer(1, 5);
 const engineOf = (world: World) => ({ engine: () => world.engine });
+const targetsOf = (world: World): unknown => pick(world.random, ["labels", "values"]);
 const lossOf = (world: World): unknown =>
   pick<unknown>(world.random, [
     lg.crossEntropy,
@@ -386,12 +387,13 @@ const CALLS_BY_NAME: Record<string, Call> = {
     lg.predict(
       value(() => world.net),
       value(() => inputs(world)),
+      options(world, { batchSize: () => 2, sampleShape: () => [4] }) as never,
     ),
   evaluate: (world, value) =>
     lg.evaluate(
       value(() => world.net),
       value(() => ({ x: value(() => world.random.values(20)), y: value(() => labels(world)) })),
-      options(world, { batchSize: () => 2, loss: () => lossOf(world) }) as never,
+      options(world, { batchSize: () => 2, loss: () => lossOf(world), targets: () => targetsOf(world) }) as never,
     ),
   fit: async (world, value) => {
     const { engine } = world;
@@ -403,6 +405,8 @@ const CALLS_BY_NAME: Record<string, Call> = {
       batchSize: () => 2,
       optimizer: () => new lg.SGD(net.parameters(), { lr: 0.01 }),
       loss: () => lossOf(world),
+      targets: () => targetsOf(world),
+      allowNonFinite: () => true,
       shuffle: () => true,
       seed: () => 1,
       onEpoch: () => undefined,

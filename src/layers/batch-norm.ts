@@ -22,6 +22,7 @@ const OPTIONS = ["engine", "eps", "momentum"] as const;
  *   running = (1 - momentum) · running + momentum · batch's, with the unbiased variance
  * In eval mode they are the running ones. With x̂ = (x - mean) / sqrt(variance + eps) over `count` values a channel:
  *   dx = weight / sqrt(variance + eps) · (dy - Σ dy / count - x̂ · Σ dy x̂ / count),  dweight += Σ dy x̂,  dbias += Σ dy
+ * Without eps a constant channel has x̂ = 0 and dx = 0 in training mode, as in PyTorch.
  *
  * Parameters `weight` [C], 1, and `bias` [C], 0; state `running_mean` [C], 0, `running_var` [C], 1, and `num_batches_tracked` [],
  * the number of forwards in training mode. Throws ArgumentError for a C that is no integer >= 1 and for an eps or momentum that is

@@ -145,20 +145,22 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
   const { code } = await minify(text, {
     module: format === "esm",
     ecma: 2022,
-    compress: false,
+    compress: { keep_fnames: true, keep_classnames: true },
     mangle: mangle || NAMES_OF_TRACES,
     format: { comments: false, preserve_annotations: true, max_line_len: MAX_LINE },
   });
   await writeFile(file, code);
 }
 
-/** modules.edge.ts in the place of modules.ts; what it imports stays an import. */
+/** modules.edge.ts and wide.edge.ts in the places of modules.ts and wide.ts; what the former imports stays an import. */
 const edgeModules = {
   name: "edge-modules",
   setup(context) {
-    context.onResolve({ filter: /\/modules\.js$/ }, () => ({
-      path: fileURLToPath(new URL("../src/kernels/modules.edge.ts", import.meta.url)),
-    }));
+    for (const name of ["modules", "wide/wide"]) {
+      context.onResolve({ filter: new RegExp(`/${name}\\.js$`) }, () => ({
+        path: fileURLToPath(new URL(`../src/kernels/${name}.edge.ts`, import.meta.url)),
+      }));
+    }
     context.onResolve({ filter: /^#/ }, ({ path }) => ({ path, external: true }));
   },
 };
@@ -176,7 +178,8 @@ async function writeDeclarations() {
   await stripInternals("src", "build/types");
   const bundle = await rollup({ input: "build/types/index.d.ts", plugins: [dts()] });
   const [{ code }] = (await bundle.generate({})).output;
-  const declarations = `/// <reference lib="esnext.disposable" />\n${await withTypesAlone(code)}`;
+  const text = (await withTypesAlone(code)).replace(/^(?: {4})+/gm, (indent) => indent.slice(indent.length / 2));
+  const declarations = `/// <reference lib="esnext.disposable" />\n${text}`;
   await writeFile("dist/index.d.cts", declarations);
   await writeFile("dist/index.d.ts", 'export * from "./index.cjs";\n');
   const module =
@@ -199,7 +202,8 @@ async function writeLicence() {
   const about =
     "@assemblyscript/loader, by the AssemblyScript authors, is part of index.js, index.cjs and edge.js: without its work at import,\n" +
     "minified, and without the functions that are not used. It is licensed as follows.\n\n";
-  await writeFile("dist/LICENSE-loader", about + (await readFile("node_modules/assemblyscript/LICENSE", "utf8")));
+  const licence = await readFile("node_modules/assemblyscript/LICENSE", "utf8");
+  await writeFile("dist/LICENSE-loader", about + licence.slice(0, licence.indexOf("END OF TERMS AND CONDITIONS")));
 }
 
 await rm("dist", { recursive: true, force: true });
@@ -210,7 +214,7 @@ await Promise.all([writePieces(modules, sources), writeModules(modules, sources)
 await Promise.all([
   bundle("dist/index.js"),
   // names matter less where a bundler or a test runner asks for CommonJS, and nothing at all on the edge
-  bundle("dist/index.cjs", { format: "cjs", mangle: true }),
+  bundle("dist/index.cjs", { format: "cjs", mangle: { toplevel: true } }),
   bundle("dist/edge.js", { plugins: [edgeModules], mangle: true }),
   writeEdgeImports(),
   writeLicence(),

@@ -9,19 +9,19 @@ import { npmInstall, run } from "./install.mjs";
 import { printTable } from "./print-table.mjs";
 
 /** Bytes. */
-const LIMITS = { kernels: 60_000, tarball: 330_000, installed: 1_000_000 };
+const LIMITS = { kernels: 60_000, tarball: 350_000, installed: 1_000_000 };
 
 /** [what, how many bytes its gzip may have, the program]. */
 const PROGRAMS = [
   [
     "one layer",
-    42_000,
+    46_000,
     `import { Linear } from "lanegrad";
     export const run = (x) => new Linear(784, 256).forward(x);`,
   ],
   [
     "a training step",
-    47_000,
+    54_000,
     `import { crossEntropy, Linear, PReLU, Sequential, SGD } from "lanegrad";
     const net = new Sequential(new Linear(784, 256), new PReLU(), new Linear(256, 10));
     const optimizer = new SGD(net.parameters(), { lr: 0.1 });
@@ -33,7 +33,7 @@ const PROGRAMS = [
       return loss;
     }`,
   ],
-  ["everything", 72_000, 'export * from "lanegrad";'],
+  ["everything", 87_000, 'export * from "lanegrad";'],
 ];
 
 const root = fileURLToPath(new URL("..", import.meta.url));

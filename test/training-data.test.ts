@@ -573,6 +573,36 @@ describe("the data of a training", () => {
       expect(before).toBeGreaterThanOrEqual(1);
     });
 
+    it.each<[string, string[]]>([
+      ["setImmediate", []],
+      ["a MessageChannel", ["setImmediate"]],
+      ["setTimeout", ["setImmediate", "MessageChannel"]],
+    ])("with turns that are made of %s", async (_, missing) => {
+      for (const name of missing) vi.stubGlobal(name, undefined);
+      vi.resetModules();
+      const { now, Turns } = await import("../src/training/turns.js").finally(() => vi.unstubAllGlobals());
+      let after = 0;
+      const turns = new Turns(() => {
+        after++;
+      });
+      expect(turns.take()).toBeUndefined();
+      // due long before the turn, which no microtask is
+      let rings = 0;
+      const timer = setInterval(() => {
+        rings++;
+      });
+      for (let i = 0; i < 20 && rings === 0; i++) {
+        for (const end = now() + 10; now() < end; );
+        const turn = turns.take();
+        expect(turn).toBeInstanceOf(Promise);
+        await turn;
+        expect(after).toBe(i + 1);
+      }
+      clearInterval(timer);
+      expect(rings).toBeGreaterThan(0);
+      expect(turns.take()).toBeUndefined();
+    });
+
     it("with the turns that the host had from the start, whatever a test fakes later", async () => {
       vi.useFakeTimers({ toFake: ["setImmediate", "setTimeout", "setInterval", "performance", "Date"] });
       try {

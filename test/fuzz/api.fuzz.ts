@@ -32,6 +32,8 @@ class World {
   readonly net: lg.Sequential;
   readonly images: lg.Sequential;
   readonly optimizer: lg.Adam;
+  /** What a layer returned, which it overwrites. */
+  readonly output: lg.Tensor;
   readonly gone: lg.Tensor;
   readonly goneLayer: lg.Linear;
   readonly goneEngine: lg.Engine;
@@ -65,6 +67,7 @@ class World {
     this.goneEngine.dispose();
     this.net.backward(lg.crossEntropy(this.net.forward(this.tensor([5, 4])), [0, 1, 2, 0, 1]).grad);
     this.optimizer.step();
+    this.output = this.net.forward(this.tensor([3, 4]));
     this.images.backward(this.images.forward(this.tensor([2, 1, 8, 8])).clone());
   }
 
@@ -93,6 +96,18 @@ class World {
 /** A right value most of the time, a hostile one otherwise. */
 const either = (world: World, right: () => unknown): unknown =>
   world.random.next() < 0.65 ? right() : stranger(world);
+
+/** A function that the library calls: what it throws is the user's own. */
+const called = (value: unknown): unknown =>
+  typeof value === "function"
+    ? (...given: unknown[]) => {
+        try {
+          return value(...given);
+        } catch (cause) {
+          throw new UsersError("called", { cause });
+        }
+      }
+    : value;
 
 /** Hostile values, and objects that are what they should be but gone, or another engine's. */
 function stranger(world: World): unknown {
@@ -124,7 +139,7 @@ const inputs = (world: World): unknown => {
     () => Array.from({ length: rows }, values),
     () => Array.from({ length: rows }, () => Array.from(values())),
     () => Array.from(values()),
-    () => world.net.forward(world.tensor([3, 4])),
+    () => world.output,
   ])();
 };
 
@@ -149,7 +164,9 @@ function options(world: World, known: Record<string, () => unknown>): unknown {
   const { random } = world;
   if (random.next() < 0.3) return undefined;
   const entries = Object.entries(known).filter(() => random.next() < 0.6);
-  const result = Object.fromEntries(entries.map(([key, right]) => [key, either(world, right)]));
+  const result = Object.fromEntries(
+    entries.map(([key, right]) => [key, key === "loss" ? called(either(world, right)) : either(world, right)]),
+  );
   if (random.next() < 0.1) result[pick(random, ["x", "", "learningRate"])] = hostile(random);
   return random.next() < 0.1 ? hostile(random) : result;
 }
@@ -416,7 +433,7 @@ const CALLS_BY_NAME: Record<string, Call> = {
     // one of them wrong: otherwise next to nothing is ever trained
     const wrong = pick(world.random, Object.keys(known));
     const settings = Object.fromEntries(
-      Object.entries(known).map(([key, right]) => [key, key === wrong ? either(world, right) : right()]),
+      Object.entries(known).map(([key, right]) => [key, called(key === wrong ? either(world, right) : right())]),
     );
     await lg.fit(
       value(() => net),

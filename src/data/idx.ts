@@ -1,12 +1,12 @@
 import { showShape } from "../checks.js";
 import { FormatError } from "../errors.js";
 import { countOf, type FileBytes, isGzip, isSafeTensors, makeRoom, readBytes, tellFile } from "../formats/bytes.js";
-import type { Bytes, Floats } from "../host.js";
+import type { Bytes } from "../host.js";
 import { MOST_AXES } from "../values.js";
 import { peek, unpack } from "./gzip.js";
 
-/** The types of values that IDX has, each in an ArrayBuffer of its own. */
-export type IdxData = Bytes | Floats | ReturnType<(Int8Array | Int16Array | Int32Array | Float64Array)["slice"]>;
+/** The types of values that IDX has. */
+export type IdxData = Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
 
 export interface IdxArray<Data extends IdxData = Bytes> {
   /** Sizes of the axes: [60000, 28, 28] for MNIST's training images. */

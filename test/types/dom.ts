@@ -11,7 +11,11 @@ export async function use(): Promise<void> {
   options.signal = { aborted: false, reason: undefined, throwIfAborted() {} };
 
   const response = new Response(lg.save(net));
-  lg.load(net, new Uint8Array(await response.arrayBuffer()));
+  const { metadata }: lg.LoadResult = lg.load(net, await response.arrayBuffer(), { strict: false });
+  lg.load(net, lg.save(net, { metadata: { from: metadata.format } }));
+  const images = lg.readIdx(await response.arrayBuffer());
+  const values = lg.readIdx<Float32Array>(new Uint8Array(8)).data.length;
+  lg.evaluate(net, { x: images.data, y: images.data, sampleShape: images.shape.slice(values) });
   new Blob([
     lg.save(net),
     lg.predict(net, [1, 2]),

@@ -14,6 +14,7 @@ import {
   COLLISION,
   DEPTH,
   DOT_BELOW_ROWS,
+  DOT_DEPTH,
   DOT_UP_TO_COLUMNS,
   GROUP_BELOW_ROWS,
   GROUP_COLUMNS,
@@ -26,6 +27,7 @@ import {
   SWAP_COLUMNS,
   SWAP_DEPTH,
   TILE_COLUMNS,
+  VECTOR_DEPTH,
 } from "./sizes";
 import { tilesOfRows } from "./tile";
 import { outerProduct, vectorTimesMatrix } from "./vector";
@@ -53,13 +55,20 @@ export function gemm(
   if (k <= 0) {
     if (!accumulate) emptyProduct(m, n, c, cRow, bias);
   } else if (transposeB && !transposeA && (m < DOT_BELOW_ROWS || n <= DOT_UP_TO_COLUMNS)) {
-    dots(m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
+    for (let k0 = 0; k0 < k; k0 += DOT_DEPTH) {
+      const at = (<usize>k0) << 2;
+      dots(m, n, min(DOT_DEPTH, k - k0), a + at, aRow, b + at, bRow, c, cRow, bias, accumulate || k0 > 0);
+    }
   } else if (transposeB && !transposeA && m < SWAP_BELOW_ROWS) {
     swapped(m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
   } else if (!transposeB && k == 1) {
     outerProduct(m, n, a, transposeA ? 4 : aRow, b, c, cRow, accumulate ? c : bias, accumulate ? cRow : 0);
   } else if (!transposeB && !transposeA && m == 1) {
-    vectorTimesMatrix(n, k, a, b, bRow, c, accumulate ? c : bias);
+    for (let k0 = 0; k0 < k; k0 += VECTOR_DEPTH) {
+      const pa = a + ((<usize>k0) << 2);
+      const addend = accumulate || k0 > 0 ? c : bias;
+      vectorTimesMatrix(n, min(VECTOR_DEPTH, k - k0), pa, b + <usize>k0 * bRow, bRow, c, addend);
+    }
   } else {
     blocked(transposeA, transposeB, m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
   }

@@ -44,6 +44,10 @@ export const SWAP_BELOW_ROWS: i32 = 256;
 export const SWAP_DEPTH: i32 = 1024;
 export const SWAP_COLUMNS: i32 = 256;
 
+/** Blocks of k where one sum of each output (or eight) runs along it, so that long sums lose no more than those of the tiles. */
+export const VECTOR_DEPTH: i32 = 1024;
+export const DOT_DEPTH: i32 = 8192;
+
 /** Outputs whose partial sums, 32 bytes each, one pass of dot products leaves in L1. */
 export const DOT_ROWS: i32 = 32;
 export const DOT_COLUMNS: i32 = 16;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { exact, firstDifference, Problems } from "../support/compare.js";
+import { exact, firstDifference, Problems, within } from "../support/compare.js";
 import { kernelSetsByTile } from "../support/kernels.js";
 import {
   AB,
@@ -105,6 +105,28 @@ describe(`gemm of ${sets.map(({ name }) => name).join(" and ")}`, () => {
       [20, 12, 8192],
     ];
     checkShapes([[261, 270, 523], ...long], FORMS, everyMode, 7);
+  });
+
+  test("sums of 65,536 products lose no more than sums over a block", () => {
+    const random = new Random(11);
+    const problems = new Problems();
+    const k = 65_536;
+    // a share of the sums' standard deviation, sqrt(k) / 3: sums that ran along all of k would be off by 4e-6 to 9e-6
+    const limit = within(new Float64Array(64).fill((2.5e-6 * Math.sqrt(k)) / 3));
+    for (const [m, n, form] of [
+      [1, 19, AB],
+      [1, 5, ABT],
+      [3, 7, ABT],
+      [7, 9, ATB],
+    ] as const) {
+      const operands = randomOperands(random, m, n, k);
+      const want = referenceProduct(operands).sums;
+      for (const [name, got] of bench.run(operands, form, "write", PLAIN, problems)) {
+        const label = (): string => `${name} m=${m} n=${n}`;
+        problems.note(label, firstDifference(got, want, limit));
+      }
+    }
+    expect(problems.list).toEqual([]);
   });
 
   // Rows a power of two apart fall into the same cache sets, where kernels take other ways.

@@ -1,2 +1,0 @@
-import * as lg from "/work/h/memory/dist/index.js";
-for (const kernels of ["auto","js","simd"]) { try { const t=performance.now(); const e=lg.createEngine({kernels}); const a=e.tensor([[1,2],[3,4]]); const l=new lg.Linear(2,3,{engine:e}); l.forward(a); let s=''; try { for(let i=0;i<4;i++) e.zeros([2**24*4]); } catch(x){ s=x.code+' '+x.message.slice(0,170) } console.log(kernels,'->',e.kernels,e.memory.maximum/2**20,'MiB', lg.matmul(a,a).toArray().join(), s, (performance.now()-t).toFixed(0)+'ms'); } catch(e) { console.log(kernels,'->',e.name,e.code,e.message) } }

@@ -161,8 +161,7 @@ export class Engine {
 
   zeros(shape: readonly number[]): Tensor {
     this.assertAlive();
-    checkShape(shape, "zeros");
-    return handOut(zerosTensor(this, shape));
+    return handOut(zerosTensor(this, checkShape(shape, "zeros")));
   }
 
   /**

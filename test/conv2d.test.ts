@@ -227,9 +227,12 @@ describe("Conv2d", () => {
       expect(second.bias).toBeUndefined();
     });
 
-    it("undefined options are the defaults, unknown ones are ignored, arrays are copied", () => {
+    it("undefined options are the defaults, unknown ones are refused, arrays are copied", () => {
       const stride: [number, number] = [2, 1];
-      const options = { stride, padding: undefined, bias: undefined, dilation: 3, engine: engine() };
+      const options = { stride, padding: undefined, bias: undefined, engine: engine() };
+      expect(() => new lg.Conv2d(1, 1, 2, { ...options, dilation: 3 } as lg.Conv2dOptions)).toThrow(
+        /Conv2d: got the option "dilation", which is not known; the options are engine, stride, padding, bias/,
+      );
       const layer = new lg.Conv2d(1, 1, 2, options);
       stride[0] = 1;
       expect(layer.forward(engine().zeros([1, 1, 4, 4])).shape).toEqual([1, 1, 2, 3]);

@@ -230,7 +230,7 @@ const CALLS_BY_NAME: Record<string, Call> = {
       value(() => world.tensor([2, 4])),
       value(() => 2),
     ),
-  print: (world, value) => String(value(() => world.tensor([3, 2]))),
+  print: (world) => String(pick<unknown>(world.random, [world.tensor([3, 2]), world.gone, world.net, world.goneLayer])),
   matmul: (world, value) =>
     lg.matmul(
       value(() => world.tensor([3, 4])),
@@ -362,7 +362,7 @@ const CALLS_BY_NAME: Record<string, Call> = {
       () => adam.step(),
       () => adam.stateDict(),
       () => adam.zeroGrad(),
-      () => adam.lr,
+      () => typeof adam.lr,
     ])();
   },
   optimizerState: (world, value) =>

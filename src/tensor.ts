@@ -72,16 +72,13 @@ export interface Companion {
 
 /**
  * An accessor of each tensor's own, so that equality (assert.deepStrictEqual, a test runner's toEqual) goes by shape and values: all that
- * it sees of a tensor are its own enumerable properties.
+ * it sees of a tensor are its own enumerable properties. It goes when the tensor is disposed: equality must not ask for what is no more.
  */
 const LIVE_VIEW: PropertyDescriptor & ThisType<Tensor> = {
   enumerable: true,
   configurable: true,
   get() {
-    const view = this.liveView();
-    // it may be written to
-    this.storage.isNone = false;
-    return view;
+    return this.writableView();
   },
 };
 
@@ -92,11 +89,6 @@ const LIVE_VIEW: PropertyDescriptor & ThisType<Tensor> = {
 export class Tensor {
   readonly shape: readonly number[];
   readonly size: number;
-  /**
-   * The live view over the linear memory: writes count at once. Fetch it again after anything may have allocated. In Node it lies
-   * over a SharedArrayBuffer; `data.slice()` is an ordinary copy.
-   */
-  declare readonly data: Float32Array;
   readonly #storage: Storage;
   readonly #owned: boolean;
   readonly #holder: object | undefined;
@@ -113,8 +105,9 @@ export class Tensor {
     this.shape = Object.freeze([...shape]);
     this.size = sizeOf(shape);
     this.#owned = owned;
-    Object.defineProperty(this, "data", LIVE_VIEW);
     if (holder === undefined) watch(this, storage);
+    // the last property of all, so that taking it away again is cheap
+    Object.defineProperty(this, "data", LIVE_VIEW);
   }
 
   /** @internal */
@@ -172,6 +165,22 @@ export class Tensor {
 
   get disposed(): boolean {
     return this.#disposed;
+  }
+
+  /**
+   * The live view over the linear memory: writes count at once. Fetch it again after anything may have allocated. In Node it lies
+   * over a SharedArrayBuffer; `data.slice()` is an ordinary copy.
+   */
+  get data(): Float32Array {
+    return this.writableView();
+  }
+
+  /** `data`. @internal */
+  writableView(): Float32Array {
+    const view = this.liveView();
+    // it may be written to
+    this.storage.isNone = false;
+    return view;
   }
 
   /** `data`, for reading only: a gradient that is none stays so. @internal */
@@ -275,8 +284,7 @@ export class Tensor {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#view = undefined;
-    // equality must not ask for what is no more
-    Object.defineProperty(this, "data", { enumerable: false });
+    Reflect.deleteProperty(this, "data");
     this.#companion?.dispose();
     if (this.#dependents !== undefined) for (const dependent of this.#dependents) dependent.dispose();
     if (this.holder === undefined) unwatch(this);

@@ -1,6 +1,7 @@
 import { checkOptions, checkSize } from "../checks.js";
 import type { Layer } from "../layers/layer.js";
 import { bceWithLogits, crossEntropy } from "../losses.js";
+import { largestAt } from "../readout.js";
 import type { Tensor } from "../tensor.js";
 import { Batches } from "./batches.js";
 import { checkLoss, checkLossResult, checkNet, checkOutput, inEvalMode, type Loss } from "./modes.js";
@@ -69,13 +70,7 @@ function countLabels(data: Float32Array, labels: Int32Array): number {
   const classes = data.length / labels.length;
   if (!Number.isInteger(classes)) return Number.NaN;
   let correct = 0;
-  for (let i = 0; i < labels.length; i++) {
-    const row = data.subarray(i * classes, (i + 1) * classes);
-    const nan = row.findIndex(Number.isNaN);
-    let best = Math.max(nan, 0);
-    if (nan < 0) for (let j = 1; j < classes; j++) if (row[j] > row[best]) best = j;
-    if (best === labels[i]) correct++;
-  }
+  for (let i = 0; i < labels.length; i++) if (largestAt(data, i * classes, classes) === labels[i]) correct++;
   return correct;
 }
 

@@ -22,7 +22,7 @@ function note(engine) {
 function classifier(engine, sizes) {
   const layers = sizes.slice(1).map((size, i) => new lg.LinearPReLU(sizes[i], size, { engine }));
   const net = new lg.Sequential(...layers);
-  return { net, optimizer: new lg.SGD(net.parameters(), { lr: 0.01 }) };
+  return { net, optimizer: new lg.Adam(net.parameters()) };
 }
 
 function step({ net, optimizer }, x, labels) {

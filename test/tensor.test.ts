@@ -127,7 +127,8 @@ describe("Tensor", () => {
       });
 
       it("stays alive when the memory grows", () => {
-        const own = lg.createEngine({ kernels: engine().kernels });
+        // of a size that no engine before it had, whose grown memory it would take over
+        const own = lg.createEngine({ kernels: engine().kernels, maximumMemory: 2 ** 28 + 2 ** 20 });
         const t = own.tensor(new Random(1).values(100));
         const view = t.data;
         const before = bits(view);

@@ -148,7 +148,8 @@ export function mseLoss(y: Tensor | readonly NestedNumbers[], target: Target, op
 
 /**
  * Binary cross-entropy of sigmoid(logits) (torch.nn.functional.binary_cross_entropy_with_logits) with targets in 0..1:
- * the mean of max(z, 0) - z t + log(1 + exp(-|z|)) over all values, or the sum; grad = (sigmoid(z) - t) / count.
+ * the mean of (1 - t) z - log sigmoid(z) over all values, or the sum; grad = (sigmoid(z) - t) / count. As in PyTorch the loss of
+ * z = -Infinity is NaN, and that of +Infinity too where t is 1.
  * Throws ShapeError where the shapes differ and for the mean of nothing.
  */
 export function bceWithLogits(

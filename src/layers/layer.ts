@@ -267,7 +267,6 @@ export const isLayer = (value: unknown): value is Layer => Layer.isOne(value);
 /** Layers nested deeper than this are taken to be so without end. */
 const DEEPEST = 1000;
 
-/** Throws where descending from layer to layers inside would go wrong, or never end. */
 /** Layers whose `children` were looked at when they were made. */
 const trees = /* @__PURE__ */ new WeakSet<Layer>();
 
@@ -285,6 +284,7 @@ export function layersInside(layer: Layer): readonly (readonly [name: string, la
   return layer.children();
 }
 
+/** Throws where descending from layer to layers inside would go wrong, or never end. */
 function assertTree(root: Layer): void {
   const path = new Set<Layer>();
   const done = new Set<Layer>();

@@ -490,6 +490,8 @@ test("values of another copy of the library are said to be of one", async () => 
   expect(other.Tensor).not.toBe(lg.Tensor);
   const layer = new other.Linear(2, 2);
   const calls: [string, () => unknown][] = [
+    ["Linear", () => new lg.Sequential(layer as never)],
+    ["Linear", () => new lg.Sequential({ a: layer as never })],
     ["Linear", () => lg.predict(layer as never, [1, 2])],
     ["Tensor", () => new lg.Linear(2, 2).forward(layer.weight.value as never)],
     ["Tensor", () => lg.matmul(layer.weight.value as never, layer.weight.value as never)],

@@ -1,5 +1,5 @@
 import { Buffer, bufferChanges, type Request, takeAll } from "../buffers.js";
-import { reading, show } from "../checks.js";
+import { COPY, reading, show } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
 import { isTensor, sameShape, type Tensor } from "../tensor.js";
@@ -415,9 +415,12 @@ const messageOf = (stage: number, message: Message): Message =>
 /** An array's index, by whose size an object's keys are ordered before all others. */
 const isIndex = (name: string): boolean => /^(0|[1-9]\d*)$/.test(name) && Number(name) < 2 ** 32 - 1;
 
+/** Whether it is a layer, or anything else that carries the mark: of this copy of the library or another. */
+const isMarked = (value: object): boolean => reading("Sequential", () => COPY in value);
+
 function namedLayers(given: readonly (Layer | Readonly<Record<string, Layer>>)[]): [string, Layer][] {
   const [first] = given;
-  const isNamed = given.length === 1 && typeof first === "object" && first !== null && !isLayer(first);
+  const isNamed = given.length === 1 && typeof first === "object" && first !== null && !isMarked(first);
   const entries = isNamed
     ? reading("Sequential", () => Object.entries(first))
     : given.map((layer, i) => [String(i), layer] as const);

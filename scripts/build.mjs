@@ -145,7 +145,7 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
   const { code } = await minify(text, {
     module: format === "esm",
     ecma: 2022,
-    compress: { keep_fnames: true, keep_classnames: true },
+    compress: { passes: 2, keep_fnames: true, keep_classnames: true },
     mangle: mangle || NAMES_OF_TRACES,
     format: { comments: false, preserve_annotations: true, max_line_len: MAX_LINE },
   });
@@ -178,7 +178,7 @@ async function writeDeclarations() {
   await stripInternals("src", "build/types");
   const bundle = await rollup({ input: "build/types/index.d.ts", plugins: [dts()] });
   const [{ code }] = (await bundle.generate({})).output;
-  const text = (await withTypesAlone(code)).replace(/^(?: {4})+/gm, (indent) => indent.slice(indent.length / 2));
+  const text = (await withTypesAlone(code)).replace(/^(?: {4})+/gm, (indent) => "\t".repeat(indent.length / 4));
   const declarations = `/// <reference lib="esnext.disposable" />\n${text}`;
   await writeFile("dist/index.d.cts", declarations);
   await writeFile("dist/index.d.ts", 'export * from "./index.cjs";\n');
@@ -203,7 +203,8 @@ async function writeLicence() {
     "@assemblyscript/loader, by the AssemblyScript authors, is part of index.js, index.cjs and edge.js: without its work at import,\n" +
     "minified, and without the functions that are not used. It is licensed as follows.\n\n";
   const licence = await readFile("node_modules/assemblyscript/LICENSE", "utf8");
-  await writeFile("dist/LICENSE-loader", about + licence.slice(0, licence.indexOf("END OF TERMS AND CONDITIONS")));
+  const terms = licence.slice(0, licence.indexOf("END OF TERMS AND CONDITIONS"));
+  await writeFile("dist/LICENSE-loader", about + terms.replaceAll(/^ +/gm, ""));
 }
 
 await rm("dist", { recursive: true, force: true });

@@ -2,11 +2,12 @@ import { show, showShape } from "./checks.js";
 import type { Engine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
 import { readInput, writeInput } from "./layers/inputs.js";
-import { type Input, isLayer, type Layer, type Parameter } from "./layers/layer.js";
+import { checkOutput, type Input, isLayer, type Layer, type Parameter } from "./layers/layer.js";
 import type { GeneratorState } from "./random.js";
 import { isTensor, newTensor, sameShape, type Tensor } from "./tensor.js";
 import { layersOf, rememberModes } from "./training/modes.js";
 import { netEngine } from "./training/samples.js";
+import { rememberGradients } from "./undo.js";
 
 /**
  * A layer under examination: `run` works in training mode on a copy of x with gradients that are true zeros, and leaves parameters,
@@ -40,10 +41,7 @@ export class Probe {
       const { exact } = tensor;
       return { tensor, exact, values: tensor.liveView().slice() };
     });
-    const gradients = probe.parameters.map(({ grad }) => {
-      const { flags } = grad.storage;
-      return { grad, flags, values: grad.liveView().slice() };
-    });
+    const restoreGradients = rememberGradients(probe.parameters, new WeakMap());
     try {
       layer.train();
       return work(probe);
@@ -53,10 +51,7 @@ export class Probe {
         tensor.data.set(values);
         tensor.exact = exact;
       }
-      for (const { grad, flags, values } of gradients) {
-        grad.data.set(values);
-        Object.assign(grad.storage, flags);
-      }
+      restoreGradients();
       probe.engine.generator.restore(probe.#generator);
       copy.dispose();
     }
@@ -67,11 +62,7 @@ export class Probe {
     this.engine.generator.restore(this.#generator);
     // the copy of x may have been written since
     this.x.storage.version++;
-    const y: unknown = this.layer.forward(this.x);
-    if (!isTensor(y)) {
-      throw new ArgumentError(`${this.layer.describe()}: forward returned ${show(y)}, expected a Tensor`);
-    }
-    return y;
+    return checkOutput(this.layer.forward(this.x), this.layer);
   }
 
   /** dL/dx as `send` returns it, then the gradients that it leaves in the parameters, all copied. */

@@ -24,10 +24,22 @@ export type NestedNumbers = number | Float32Array | Float64Array | readonly Nest
  */
 const slots = /* @__PURE__ */ readSlots();
 
-function readSlots(): { kind: (this: unknown) => string | undefined; length: (this: unknown) => number } {
+interface Slots {
+  kind(this: unknown): string | undefined;
+  length(this: unknown): number;
+  buffer(this: unknown): ArrayBuffer;
+  byteOffset(this: unknown): number;
+}
+
+function readSlots(): Slots {
   const prototype = Object.getPrototypeOf(Uint8Array.prototype);
   const getter = (key: PropertyKey) => Object.getOwnPropertyDescriptor(prototype, key)!.get!;
-  return { kind: getter(Symbol.toStringTag), length: getter("length") };
+  return {
+    kind: getter(Symbol.toStringTag),
+    length: getter("length"),
+    buffer: getter("buffer"),
+    byteOffset: getter("byteOffset"),
+  };
 }
 
 /** "Float32Array" and so on; undefined for what is no typed array. */
@@ -52,6 +64,12 @@ export function isByteArray(value: unknown): value is Uint8Array | Uint8ClampedA
   const kind = kindOf(value);
   return kind === "Uint8Array" || kind === "Uint8ClampedArray";
 }
+
+/** Where a typed array lies. */
+export const placeOf = (array: ArrayBufferView): { buffer: ArrayBuffer; byteOffset: number } => ({
+  buffer: slots.buffer.call(array),
+  byteOffset: slots.byteOffset.call(array),
+});
 
 /** How many values a typed array has now. Throws an ArgumentError where its buffer was detached or no longer holds it. */
 export function lengthOf(array: ArrayBufferView, what: string): number {
@@ -95,7 +113,8 @@ export function part(source: NumberArray, start: number, count: number, what: st
   try {
     // not by `subarray`, which a subclass may make something else of
     const View = VIEWS[kindOf(source) as keyof typeof VIEWS];
-    return new View(source.buffer as ArrayBuffer, source.byteOffset + start * View.BYTES_PER_ELEMENT, count);
+    const { buffer, byteOffset } = placeOf(source);
+    return new View(buffer, byteOffset + start * View.BYTES_PER_ELEMENT, count);
   } catch (cause) {
     throw new ArgumentError(
       `${what}: got ${show(source)} that had ${start + count} values and has ${slots.length.call(source)} now: ${reasonOf(cause)}`,
@@ -271,7 +290,7 @@ class Walk {
 
 /**
  * Labels as integers of our own, each read once and checked before it is converted: in 0..classes-1 (from 0 on where `classes` is not
- * given), or `ignored`. Takes a number, flat arrays, any typed array of integers and floats whose values are integers.
+ * given). Takes a number, flat arrays, any typed array of integers and floats whose values are integers.
  */
 export function readLabels(labels: unknown, classes: number | undefined, what: string): Int32Array {
   return reading(what, () => {

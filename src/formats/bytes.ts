@@ -2,7 +2,7 @@
 
 import { reading, show } from "../checks.js";
 import { ArgumentError, MemoryError } from "../errors.js";
-import { isByteArray, lengthOf, MOST_AXES } from "../values.js";
+import { isByteArray, lengthOf, MOST_AXES, placeOf } from "../values.js";
 
 /** What holds a file: a Uint8Array (a Buffer is one) or an ArrayBuffer, as `fetch` gives it. */
 export type FileBytes = Uint8Array | Uint8ClampedArray | ArrayBufferLike;
@@ -23,9 +23,8 @@ export function readBytes(value: unknown, what: string): Uint8Array {
 /** The array's bytes by its accessors, of which a subclass may say something else. */
 function viewOf(array: Uint8Array | Uint8ClampedArray, what: string): Uint8Array<ArrayBufferLike & Resizable> {
   const length = lengthOf(array, what);
-  const prototype = Object.getPrototypeOf(Uint8Array.prototype);
-  const slot = (key: string) => Object.getOwnPropertyDescriptor(prototype, key)!.get!.call(array);
-  return new Uint8Array(slot("buffer"), slot("byteOffset"), length);
+  const { buffer, byteOffset } = placeOf(array);
+  return new Uint8Array(buffer, byteOffset, length);
 }
 
 /** What newer libraries know of an ArrayBuffer. */

@@ -267,6 +267,14 @@ export const isLayer = (value: unknown): value is Layer => Layer.isOne(value);
 /** Layers nested deeper than this are taken to be so without end. */
 const DEEPEST = 1000;
 
+/** What a layer's forward returned: a user's may return anything. */
+export function checkOutput(output: unknown, layer: Layer): Tensor {
+  if (!isTensor(output)) {
+    throw new ArgumentError(`${layer.describe()}: forward returned ${show(output)}, expected a Tensor`);
+  }
+  return output;
+}
+
 /** Layers whose `children` were looked at when they were made. */
 const trees = /* @__PURE__ */ new WeakSet<Layer>();
 

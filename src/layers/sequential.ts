@@ -2,13 +2,22 @@ import { Buffer, bufferChanges, type Request, takeAll } from "../buffers.js";
 import { COPY, reading, show } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
-import { isTensor, sameShape, type Tensor } from "../tensor.js";
+import { sameShape, type Tensor } from "../tensor.js";
 import { type GradientCopies, rememberGradients, rememberStatistics, statisticsOf, undoing } from "../undo.js";
 import { AffineLayer } from "./affine.js";
 import { CoreLayer } from "./core.js";
 import { ActivationLayer } from "./elementwise.js";
 import { enter, readGradient, readInput } from "./inputs.js";
-import { type Input, isLayer, knowTree, Layer, layersInside, type Message, type Parameter } from "./layer.js";
+import {
+  checkOutput,
+  type Input,
+  isLayer,
+  knowTree,
+  Layer,
+  layersInside,
+  type Message,
+  type Parameter,
+} from "./layer.js";
 
 /** A Linear or Conv2d layer and the activation behind it, as one layer over their parameters. They stay the owners. */
 class FusedAffine extends AffineLayer {
@@ -247,10 +256,7 @@ export class Sequential extends Layer {
     const { layer } = this.#stages[i];
     // what the layer remembers it may overwrite now, and nobody could undo that
     this.#memory = undefined;
-    const y: unknown = layer.forward(x);
-    if (!isTensor(y)) {
-      throw new ArgumentError(`${layer.describe()}: forward returned ${show(y)}, expected a Tensor`);
-    }
+    const y = checkOutput(layer.forward(x), layer);
     const requests: Request[] = [];
     this.#requestStages(i + 1, y.shape, requests);
     takeAll(requests);

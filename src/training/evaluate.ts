@@ -1,10 +1,10 @@
 import { checkOptions, checkSize } from "../checks.js";
-import type { Layer } from "../layers/layer.js";
+import { checkOutput, type Layer } from "../layers/layer.js";
 import { bceWithLogits, crossEntropy } from "../losses.js";
 import { largestAt } from "../readout.js";
 import type { Tensor } from "../tensor.js";
 import { Batches } from "./batches.js";
-import { checkLoss, checkLossResult, checkNet, checkOutput, inEvalMode, type Loss } from "./modes.js";
+import { checkLoss, checkLossResult, checkNet, inEvalMode, type Loss } from "./modes.js";
 import type { Dataset } from "./samples.js";
 import { type TargetKind, targetKind } from "./targets.js";
 import type { Steps } from "./turns.js";

@@ -1,6 +1,6 @@
 import { reading } from "../checks.js";
 import { ShapeError, StateError } from "../errors.js";
-import type { Layer, Parameter } from "../layers/layer.js";
+import { checkOutput, type Layer, type Parameter } from "../layers/layer.js";
 import { Generator } from "../random.js";
 import type { Tensor } from "../tensor.js";
 import { rememberStatistics, statisticsOf, undoing } from "../undo.js";
@@ -8,7 +8,7 @@ import { Batches } from "./batches.js";
 import { claim } from "./claims.js";
 import { divergence } from "./divergence.js";
 import { evaluationSteps, TEST_BATCH } from "./evaluate.js";
-import { checkLossResult, checkNet, checkOutput, layersOf, rememberModes, setMode } from "./modes.js";
+import { checkLossResult, checkNet, layersOf, rememberModes, setMode } from "./modes.js";
 import { type Selection, VALUES_A_SLICE } from "./rows.js";
 import {
   type BatchInfo,

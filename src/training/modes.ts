@@ -16,14 +16,6 @@ export function checkLoss(loss: unknown, what: string): void {
   if (typeof loss !== "function") throw new ArgumentError(`${what}: loss: got ${show(loss)}, expected a function`);
 }
 
-/** What a net's forward returned: a user's may return anything. */
-export function checkOutput(output: unknown, net: Layer): Tensor {
-  if (!isTensor(output)) {
-    throw new ArgumentError(`${net.describe()}: forward returned ${show(output)}, expected a Tensor`);
-  }
-  return output;
-}
-
 /** What a loss of the user's returned for these outputs. */
 export function checkLossResult(result: unknown, output: Tensor, what: string): LossResult {
   const { loss, grad } = reading(`${what}: loss`, () => {

@@ -8,7 +8,7 @@ import { exp, expm1OfNegative } from "./exponential";
 import { block } from "./gemm/work";
 import { select } from "./lanes";
 import { addGradient, addTotals, carrySums, COLUMN_TOTALS, SUM_BLOCK, SUM_COLUMNS, SUM_ROWS } from "./reductions";
-import { inTurns, SECOND, sumAt, SUMS, sumsAddress, TURN } from "./turns";
+import { inTurns, SECOND, sumAt, SUMS, sumsAddress, TURN } from "./vector-loop";
 
 export function prelu(rows: i32, channels: i32, inner: i32, x: usize, slope: usize, y: usize): void {
   if (inner == 1) {

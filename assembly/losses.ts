@@ -3,7 +3,7 @@
 import { exp, log1pOfUnit, ones } from "./exponential";
 import { loadTail, select, storeTail, sum } from "./lanes";
 import { log } from "./logarithm";
-import { clearSums, inPaddedTurns, inTurns, sumAt, SUMS, sumsAddress } from "./turns";
+import { clearSums, inPaddedTurns, inTurns, sumAt, SUMS, sumsAddress } from "./vector-loop";
 
 /**
  * Softmax cross-entropy of logits z[rows, classes] with label smoothing s:

@@ -12,7 +12,7 @@
 
 import { loadUpTo4, multiplyAdd, storeUpTo4 } from "./lanes";
 import { addGradient, blockSum, pair, SUM_BLOCK } from "./reductions";
-import { SECOND as SECOND_LANES, sumAt, SUMS as LANES, sumsAddress } from "./turns";
+import { SECOND as SECOND_LANES, sumAt, SUMS as LANES, sumsAddress } from "./vector-loop";
 
 /** Planes that are dealt with together: more are no faster, fewer leave gaps in what is read. */
 const MOST_CHANNELS: i32 = 64;

@@ -3,7 +3,7 @@
 
 import { multiplyAdd } from "./lanes";
 import { fill } from "./reductions";
-import { inTurns, TURN } from "./turns";
+import { inTurns, TURN } from "./vector-loop";
 
 /**
  * g' = g + weightDecay · p;  buffer = bufferDecay · buffer + gradientScale · g';

@@ -7,7 +7,7 @@
 
 import { logCubic, ones } from "./exponential";
 import { multiplyAddExactly, select } from "./lanes";
-import { inTurns } from "./turns";
+import { inTurns } from "./vector-loop";
 
 const PARITY: i32 = 0x1bd11bda;
 

@@ -2,7 +2,7 @@
 
 import { block } from "./gemm/work";
 import { multiplyAdd } from "./lanes";
-import { inTurns, sumAt, SUMS, sumsAddress, TURN } from "./turns";
+import { inTurns, sumAt, SUMS, sumsAddress, TURN } from "./vector-loop";
 
 /** Bytes of a run that float32 lanes add up before the sum is carried in double. */
 export const SUM_BLOCK: usize = 512 << 2;

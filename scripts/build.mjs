@@ -70,7 +70,7 @@ async function writeModules(modules, { askForUnsharedMemory }) {
 
 /** What of src/kernels the build itself needs. */
 async function importSources() {
-  const contents = 'export * from "./text.js"; export { IMAGE_KERNELS } from "./feature.js";';
+  const contents = 'export * from "./module-text.js"; export { IMAGE_KERNELS } from "./feature.js";';
   const options = { stdin: { contents, resolveDir: "src/kernels" }, bundle: true, format: "esm", write: false };
   const [{ text }] = (await build(options)).outputFiles;
   return import(`data:text/javascript,${encodeURIComponent(text)}`);

@@ -1,9 +1,9 @@
 import { unwatch, watch } from "./collector.js";
 import type { Engine } from "./engine.js";
-import { Storage, sameShape, sizeOf, Tensor } from "./tensor.js";
+import { sameShape, sizeOf, Tensor, TensorStorage } from "./tensor.js";
 
 /** A buffer and the shape it is wanted in. */
-export type Request = readonly [buffer: Buffer, shape: readonly number[]];
+export type BufferRequest = readonly [buffer: TensorBuffer, shape: readonly number[]];
 
 /** Counts how often any buffer changed its tensor: while it stays, what was taken is still there. */
 export let bufferChanges = 0;
@@ -12,12 +12,12 @@ export let bufferChanges = 0;
  * A tensor that a layer keeps and overwrites: the same object while the shape stays. When the shape changes the old object is
  * disposed and a new one takes its storage, or a larger one. A steady loop allocates nothing.
  */
-export class Buffer {
+export class TensorBuffer {
   #tensor: Tensor | undefined;
 
   constructor(readonly engine: Engine) {}
 
-  holds(storage: Storage): boolean {
+  holds(storage: TensorStorage): boolean {
     return this.#tensor?.storage === storage;
   }
 
@@ -32,14 +32,14 @@ export class Buffer {
   }
 
   /** Storage that holds `shape`: today's if it is large enough and nobody else has a handle on it. */
-  storageFor(shape: readonly number[]): Storage {
+  storageFor(shape: readonly number[]): TensorStorage {
     const current = this.#tensor?.storage;
     const size = sizeOf(shape);
     if (current !== undefined && current.capacity >= size && !current.isShared) return current;
-    return Storage.allocate(this.engine, size);
+    return TensorStorage.allocate(this.engine, size);
   }
 
-  replace(shape: readonly number[], storage: Storage): Tensor {
+  replace(shape: readonly number[], storage: TensorStorage): Tensor {
     const previous = this.#tensor;
     if (previous?.storage === storage) {
       storage.retain();
@@ -64,8 +64,8 @@ export class Buffer {
 }
 
 /** Several buffers in their shapes, or none: where memory runs out all stay as they were. */
-export function takeAll(requests: readonly Request[]): Tensor[] {
-  const storages: (Storage | undefined)[] = [];
+export function takeAll(requests: readonly BufferRequest[]): Tensor[] {
+  const storages: (TensorStorage | undefined)[] = [];
   try {
     for (const [buffer, shape] of requests) storages.push(buffer.fits(shape) ? undefined : buffer.storageFor(shape));
   } catch (error) {

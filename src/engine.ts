@@ -1,6 +1,6 @@
 import { COPY, checkBoolean, checkOneOf, checkOptions, checkSeed, checkSize, type Mark, mark, show } from "./checks.js";
 import { ArgumentError, EngineError } from "./errors.js";
-import type { WasmModule } from "./host.js";
+import type { WasmModule } from "./host-types.js";
 import { createTwin } from "./kernels/js/index.js";
 import type { KernelSet, Kernels } from "./kernels/kernels.js";
 import { exerciseKernels } from "./kernels/warm-up.js";
@@ -9,7 +9,7 @@ import { isWideByDefault } from "./kernels/wide/gate.js";
 import { openWide } from "./kernels/wide/wide.js";
 import type { Width } from "./kernels/wide/width.js";
 import { LinearMemory } from "./memory.js";
-import { Generator } from "./random.js";
+import { RandomGenerator } from "./random.js";
 import { checkShape, handOut, type Tensor, type TensorData, tensorFrom, zerosTensor } from "./tensor.js";
 
 export interface EngineOptions {
@@ -56,7 +56,7 @@ export class Engine {
   /** Settles when every thread has reported in. */
   readonly ready: Promise<void> = Promise.resolve();
   /** @internal */
-  readonly generator: Generator;
+  readonly generator: RandomGenerator;
   // let go when the engine is disposed
   #alive: { linear: LinearMemory; ops: Kernels; width: Width | string } | undefined;
   // a view that is still held keeps its tensor
@@ -111,7 +111,7 @@ export class Engine {
       throw error;
     }
     linear.settle();
-    this.generator = new Generator(seed);
+    this.generator = new RandomGenerator(seed);
   }
 
   /**

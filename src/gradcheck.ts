@@ -1,8 +1,8 @@
 import { checkNonNegative, checkOptions, checkSeed, show } from "./checks.js";
+import { Probe } from "./differentiation.js";
 import { ArgumentError } from "./errors.js";
 import type { Input, Layer } from "./layers/layer.js";
-import { Probe } from "./probe.js";
-import { Generator } from "./random.js";
+import { RandomGenerator } from "./random.js";
 import { newTensor, type Tensor } from "./tensor.js";
 
 export interface GradCheckOptions {
@@ -89,7 +89,7 @@ function largestOf(values: readonly number[]): number {
 
 function differentiate(probe: Probe, epsilon: number, tolerance: number, seed: number): Coordinate[] {
   const y = probe.forward();
-  const generator = new Generator(seed);
+  const generator = new RandomGenerator(seed);
   const weights = newTensor(probe.engine, y.shape);
   try {
     // away from 0, so that every output counts

@@ -27,7 +27,6 @@ export { Conv2d, type Conv2dOptions } from "./layers/conv2d.js";
 export { Dropout } from "./layers/dropout.js";
 export { ELU, type ELUOptions } from "./layers/elu.js";
 export { Flatten } from "./layers/flatten.js";
-export { type LayerSummary, type SlopeStats, type Summary, slopeStats, summary } from "./layers/inspect.js";
 export { type Input, Layer, type LayerOptions, type Parameter } from "./layers/layer.js";
 export { LeakyReLU, type LeakyReLUOptions } from "./layers/leaky-relu.js";
 export { Linear, type LinearOptions } from "./layers/linear.js";
@@ -37,8 +36,9 @@ export { MaxPool2d, type MaxPool2dOptions } from "./layers/max-pool2d.js";
 export { PReLU, type PReLUOptions } from "./layers/prelu.js";
 export { ReLU } from "./layers/relu.js";
 export { Sequential } from "./layers/sequential.js";
+export type { Size2d } from "./layers/sliding-window.js";
 export type { SlopeConstraint, SlopeOptions } from "./layers/slopes.js";
-export type { Size2d } from "./layers/window.js";
+export { type LayerSummary, type SlopeStats, type Summary, slopeStats, summary } from "./layers/summary.js";
 export {
   bceWithLogits,
   type CrossEntropyOptions,

@@ -1,6 +1,6 @@
 import { checkFinite, checkNumber, checkOptions, checkSeed, checkSize, showShape } from "./checks.js";
 import { ShapeError } from "./errors.js";
-import { Generator } from "./random.js";
+import { RandomGenerator } from "./random.js";
 import { checkTensor, fillNormal, fillUniform, type Tensor } from "./tensor.js";
 
 export interface RandomInitOptions {
@@ -32,8 +32,8 @@ function fans(t: Tensor, what: string): { fanIn: number; fanOut: number } {
   return { fanIn: into * field, fanOut: out * field };
 }
 
-function generatorFor(t: Tensor, seed: number | undefined, what: string): Generator {
-  return seed === undefined ? t.engine.generator : new Generator(checkSeed(seed, `${what}: seed`));
+function generatorFor(t: Tensor, seed: number | undefined, what: string): RandomGenerator {
+  return seed === undefined ? t.engine.generator : new RandomGenerator(checkSeed(seed, `${what}: seed`));
 }
 
 function kaimingStd(t: Tensor, { a = 0, fanIn }: KaimingOptions, what: string): number {

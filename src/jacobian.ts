@@ -1,7 +1,7 @@
 import { showShape } from "./checks.js";
+import { Probe } from "./differentiation.js";
 import { ShapeError } from "./errors.js";
 import type { Input, Layer } from "./layers/layer.js";
-import { Probe } from "./probe.js";
 import { handOut, newTensor, type Tensor } from "./tensor.js";
 
 export interface Jacobian {

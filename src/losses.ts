@@ -1,4 +1,4 @@
-import { Buffer, takeAll } from "./buffers.js";
+import { TensorBuffer, takeAll } from "./buffers.js";
 import { checkOneOf, checkOptions, isArray, show, showShape } from "./checks.js";
 import { defaultEngine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
@@ -6,10 +6,10 @@ import {
   type Companion,
   checkSameEngine,
   isTensor,
-  type Storage,
   sameShape,
   sizeOf,
   type Tensor,
+  type TensorStorage,
   tensorFrom,
 } from "./tensor.js";
 import {
@@ -49,13 +49,13 @@ const REDUCTIONS = ["mean", "sum"] as const;
 
 /** What a loss keeps with its first argument, so that a steady loop allocates nothing; it goes when that tensor goes. */
 class LossBuffers implements Companion {
-  readonly grad: Buffer;
+  readonly grad: TensorBuffer;
   /** Labels, or a target that came as an array. */
-  readonly copy: Buffer;
+  readonly copy: TensorBuffer;
 
   constructor(output: Tensor) {
-    this.grad = new Buffer(output.engine);
-    this.copy = new Buffer(output.engine);
+    this.grad = new TensorBuffer(output.engine);
+    this.copy = new TensorBuffer(output.engine);
   }
 
   static of(output: Tensor): LossBuffers {
@@ -63,7 +63,7 @@ class LossBuffers implements Companion {
     return output.companion as LossBuffers;
   }
 
-  holds(storage: Storage): boolean {
+  holds(storage: TensorStorage): boolean {
     return this.grad.holds(storage);
   }
 

@@ -55,7 +55,7 @@ export function threefry({ key0, key1 }: Key, counter0: number, counter1: number
  * The engine's generator: a key from a seed and a counter. Draws for tensors are made by kernels, from keys that `nextKey` hands
  * out; the generator's own words are for orders.
  */
-export class Generator {
+export class RandomGenerator {
   readonly #key: Key;
   readonly #words = new Uint32Array(2);
   #counter = 0;

@@ -1,9 +1,9 @@
 // What a program reads off a net's outputs: plain values, outside the linear memory.
 
 import { show } from "./checks.js";
+import { exp } from "./deterministic-math.js";
 import { ArgumentError, ShapeError } from "./errors.js";
-import type { Floats } from "./host.js";
-import { exp } from "./math.js";
+import type { Floats } from "./host-types.js";
 import { isTensor, type Tensor } from "./tensor.js";
 import { copyOf, isFloatArray } from "./values.js";
 

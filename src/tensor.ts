@@ -27,7 +27,7 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
  * Of gradients: `isNone` is true as long as nobody has sent, written or fetched one since `zeroGrad`, or ever: optimizers skip the
  * parameter. `untouched` is true from `zeroGrad` to the first parameter message, which a penalty joins.
  */
-export class Storage {
+export class TensorStorage {
   version = 0;
   zeroPending = false;
   isNone = false;
@@ -41,12 +41,12 @@ export class Storage {
     readonly capacity: number,
   ) {}
 
-  static allocate(engine: Engine, size: number): Storage {
-    return new Storage(engine, engine.linear.allocate(size * 4), size);
+  static allocate(engine: Engine, size: number): TensorStorage {
+    return new TensorStorage(engine, engine.linear.allocate(size * 4), size);
   }
 
   /** What is put back, by Object.assign, where a call leaves a gradient as it was. */
-  get flags(): Pick<Storage, "zeroPending" | "isNone" | "untouched"> {
+  get flags(): Pick<TensorStorage, "zeroPending" | "isNone" | "untouched"> {
     const { zeroPending, isNone, untouched } = this;
     return { zeroPending, isNone, untouched };
   }
@@ -67,7 +67,7 @@ export class Storage {
 /** What a loss keeps with a tensor. */
 export interface Companion {
   dispose(): void;
-  holds(storage: Storage): boolean;
+  holds(storage: TensorStorage): boolean;
 }
 
 /**
@@ -89,7 +89,7 @@ const LIVE_VIEW: PropertyDescriptor & ThisType<Tensor> = {
 export class Tensor {
   readonly shape: readonly number[];
   readonly size: number;
-  readonly #storage: Storage;
+  readonly #storage: TensorStorage;
   readonly #owned: boolean;
   readonly #holder: object | undefined;
   #companion: Companion | undefined;
@@ -99,7 +99,7 @@ export class Tensor {
   #disposed = false;
 
   /** @internal */
-  constructor(storage: Storage, shape: readonly number[], owned = false, holder?: object) {
+  constructor(storage: TensorStorage, shape: readonly number[], owned = false, holder?: object) {
     this.#storage = storage;
     this.#holder = holder;
     this.shape = Object.freeze([...shape]);
@@ -111,7 +111,7 @@ export class Tensor {
   }
 
   /** @internal */
-  get storage(): Storage {
+  get storage(): TensorStorage {
     return this.#storage;
   }
 
@@ -391,7 +391,7 @@ export function handOut(tensor: Tensor): Tensor {
 
 /** An uninitialised tensor that the caller fills. */
 export function newTensor(engine: Engine, shape: readonly number[], owned = false): Tensor {
-  return new Tensor(Storage.allocate(engine, sizeOf(shape)), shape, owned);
+  return new Tensor(TensorStorage.allocate(engine, sizeOf(shape)), shape, owned);
 }
 
 export function zerosTensor(engine: Engine, shape: readonly number[]): Tensor {

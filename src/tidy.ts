@@ -1,6 +1,6 @@
 import { isArray, reading, show } from "./checks.js";
 import { ArgumentError } from "./errors.js";
-import { isTensor, type Storage, type Tensor, trackTensors } from "./tensor.js";
+import { isTensor, type Tensor, type TensorStorage, trackTensors } from "./tensor.js";
 
 /**
  * Runs `fn` and disposes every tensor that its calls made (`tensor`, `zeros`, `clone`, `reshape`, `matmul`, `jacobian`), on whatever
@@ -33,7 +33,7 @@ export function tidy<T>(fn: () => T): T {
   }
 }
 
-function disposeExcept(tensor: Tensor, kept: ReadonlySet<Storage>): void {
+function disposeExcept(tensor: Tensor, kept: ReadonlySet<TensorStorage>): void {
   const { companion } = tensor;
   // a gradient goes by itself then, as every dropped tensor does
   if (companion !== undefined && [...kept].some((storage) => companion.holds(storage))) tensor.companion = undefined;

@@ -2,7 +2,7 @@
 
 import { isArray, reading, reasonOf, show, showShape } from "./checks.js";
 import { ArgumentError, ShapeError } from "./errors.js";
-import type { Floats } from "./host.js";
+import type { Floats } from "./host-types.js";
 
 /** The typed arrays that numbers may come in. */
 export type NumberArray =

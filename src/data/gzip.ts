@@ -2,7 +2,7 @@
 
 import { reasonOf } from "../checks.js";
 import { FormatError, MemoryError } from "../errors.js";
-import { builtin } from "../host.js";
+import { builtin } from "../host-types.js";
 
 interface Options {
   maxOutputLength: number;

@@ -1,7 +1,7 @@
 import { showShape } from "../checks.js";
 import { FormatError } from "../errors.js";
 import { countOf, type FileBytes, isGzip, isSafeTensors, makeRoom, readBytes, tellFile } from "../formats/bytes.js";
-import type { Bytes } from "../host.js";
+import type { Bytes } from "../host-types.js";
 import { MOST_AXES } from "../values.js";
 import { peek, unpack } from "./gzip.js";
 

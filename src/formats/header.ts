@@ -1,5 +1,5 @@
 import { FormatError } from "../errors.js";
-import { coders } from "../host.js";
+import { coders } from "../host-types.js";
 
 /** Bytes that all strings of a header may take together, names and metadata: beyond what any net needs, and soon read. */
 export const MOST_TEXT = 2 ** 25;

@@ -1,6 +1,6 @@
 import { show, showShape } from "../checks.js";
 import { ArgumentError, FormatError } from "../errors.js";
-import { type Bytes, coders } from "../host.js";
+import { type Bytes, coders } from "../host-types.js";
 import { MOST_AXES } from "../values.js";
 import { countOf, isGzip, isIdx, tellFile } from "./bytes.js";
 import { HeaderReader, hasLoneSurrogate, MOST_TEXT } from "./header.js";

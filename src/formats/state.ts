@@ -1,6 +1,6 @@
 import { checkBoolean, checkOptions, listed, reading, shorten, show, showShape } from "../checks.js";
 import { ArgumentError, StateError } from "../errors.js";
-import type { Bytes } from "../host.js";
+import type { Bytes } from "../host-types.js";
 import { countsFromZero, type Layer } from "../layers/layer.js";
 import { checkTensor, sameShape, type Tensor } from "../tensor.js";
 import { checkNet } from "../training/modes.js";

@@ -1,7 +1,7 @@
 import { imageFeature } from "./feature.js";
 import type { KernelSet } from "./kernels.js";
+import { askForUnsharedMemory, decode } from "./module-text.js";
 import { core, layouts } from "./pieces.js";
-import { askForUnsharedMemory, decode } from "./text.js";
 import type { Code } from "./wide/compile.js";
 
 /**

@@ -1,4 +1,4 @@
-import type { Request } from "../buffers.js";
+import type { BufferRequest } from "../buffers.js";
 import type { Tensor } from "../tensor.js";
 import type { Parameter } from "./layer.js";
 
@@ -24,7 +24,7 @@ export interface Activation {
    */
   backward(s: Tensor, dy: Tensor, ds: Tensor, wantParams: boolean, bias: BiasTarget | undefined): void;
   /** What every message needs beside the tensors that it is given. */
-  scratch(): readonly Request[];
+  scratch(): readonly BufferRequest[];
   /** Frees what the activation holds beside its parameters. */
   dispose(): void;
 }
@@ -47,7 +47,7 @@ export abstract class FixedActivation implements Activation {
     if (bias !== undefined) addBiasGradient(bias, ds);
   }
 
-  scratch(): readonly Request[] {
+  scratch(): readonly BufferRequest[] {
     return [];
   }
 

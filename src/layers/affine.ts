@@ -1,7 +1,7 @@
 import type { Engine } from "../engine.js";
 import type { Tensor } from "../tensor.js";
 import { type Activation, addBiasGradient, type BiasTarget } from "./activation.js";
-import { CoreLayer, type Request, type Wanted } from "./core.js";
+import { type BufferRequest, BuiltInLayer, type Wanted } from "./built-in-layer.js";
 import type { Parameter } from "./layer.js";
 
 /** A map s = W x + b with its derivatives on tensors: what a dense layer and a convolution differ in. */
@@ -36,7 +36,7 @@ export interface AffineMap {
  *
  * The layers Linear, LinearPReLU, Conv2d, ... are this with their parameters; a net puts its neighbours together in one.
  */
-export abstract class AffineLayer extends CoreLayer {
+export abstract class AffineLayer extends BuiltInLayer {
   /** @internal */
   readonly map: AffineMap;
   readonly #activation: Activation | undefined;
@@ -87,7 +87,7 @@ export abstract class AffineLayer extends CoreLayer {
   }
 
   /** Scratch, the last of a message's buffers: the activation's, then the map's, where they need any. */
-  #scratch(inputShape: readonly number[]): Request[] {
+  #scratch(inputShape: readonly number[]): BufferRequest[] {
     const size = this.map.workSize(inputShape);
     return [...(this.#activation?.scratch() ?? []), ...(size === 0 ? [] : [[this.#work, [size]] as const])];
   }
@@ -98,7 +98,7 @@ export abstract class AffineLayer extends CoreLayer {
   }
 
   /** y, and s for the messages back: without them, or without an activation, s has its place in y. */
-  protected override forwardBuffers(inputShape: readonly number[], outputShape: readonly number[]): Request[] {
+  protected override forwardBuffers(inputShape: readonly number[], outputShape: readonly number[]): BufferRequest[] {
     const keepsS = this.#activation !== undefined && this.training;
     return [[this.#y, outputShape], ...(keepsS ? [[this.#s, outputShape] as const] : []), ...this.#scratch(inputShape)];
   }
@@ -117,7 +117,7 @@ export abstract class AffineLayer extends CoreLayer {
     dyShape: readonly number[],
     wantInput: boolean,
     mayOverwrite: boolean,
-  ): Request[] {
+  ): BufferRequest[] {
     return [
       ...(wantInput ? [[this.#dx, x.shape] as const] : []),
       ...(this.#activation && !mayOverwrite ? [[this.#ds, dyShape] as const] : []),

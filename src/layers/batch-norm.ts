@@ -3,7 +3,7 @@ import { engineFrom } from "../engine.js";
 import { ShapeError } from "../errors.js";
 import { needImageKernels } from "../kernels/images.js";
 import type { Tensor } from "../tensor.js";
-import { CoreLayer, createParameters, createTensors, type Request, type Wanted } from "./core.js";
+import { type BufferRequest, BuiltInLayer, createParameters, createTensors, type Wanted } from "./built-in-layer.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
 export interface BatchNormOptions extends LayerOptions {
@@ -28,7 +28,7 @@ const OPTIONS = ["engine", "eps", "momentum"] as const;
  * the number of forwards in training mode. Throws ArgumentError for a C that is no integer >= 1 and for an eps or momentum that is
  * not finite and >= 0; forward in training mode throws ShapeError where a channel has fewer than two values.
  */
-abstract class BatchNorm extends CoreLayer {
+abstract class BatchNorm extends BuiltInLayer {
   readonly numFeatures: number;
   readonly eps: number;
   readonly momentum: number;
@@ -115,7 +115,7 @@ abstract class BatchNorm extends CoreLayer {
     return [shape.length > 1 ? shape[0] : 1, shape.slice(2).reduce((size, length) => size * length, 1)];
   }
 
-  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): Request[] {
+  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): BufferRequest[] {
     return [[this.#y, outputShape], ...(this.training ? [[this.#statistics, [2, this.numFeatures]] as const] : [])];
   }
 
@@ -171,7 +171,7 @@ abstract class BatchNorm extends CoreLayer {
     _dyShape: readonly number[],
     wantInput: boolean,
     mayOverwrite: boolean,
-  ): Request[] {
+  ): BufferRequest[] {
     return wantInput && !mayOverwrite ? [[this.#dx, x.shape]] : [];
   }
 

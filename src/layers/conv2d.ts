@@ -3,10 +3,10 @@ import { engineFrom } from "../engine.js";
 import { needImageKernels } from "../kernels/images.js";
 import { fillUniform } from "../tensor.js";
 import { AffineLayer } from "./affine.js";
+import { createParameters } from "./built-in-layer.js";
 import { ConvolutionMap } from "./convolution.js";
-import { createParameters } from "./core.js";
 import type { LayerOptions, Parameter } from "./layer.js";
-import { checkSize2d, describeWindow, type Size2d } from "./window.js";
+import { checkSize2d, describeWindow, type Size2d } from "./sliding-window.js";
 
 export interface Conv2dOptions extends LayerOptions {
   /** How far the kernel moves from output to output; default 1. */

@@ -3,7 +3,7 @@ import { sizeOf, type Tensor } from "../tensor.js";
 import type { BiasTarget } from "./activation.js";
 import type { AffineMap } from "./affine.js";
 import type { Parameter } from "./layer.js";
-import { imagesIn, isImage, placeWindow, shapeAfterWindow, type Window } from "./window.js";
+import { imagesIn, isImage, placeWindow, type SlidingWindow, shapeAfterWindow } from "./sliding-window.js";
 
 /** s = the convolution of x with W, + b for each channel; x [N, C, H, W] or [C, H, W], W [O, C, kh, kw]. */
 export class ConvolutionMap implements AffineMap {
@@ -15,7 +15,7 @@ export class ConvolutionMap implements AffineMap {
   constructor(
     readonly weight: Parameter,
     readonly bias: Parameter | undefined,
-    readonly window: Window,
+    readonly window: SlidingWindow,
   ) {
     this.engine = weight.value.engine;
     [this.outChannels, this.inChannels] = weight.value.shape;

@@ -2,7 +2,7 @@ import { checkOptions, show } from "../checks.js";
 import { ArgumentError } from "../errors.js";
 import type { Key } from "../random.js";
 import type { Tensor } from "../tensor.js";
-import { CoreLayer, type Request, type Wanted } from "./core.js";
+import { type BufferRequest, BuiltInLayer, type Wanted } from "./built-in-layer.js";
 import { LAYER_OPTIONS, type LayerOptions } from "./layer.js";
 
 /** Masks compare 24 random bits. */
@@ -15,7 +15,7 @@ const RANDOM_VALUES = 2 ** 24;
  * The mask depends on a key from the engine's generator, a new one for each forward, and on the element's place alone: the same for
  * every kernel set. Throws ArgumentError for a p outside 0..1.
  */
-export class Dropout extends CoreLayer {
+export class Dropout extends BuiltInLayer {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
 
@@ -36,7 +36,7 @@ export class Dropout extends CoreLayer {
     return shape;
   }
 
-  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): Request[] {
+  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): BufferRequest[] {
     return [[this.#y, outputShape]];
   }
 
@@ -54,7 +54,7 @@ export class Dropout extends CoreLayer {
     _dyShape: readonly number[],
     wantInput: boolean,
     mayOverwrite: boolean,
-  ): Request[] {
+  ): BufferRequest[] {
     return wantInput && !mayOverwrite ? [[this.#dx, x.shape]] : [];
   }
 

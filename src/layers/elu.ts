@@ -1,7 +1,7 @@
 import { checkFinite, checkOptions } from "../checks.js";
 import type { Tensor } from "../tensor.js";
 import { FixedActivation } from "./activation.js";
-import { ActivationLayer } from "./elementwise.js";
+import { ActivationLayer } from "./activation-layer.js";
 import type { LayerOptions } from "./layer.js";
 
 export interface ELUOptions extends LayerOptions {

@@ -1,14 +1,14 @@
 import { checkOptions, showShape } from "../checks.js";
 import { ShapeError } from "../errors.js";
 import { sizeOf, type Tensor } from "../tensor.js";
-import { CoreLayer, type Request } from "./core.js";
+import { type BufferRequest, BuiltInLayer } from "./built-in-layer.js";
 import { LAYER_OPTIONS, type LayerOptions } from "./layer.js";
 
 /**
  * Every sample's values in one row (torch.nn.Flatten): x [N, ...] gives y [N, size of a sample]; one flat sample [n] stays as it is,
  * and an image [C, H, W] is C samples: behind Conv2d one image is [1, C, H, W].
  */
-export class Flatten extends CoreLayer {
+export class Flatten extends BuiltInLayer {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
 
@@ -30,7 +30,7 @@ export class Flatten extends CoreLayer {
     return shape.length === 1 ? shape : [shape[0], sizeOf(shape.slice(1))];
   }
 
-  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): Request[] {
+  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): BufferRequest[] {
     return [[this.#y, outputShape]];
   }
 
@@ -38,7 +38,7 @@ export class Flatten extends CoreLayer {
     y.data.set(x.liveView());
   }
 
-  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
+  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): BufferRequest[] {
     return wantInput ? [[this.#dx, x.shape]] : [];
   }
 

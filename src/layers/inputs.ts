@@ -1,4 +1,4 @@
-import type { Buffer, Request } from "../buffers.js";
+import type { BufferRequest, TensorBuffer } from "../buffers.js";
 import { isArray, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
@@ -67,7 +67,7 @@ function read(value: Input, engine: Engine, sampleShape: readonly number[] | und
   return { shape, value: values };
 }
 
-const NO_REQUESTS: readonly Request[] = [];
+const NO_REQUESTS: readonly BufferRequest[] = [];
 
 /**
  * The given value as a tensor: a tensor as it is, unless the call is about to overwrite it (`isOwn`); anything else is copied into
@@ -75,9 +75,9 @@ const NO_REQUESTS: readonly Request[] = [];
  */
 export function enter(
   given: Given,
-  copy: Buffer,
+  copy: TensorBuffer,
   isOwn: (tensor: Tensor) => boolean,
-  take: (copies: readonly Request[]) => void,
+  take: (copies: readonly BufferRequest[]) => void,
 ): Tensor {
   const { value, shape } = given;
   if (isTensor(value) && !(mayBeOwn(value) && isOwn(value))) {

@@ -2,7 +2,7 @@ import { checkFinite, checkOptions } from "../checks.js";
 import { type Engine, engineFrom } from "../engine.js";
 import { newTensor, type Tensor } from "../tensor.js";
 import { FixedActivation } from "./activation.js";
-import { ActivationLayer } from "./elementwise.js";
+import { ActivationLayer } from "./activation-layer.js";
 import type { LayerOptions } from "./layer.js";
 
 export interface LeakyReLUOptions extends LayerOptions {

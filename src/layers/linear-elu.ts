@@ -1,7 +1,7 @@
 import { checkFinite, checkOptions } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { fillNormal } from "../tensor.js";
-import { createParameters } from "./core.js";
+import { createParameters } from "./built-in-layer.js";
 import { DenseLayer, DenseMap, denseParameterShapes } from "./dense.js";
 import { EluActivation } from "./elu.js";
 import type { LayerOptions, Parameter } from "./layer.js";

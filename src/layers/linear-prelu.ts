@@ -1,9 +1,9 @@
 import { checkOptions, show } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { ArgumentError } from "../errors.js";
-import type { Floats } from "../host.js";
+import type { Floats } from "../host-types.js";
 import { fillNormal } from "../tensor.js";
-import { createParameters } from "./core.js";
+import { createParameters } from "./built-in-layer.js";
 import { DenseLayer, DenseMap, denseParameterShapes } from "./dense.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 import { SlopeActivation, type SlopeOptions, slopeSettings } from "./slopes.js";

@@ -1,7 +1,7 @@
 import { checkOptions } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { fillUniform } from "../tensor.js";
-import { createParameters } from "./core.js";
+import { createParameters } from "./built-in-layer.js";
 import { DenseLayer, DenseMap, denseParameterShapes } from "./dense.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 

@@ -2,7 +2,7 @@ import { checkOptions, show, showShape } from "../checks.js";
 import { ArgumentError } from "../errors.js";
 import { needImageKernels } from "../kernels/images.js";
 import type { Tensor } from "../tensor.js";
-import { CoreLayer, type Request } from "./core.js";
+import { type BufferRequest, BuiltInLayer } from "./built-in-layer.js";
 import type { LayerOptions } from "./layer.js";
 import {
   checkSize2d,
@@ -11,9 +11,9 @@ import {
   isImage,
   placeWindow,
   type Size2d,
+  type SlidingWindow,
   shapeAfterWindow,
-  type Window,
-} from "./window.js";
+} from "./sliding-window.js";
 
 export interface MaxPool2dOptions extends LayerOptions {
   /** How far the window moves from output to output; default: the kernel's size. */
@@ -32,11 +32,11 @@ const OPTIONS = ["engine", "stride", "padding"] as const;
  * Throws ArgumentError for sizes that are not integers >= 1 and for a padding of more than half the kernel; forward throws
  * ShapeError where the planes with their padding are smaller than the kernel.
  */
-export class MaxPool2d extends CoreLayer {
+export class MaxPool2d extends BuiltInLayer {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = /* @__PURE__ */ needImageKernels();
 
-  readonly #window: Window;
+  readonly #window: SlidingWindow;
   readonly #y = this.buffer();
   readonly #indices = this.buffer();
   readonly #dx = this.buffer();
@@ -79,7 +79,7 @@ export class MaxPool2d extends CoreLayer {
   }
 
   /** The maxima, and their places for the message back, which count as floats as far as memory goes. */
-  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): Request[] {
+  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): BufferRequest[] {
     return [[this.#y, outputShape], ...(this.training ? [[this.#indices, outputShape] as const] : [])];
   }
 
@@ -90,7 +90,7 @@ export class MaxPool2d extends CoreLayer {
     this.#lastIndices = indices;
   }
 
-  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): Request[] {
+  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): BufferRequest[] {
     return wantInput ? [[this.#dx, x.shape]] : [];
   }
 

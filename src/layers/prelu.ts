@@ -1,8 +1,8 @@
 import { checkOptions, checkSize } from "../checks.js";
 import { engineFrom } from "../engine.js";
-import type { Floats } from "../host.js";
-import { createParameters } from "./core.js";
-import { ActivationLayer } from "./elementwise.js";
+import type { Floats } from "../host-types.js";
+import { ActivationLayer } from "./activation-layer.js";
+import { createParameters } from "./built-in-layer.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 import { SlopeActivation, type SlopeOptions, slopeSettings } from "./slopes.js";
 

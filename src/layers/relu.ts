@@ -1,7 +1,7 @@
 import { checkOptions } from "../checks.js";
 import type { Tensor } from "../tensor.js";
 import { FixedActivation } from "./activation.js";
-import { ActivationLayer } from "./elementwise.js";
+import { ActivationLayer } from "./activation-layer.js";
 import { LAYER_OPTIONS, type LayerOptions } from "./layer.js";
 
 class ReluActivation extends FixedActivation {

@@ -1,12 +1,12 @@
-import { Buffer, bufferChanges, type Request, takeAll } from "../buffers.js";
+import { type BufferRequest, bufferChanges, TensorBuffer, takeAll } from "../buffers.js";
 import { COPY, reading, show } from "../checks.js";
 import { defaultEngine, type Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
 import { sameShape, type Tensor } from "../tensor.js";
 import { type GradientCopies, rememberGradients, rememberStatistics, statisticsOf, undoing } from "../undo.js";
+import { ActivationLayer } from "./activation-layer.js";
 import { AffineLayer } from "./affine.js";
-import { CoreLayer } from "./core.js";
-import { ActivationLayer } from "./elementwise.js";
+import { BuiltInLayer } from "./built-in-layer.js";
 import { enter, readGradient, readInput } from "./inputs.js";
 import {
   checkOutput,
@@ -39,7 +39,7 @@ class FusedAffine extends AffineLayer {
     return super.forward(value);
   }
 
-  override requestForward(inputShape: readonly number[], into: Request[]): readonly number[] {
+  override requestForward(inputShape: readonly number[], into: BufferRequest[]): readonly number[] {
     this.#takeMode();
     return super.requestForward(inputShape, into);
   }
@@ -75,7 +75,7 @@ class FusedAffine extends AffineLayer {
 }
 
 /** A layer of ours that does what its class says: nothing goes wrong in its messages once their memory was taken. */
-type Foreseeable = CoreLayer | Sequential;
+type Foreseeable = BuiltInLayer | Sequential;
 
 /** What a net remembers of its last forward: each stage's input. */
 interface Memory {
@@ -135,8 +135,8 @@ export class Sequential extends Layer {
   readonly #undoable: Undoable | undefined;
   /** The layers whose modes say what memory is needed. */
   readonly #leaves: readonly Layer[];
-  readonly #xCopy: Buffer;
-  readonly #dyCopy: Buffer;
+  readonly #xCopy: TensorBuffer;
+  readonly #dyCopy: TensorBuffer;
   #memory: Memory | undefined;
   #taken: Taken | undefined;
   #forwardName: string | undefined;
@@ -155,8 +155,8 @@ export class Sequential extends Layer {
     this.#stages = stagesOf(this.layers);
     this.#undoable = undoableOf(this.#stages);
     this.#leaves = this.layers.flatMap((layer) => (layer instanceof Sequential ? layer.#leaves : layer));
-    this.#xCopy = new Buffer(this.engine);
-    this.#dyCopy = new Buffer(this.engine);
+    this.#xCopy = new TensorBuffer(this.engine);
+    this.#dyCopy = new TensorBuffer(this.engine);
   }
 
   override get type(): string {
@@ -226,7 +226,7 @@ export class Sequential extends Layer {
     // messages name the layer that the value is for
     this.#forwardName ??= `${this.layers[0].describe()}: forward`;
     const given = readInput(value, this.engine, this.flatInputSize(), this.#forwardName);
-    const take = (copies: readonly Request[]): void => this.#takeForward(given.shape, copies);
+    const take = (copies: readonly BufferRequest[]): void => this.#takeForward(given.shape, copies);
     const x = enter(given, this.#xCopy, (tensor) => this.owns(tensor), take);
     if (this.#undoable === undefined) return this.#run(x, this.#taken);
     return undoing(this.#rememberForward(), () => this.#run(x, undefined));
@@ -244,7 +244,7 @@ export class Sequential extends Layer {
       const { layer, ours, mayWorkInPlace } = stages[i];
       inputs.push(x);
       if (ours === undefined) x = this.#runForeign(i, x);
-      else if (mayWorkInPlace && (ours as CoreLayer).worksInPlace) (ours as CoreLayer).forwardInPlace(x);
+      else if (mayWorkInPlace && (ours as BuiltInLayer).worksInPlace) (ours as BuiltInLayer).forwardInPlace(x);
       // what a user's layer returned is looked at as any input
       else x = i === 0 || stages[i - 1].ours !== undefined ? ours.forwardOf(x) : layer.forward(x);
     }
@@ -257,14 +257,14 @@ export class Sequential extends Layer {
     // what the layer remembers it may overwrite now, and nobody could undo that
     this.#memory = undefined;
     const y = checkOutput(layer.forward(x), layer);
-    const requests: Request[] = [];
+    const requests: BufferRequest[] = [];
     this.#requestStages(i + 1, y.shape, requests);
     takeAll(requests);
     return y;
   }
 
   /** Takes the memory of a forward, and of `copies`, before any layer runs, or none: as far as the layers' shapes can be told. */
-  #takeForward(inputShape: readonly number[], copies: readonly Request[]): void {
+  #takeForward(inputShape: readonly number[], copies: readonly BufferRequest[]): void {
     const last = this.#taken;
     const isSame = last !== undefined && sameShape(last.inputShape, inputShape) && this.#hasModes(last.modes);
     if (isSame && last.at.forward === bufferChanges && copies.length === 0) return;
@@ -284,18 +284,18 @@ export class Sequential extends Layer {
   }
 
   /** Adds to `into` what the stages from `first` on need, as far as their shapes can be told; returns the output's, if it can be. */
-  #requestStages(first: number, inputShape: readonly number[], into: Request[]): readonly number[] | undefined {
+  #requestStages(first: number, inputShape: readonly number[], into: BufferRequest[]): readonly number[] | undefined {
     let shape: readonly number[] | undefined = inputShape;
     for (let i = first; i < this.#stages.length && shape !== undefined; i++) {
       const { layer, ours, mayWorkInPlace } = this.#stages[i];
-      const needsNone = ours === undefined || (mayWorkInPlace && (ours as CoreLayer).worksInPlace);
+      const needsNone = ours === undefined || (mayWorkInPlace && (ours as BuiltInLayer).worksInPlace);
       shape = needsNone ? layer.shapeAfter(shape) : ours.requestForward(shape, into);
     }
     return shape;
   }
 
   /** Adds to `into` what a forward over inputs of this shape needs; returns the output's shape. @internal */
-  requestForward(inputShape: readonly number[], into: Request[]): readonly number[] {
+  requestForward(inputShape: readonly number[], into: BufferRequest[]): readonly number[] {
     return this.#requestStages(0, inputShape, into)!;
   }
 
@@ -338,7 +338,7 @@ export class Sequential extends Layer {
   }
 
   /** Takes the memory of a message back, and of `copies`, before any layer runs, or none. */
-  #takeBackward({ taken }: Memory, message: Message, copies: readonly Request[]): void {
+  #takeBackward({ taken }: Memory, message: Message, copies: readonly BufferRequest[]): void {
     if (taken?.at[message] === bufferChanges && copies.length === 0) return;
     const requests = [...copies];
     this.requestBackward(message, false, requests);
@@ -347,7 +347,7 @@ export class Sequential extends Layer {
   }
 
   /** Adds to `into` what a message back through the remembered forward needs. @internal */
-  requestBackward(message: Message, mayOverwrite: boolean, into: Request[]): void {
+  requestBackward(message: Message, mayOverwrite: boolean, into: BufferRequest[]): void {
     for (let i = this.#stages.length - 1; i >= 0; i--) {
       const { ours, isCore } = this.#stages[i];
       ours?.requestBackward(messageOf(i, message), mayOverwrite, into);
@@ -412,7 +412,7 @@ export class Sequential extends Layer {
 }
 
 /** A layer whose calls a net may make its own way: not where a subclass may do something else. */
-const isOneOfOurs = (layer: Layer): layer is CoreLayer => layer instanceof CoreLayer && layer.isOurs;
+const isOneOfOurs = (layer: Layer): layer is BuiltInLayer => layer instanceof BuiltInLayer && layer.isOurs;
 
 /** The first stage alone is spared its dL/dx. */
 const messageOf = (stage: number, message: Message): Message =>

@@ -1,8 +1,8 @@
-import { Buffer, type Request } from "../buffers.js";
+import { type BufferRequest, TensorBuffer } from "../buffers.js";
 import { checkFinite, checkNonNegative, checkOneOf, show, showShape } from "../checks.js";
+import { log } from "../deterministic-math.js";
 import { ArgumentError, ShapeError } from "../errors.js";
-import type { Floats } from "../host.js";
-import { log } from "../math.js";
+import type { Floats } from "../host-types.js";
 import type { Tensor } from "../tensor.js";
 import { type Activation, addBiasGradient, type BiasTarget } from "./activation.js";
 import type { Parameter } from "./layer.js";
@@ -58,8 +58,8 @@ export class SlopeActivation implements Activation {
   readonly count: number;
   readonly constraint: SlopeConstraint;
   readonly #penalty: number;
-  readonly #effective: Buffer;
-  readonly #slopeGradient: Buffer;
+  readonly #effective: TensorBuffer;
+  readonly #slopeGradient: TensorBuffer;
 
   constructor(
     readonly slope: Parameter,
@@ -69,8 +69,8 @@ export class SlopeActivation implements Activation {
     this.count = value.size;
     this.constraint = settings.constraint;
     this.#penalty = settings.penalty;
-    this.#effective = new Buffer(value.engine);
-    this.#slopeGradient = new Buffer(value.engine);
+    this.#effective = new TensorBuffer(value.engine);
+    this.#slopeGradient = new TensorBuffer(value.engine);
     value.fill_(trainedValue(settings));
   }
 
@@ -188,7 +188,7 @@ export class SlopeActivation implements Activation {
   }
 
   /** A constrained slope's value in effect and its gradient. */
-  scratch(): readonly Request[] {
+  scratch(): readonly BufferRequest[] {
     if (this.constraint === "none") return [];
     return [this.#effective, this.#slopeGradient].map((buffer) => [buffer, [this.count]] as const);
   }

@@ -1,6 +1,6 @@
 import { checkBoolean, checkNonNegative, checkOptions, isArray, show } from "../checks.js";
+import { integerPower } from "../deterministic-math.js";
 import { ArgumentError } from "../errors.js";
-import { integerPower } from "../math.js";
 import type { OptimizerParameters, ReadParameter } from "./groups.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParameterState } from "./state.js";

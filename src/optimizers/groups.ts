@@ -2,7 +2,7 @@ import { checkKnown, isArray, shorten, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
 import type { Parameter } from "../layers/layer.js";
-import { isTensor, type Storage, sameShape, type Tensor } from "../tensor.js";
+import { isTensor, sameShape, type Tensor, type TensorStorage } from "../tensor.js";
 
 /** Parameters with settings of their own; what is not given comes from the optimizer's options. */
 export type ParameterGroup<Settings> = { params: readonly Parameter[] } & Partial<Settings>;
@@ -71,7 +71,7 @@ export function labelOf({ name }: Parameter, index: number): string {
 
 /** Reads groups, and checks that they are made of tensors of one engine and hold no parameter twice. */
 export class GroupReader<Settings> {
-  readonly #seen = new Set<Storage>();
+  readonly #seen = new Set<TensorStorage>();
   #engine: Engine | undefined;
 
   constructor(readonly what: string) {}

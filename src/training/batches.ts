@@ -1,4 +1,4 @@
-import { Buffer } from "../buffers.js";
+import { TensorBuffer } from "../buffers.js";
 import type { Engine } from "../engine.js";
 import { ShapeError } from "../errors.js";
 import type { Layer } from "../layers/layer.js";
@@ -21,7 +21,7 @@ export class Batches {
   readonly count: number;
   readonly #x: Rows;
   readonly #y: BatchTargets;
-  readonly #buffer: Buffer;
+  readonly #buffer: TensorBuffer;
 
   /** Throws ShapeError, ArgumentError, StateError or EngineError; no samples are a ShapeError. */
   constructor(net: Layer, data: unknown, kind: TargetKind, loss: Loss, what: string) {
@@ -31,7 +31,7 @@ export class Batches {
     this.count = this.#x.count;
     if (this.count === 0) throw new ShapeError(`${what}: got no samples, expected at least one`);
     this.#y = readTargets(y, kind, this.count, this.engine, loss, `${what}: y`);
-    this.#buffer = new Buffer(this.engine);
+    this.#buffer = new TensorBuffer(this.engine);
   }
 
   /** Throws a ShapeError where the net can tell that it does not take `size` samples at a time, or that the targets do not fit. */

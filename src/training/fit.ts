@@ -1,7 +1,7 @@
 import { reading } from "../checks.js";
 import { ShapeError, StateError } from "../errors.js";
 import { checkOutput, type Layer, type Parameter } from "../layers/layer.js";
-import { Generator } from "../random.js";
+import { RandomGenerator } from "../random.js";
 import type { Tensor } from "../tensor.js";
 import { rememberStatistics, statisticsOf, undoing } from "../undo.js";
 import { Batches } from "./batches.js";
@@ -113,7 +113,7 @@ class Training {
     const { train, test, settings } = this;
     await this.#turns.run(train.check());
     if (test !== undefined) await this.#turns.run(test.check());
-    const generator = new Generator(settings.seed ?? train.engine.generator.nextSeed());
+    const generator = new RandomGenerator(settings.seed ?? train.engine.generator.nextSeed());
     const order = settings.shuffle ? new Uint32Array(train.count) : undefined;
     if (order !== undefined) await this.#turns.run(putInOrder(order));
     for (let epoch = 1; epoch <= settings.epochs; epoch++) {
@@ -230,7 +230,7 @@ function* putInOrder(order: Uint32Array): Steps {
 const PLACES_A_SLICE = 1 << 13;
 
 /** A random order of what was in order; yields now and then. */
-function* shuffle(order: Uint32Array, generator: Generator): Steps {
+function* shuffle(order: Uint32Array, generator: RandomGenerator): Steps {
   for (let from = order.length - 1; from > 0; from -= PLACES_A_SLICE) {
     generator.shuffle(order, from, Math.max(from - PLACES_A_SLICE, 0));
     yield;

@@ -1,7 +1,7 @@
-import { Buffer } from "../buffers.js";
+import { TensorBuffer } from "../buffers.js";
 import { checkOptions, checkSize, isArray, reading, showShape } from "../checks.js";
 import { ShapeError } from "../errors.js";
-import type { Floats } from "../host.js";
+import type { Floats } from "../host-types.js";
 import { checkOutput, type Input, type Layer } from "../layers/layer.js";
 import { checkSameEngine, isTensor } from "../tensor.js";
 import { isByteArray, isFloatArray, lengthOf, readNested } from "../values.js";
@@ -37,7 +37,7 @@ export function predict(net: Layer, x: Samples, options?: PredictOptions): Float
   net.assertUsable();
   const { rows, isSample } = read(net, x, sampleShape);
   if (rows.count === 0) return new Float32Array(0);
-  const buffer = new Buffer(netEngine(net, x));
+  const buffer = new TensorBuffer(netEngine(net, x));
   try {
     return inEvalMode(net, () => outputs(net, rows, isSample, batchSize, buffer));
   } finally {
@@ -88,7 +88,7 @@ function shapeOf(net: Layer, x: Samples): readonly number[] | undefined {
   return reading("predict: x", () => (x.length > 0 ? [x.length, ...readNested(x[0], "predict: x").shape] : undefined));
 }
 
-function outputs(net: Layer, rows: Rows, isSample: boolean, batchSize: number, buffer: Buffer): Floats {
+function outputs(net: Layer, rows: Rows, isSample: boolean, batchSize: number, buffer: TensorBuffer): Floats {
   const { count } = rows;
   let result: Floats | undefined;
   for (let start = 0; start < count; start += batchSize) {

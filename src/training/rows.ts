@@ -1,4 +1,4 @@
-import type { Buffer } from "../buffers.js";
+import type { TensorBuffer } from "../buffers.js";
 import { isArray, reading, showShape } from "../checks.js";
 import { ArgumentError, ShapeError } from "../errors.js";
 import { sizeOf, type Tensor } from "../tensor.js";
@@ -192,7 +192,7 @@ export interface Selection {
 export function gather(
   rows: Rows,
   { order, start, size }: Selection,
-  buffer: Buffer,
+  buffer: TensorBuffer,
   shape: readonly number[] = [size, ...rows.shape],
 ): Tensor {
   const values = sizeOf(rows.shape);

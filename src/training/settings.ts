@@ -1,6 +1,6 @@
 import { checkBoolean, checkOptions, checkSeed, checkSize, isArray, reading, show } from "../checks.js";
 import { ArgumentError } from "../errors.js";
-import type { Signal } from "../host.js";
+import type { Signal } from "../host-types.js";
 import type { Layer, Parameter } from "../layers/layer.js";
 import { crossEntropy } from "../losses.js";
 import { isTensor, type Tensor } from "../tensor.js";

@@ -1,4 +1,4 @@
-import { Buffer } from "../buffers.js";
+import { TensorBuffer } from "../buffers.js";
 import { checkOneOf, isArray, reading, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
@@ -168,7 +168,7 @@ class ValueTargets implements BatchTargets {
   readonly #rows: Rows;
   readonly #isFlat: boolean;
   readonly #loss: Loss;
-  readonly #buffer: Buffer;
+  readonly #buffer: TensorBuffer;
   /** That of the last batch where it was the outputs'. */
   #shape: readonly number[] | undefined;
   #size = 0;
@@ -179,7 +179,7 @@ class ValueTargets implements BatchTargets {
     this.#rows =
       length === undefined ? readTargetRows(y, count, engine, what) : sharedRows(y as NumberArray, length, count, what);
     this.#loss = loss;
-    this.#buffer = new Buffer(engine);
+    this.#buffer = new TensorBuffer(engine);
   }
 
   checkFit(outputShape: readonly number[], samples: number): void {

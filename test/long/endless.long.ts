@@ -1,7 +1,7 @@
 import { describe, it } from "vitest";
 import { expectFlat } from "../support/endless.js";
 
-/** test/endless.test.ts, for longer. */
+/** test/memory/endless.test.ts, for longer. */
 describe.each(["auto", "js"])("in the same memory, %s", (kernels) => {
   it.each([
     ["12,000 steps with a tensor each", "steps", 12_000, 300],

@@ -1,4 +1,4 @@
-import { exp, expm1 } from "../../math.js";
+import { exp, expm1 } from "../../deterministic-math.js";
 import { addSums } from "./reductions.js";
 import { Scratch } from "./scratch.js";
 

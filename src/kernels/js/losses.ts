@@ -1,4 +1,4 @@
-import { exp, log, log1p } from "../../math.js";
+import { exp, log, log1p } from "../../deterministic-math.js";
 import { Scratch } from "./scratch.js";
 
 const exponentials = new Scratch();

@@ -1,4 +1,4 @@
-import { builtin } from "../../host.js";
+import { builtin } from "../../host-types.js";
 import { instantiate } from "../wasm.js";
 import { FLAG } from "./gate.js";
 import { exportName, exposeFunctions } from "./module-bytes.js";

@@ -1,4 +1,4 @@
-import { builtin } from "../../host.js";
+import { builtin } from "../../host-types.js";
 
 /** V8's versions whose widening was fuzzed and timed: Node 24 and 26. README.md says how to admit another. */
 export const TESTED_V8 = ["13.6", "14.6"] as const;

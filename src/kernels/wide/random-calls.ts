@@ -1,5 +1,5 @@
 import type { LinearMemory } from "../../memory.js";
-import { Generator } from "../../random.js";
+import { RandomGenerator } from "../../random.js";
 import { type Kernels, setWindow, type WindowSizes } from "../kernels.js";
 
 /** The kernels that write or return numbers of a tensor. */
@@ -22,7 +22,7 @@ const LONGEST = 1 << 17;
  */
 export class Operands {
   readonly #heap: LinearMemory;
-  readonly #random: Generator;
+  readonly #random: RandomGenerator;
   readonly #workBytes: (window: number) => number;
   readonly #block: number;
   readonly #base: number;
@@ -35,7 +35,7 @@ export class Operands {
   constructor(heap: LinearMemory, workBytes: (window: number) => number, seed: number) {
     this.#heap = heap;
     this.#workBytes = workBytes;
-    this.#random = new Generator(seed);
+    this.#random = new RandomGenerator(seed);
     this.#block = heap.allocate(WORDS * 4);
     this.#base = this.#block >>> 2;
     this.#top = this.#base;
@@ -147,7 +147,7 @@ export class Operands {
   }
 }
 
-function makePools(random: Generator): Float32Array[] {
+function makePools(random: RandomGenerator): Float32Array[] {
   const bits = Uint32Array.from({ length: POOL }, () => random.bits());
   const ordinary = Float32Array.from(bits, (word) => (word / 2 ** 32 - 0.5) * 4);
   const special = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, -0, 1e-40, -1e-45, 3e38];

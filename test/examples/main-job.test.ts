@@ -13,7 +13,7 @@ import { buildNetwork } from "../../examples/fashion-mnist/network.js";
 import { createProgress } from "../../examples/fashion-mnist/progress.js";
 import { stateBits } from "../support/state.js";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SUBSET = join(ROOT, "data/fashion-mnist-subset");
 
 interface Outcome {

@@ -129,7 +129,7 @@ it("what is dropped comes back also after an engine was dropped", async () => {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ["--import", "tsx", "--expose-gc", "--input-type=module", "--eval", DROP_AN_ENGINE],
-    { cwd: fileURLToPath(new URL("..", import.meta.url)) },
+    { cwd: fileURLToPath(new URL("../..", import.meta.url)) },
   );
   expect(stdout.trim()).toBe("0");
 });

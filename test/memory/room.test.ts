@@ -166,7 +166,7 @@ interface Outcome {
 
 async function outcomes(command: string): Promise<Record<string, Outcome>> {
   const { stdout } = await promisify(execFile)("bash", ["-c", command, process.execPath, SCRIPT], {
-    cwd: fileURLToPath(new URL("..", import.meta.url)),
+    cwd: fileURLToPath(new URL("../..", import.meta.url)),
   });
   return JSON.parse(stdout);
 }

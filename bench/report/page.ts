@@ -10,7 +10,7 @@ import type { Sheet } from "./sheets.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SCRIPT = fileURLToPath(new URL("client/main.ts", import.meta.url));
-const STYLE = new URL("client/style.css", import.meta.url);
+const STYLES = ["client/colors.css", "client/style.css"].map((name) => new URL(name, import.meta.url));
 
 /** The page, in one file: it asks for nothing else. */
 export async function pageOf(report: Report): Promise<string> {
@@ -24,7 +24,7 @@ export async function pageOf(report: Report): Promise<string> {
 <meta name="color-scheme" content="light dark">
 <title>lanegrad bench</title>
 <link rel="icon" href="data:,">
-<style>${new Html(readFileSync(STYLE, "utf8"))}</style>
+<style>${STYLES.map((file) => new Html(readFileSync(file, "utf8")))}</style>
 </head>
 <body>
 <header>

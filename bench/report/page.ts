@@ -108,7 +108,7 @@ function footer(licences: string[]): Html {
   return html`<footer><details><summary>Licences of what draws this page</summary>${licences.map((text) => html`<pre>${text}</pre>`)}</details></footer>`;
 }
 
-/** Nothing in it can end the script's element. */
+/** JSON without <, so that nothing in it can end the script's element. */
 const asJson = (report: Report): Html => new Html(JSON.stringify(report).replaceAll("<", "\\u003c"));
 
 async function bundle(): Promise<{ script: Html; licences: string[] }> {
@@ -127,7 +127,7 @@ async function bundle(): Promise<{ script: Html; licences: string[] }> {
   return { script, licences: licencesOf(Object.keys(metafile.inputs)) };
 }
 
-/** What the packages of these files want to have beside every copy, each text once. */
+/** The licences of the packages that these files are from, each text once. */
 function licencesOf(files: string[]): string[] {
   const folders = files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []);
   const texts = new Map<string, string[]>();

@@ -33,8 +33,7 @@ const OPTIONS = ["lr", "alpha", "eps", "weightDecay", "momentum", "centered"] as
  *
  * with v̂ = v or, if centered, v - a², where a = alpha · a + (1 - alpha) · g'. v, a and b start at 0.
  *
- * Throws ArgumentError for an option that is not known or out of range and for no parameters, StateError for a parameter twice or
- * disposed, EngineError for parameters of different engines.
+ * Throws as Adam does.
  */
 export class RMSprop extends Optimizer<RMSpropSettings> {
   constructor(params: OptimizerParameters<RMSpropSettings>, options?: RMSpropOptions) {

@@ -30,8 +30,7 @@ const OPTIONS = ["lr", "momentum", "dampening", "nesterov", "weightDecay"] as co
  *     buffer = momentum · buffer + (1 - dampening) · g'         with momentum; g' at the first step
  *     p -= lr · (nesterov ? g' + momentum · buffer : buffer)
  *
- * Throws ArgumentError for an option that is missing, not known or out of range, for nesterov without momentum or with dampening, and
- * for no parameters, StateError for a parameter twice or disposed, EngineError for parameters of different engines.
+ * Throws as Adam does, and ArgumentError for a missing `lr` and for nesterov without momentum or with dampening.
  */
 export class SGD extends Optimizer<SGDSettings> {
   constructor(params: OptimizerParameters<SGDSettings>, options: SGDOptions) {

@@ -29,9 +29,9 @@ interface Run {
 }
 
 /**
- * `npm run bench:coldstart`: a fresh process that loads a library and does one forward pass of 784 -> 256, beside a process that does
- * nothing: medians of interleaved runs, with resident memory and what is on disk. lanegrad is there as the packed package in a project
- * of its own, and as one bundled file.
+ * `npm run bench:coldstart`: a fresh process loads a library and does one forward pass of 784 -> 256; another one does nothing. Medians of
+ * runs that take turns, with resident memory and the size on disk. lanegrad runs as the packed package, in a project of its own, and
+ * as one bundled file.
  */
 export async function measureColdStarts(pace: number, print: (text: string) => void): Promise<Measured> {
   const rounds = Math.ceil(pace * ROUNDS);
@@ -74,7 +74,7 @@ function write(file: string, content: string | Uint8Array): string {
 }
 
 const REPORT = "console.log(process.resourceUsage().maxRSS);";
-/** The result is looked at. */
+/** The result is checked. */
 const finish = (values: string): string =>
   `if (${values}.length !== ${OUTPUTS}) throw new Error("a wrong result"); ${REPORT}`;
 
@@ -168,7 +168,7 @@ const MODEL: Parameters<typeof modelOf>[0] = {
   ],
 };
 
-/** A library in a folder of its own; nothing, and a word about it, where it cannot be had. */
+/** A library, installed in a folder of its own; if that fails nothing, and a message. */
 async function openPeer({ name, packages, program }: Peer, print: (text: string) => void): Promise<Starter[]> {
   try {
     const home = await install(packages);

@@ -10,7 +10,7 @@ import type { Measured, RunRow } from "./run.js";
 import { Table } from "./table.js";
 import { NORMAL, WIDE, WIDE_CONTENDER } from "./width.js";
 
-/** What a row's contenders are called where people read of them. */
+/** The contenders' names in tables. */
 const NAMES: Record<keyof Contenders, string> = {
   wasm: NORMAL,
   wide: WIDE,
@@ -24,7 +24,7 @@ const CONTENDERS = [
   { name: NAMES.opponent, about: "a register-blocked pure-JavaScript program that is not ours" },
 ];
 
-/** Rows of ours, WebAssembly, widened as well if that is asked for, beside the pure-JS twin, each for `pace` times as long as it wants. */
+/** Rows of ours: WebAssembly, widened as well if wanted, and the pure-JS twin. Each is measured for `pace` times its usual time. */
 export async function compareWithTwin(
   rows: readonly Row[],
   options: Pick<Options, "kernels" | "wide">,

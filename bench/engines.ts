@@ -3,7 +3,7 @@ import { InputError, type Options } from "./options.js";
 
 export interface Engines extends Disposable {
   readonly wasm: Engine;
-  /** The same kernels widened to 256 bits, where that was asked for. */
+  /** The same kernels widened to 256 bits, if wanted. */
   readonly wide?: Engine;
   readonly twin: Engine;
 }
@@ -23,7 +23,7 @@ export function openEngines({ kernels, wide }: Pick<Options, "kernels" | "wide">
   };
 }
 
-/** A measurement of kernels that silently fell back would be worse than none. */
+/** Throws for kernels that silently fell back: measuring those would be worse than nothing. */
 function openEngine(options: Required<Pick<EngineOptions, "kernels" | "wide">>): Engine {
   const { kernels, wide } = options;
   const engine = createEngine(options);
@@ -35,7 +35,7 @@ function openEngine(options: Required<Pick<EngineOptions, "kernels" | "wide">>):
   return engine;
 }
 
-/** When the engine was opened and after each row: V8 may compile the kernels again, and they are as narrow as ever. */
+/** Called when the engine is opened and after each row: V8 may compile the kernels anew, to 128 bits. */
 export function assertWide(engine: Engine): void {
   if (!engine.wide) throw new InputError(`--wide: the kernels are not wide: ${engine.wideReason}`);
 }

@@ -5,7 +5,7 @@ export interface Figures {
   gflops?: number;
   shareOfLimit?: number;
   nanosecondsPerElement?: number;
-  /** By contender but the first: how many times as long as the first. */
+  /** For each contender but the first: how many times as long as the first it takes. */
   times: Record<string, number>;
 }
 
@@ -46,7 +46,7 @@ export const shareText = (share: number): string => `${(100 * share).toFixed(0)}
 
 export const perElementText = (nanoseconds: number): string => nanoseconds.toFixed(3);
 
-/** Three digits that say something: "1.23", "12.3", "123", "1234". */
+/** At least three digits: "1.23", "12.3", "123", "1234". */
 const threeDigits = (value: number): string => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
 
 export const roundsText = ({ countedRounds, rounds, noisy }: RunRow): string =>

@@ -10,7 +10,7 @@ interface Convolution {
   stride?: number;
 }
 
-/** The network's own two, those of the main job, and what other networks have: stride 2, a kernel of 1, small planes. */
+/** Those of the image network, of the main job, and of other networks: stride 2, a kernel of 1, small planes. */
 const CONVOLUTIONS: Convolution[] = [
   { from: [3, 32], to: 64, kernel: 3 },
   { from: [64, 16], to: 128, kernel: 3 },
@@ -105,7 +105,7 @@ function planeRows(channels: number, size: number): Row[] {
       const window = buffers.window(pool);
       let isPlaced = false;
       return (ops) => {
-        // indices that mean something
+        // valid indices
         if (!isPlaced) ops.maxPool2d(IMAGE_BATCH, window, x, y, indices);
         isPlaced = true;
         ops.maxPool2dBackward(IMAGE_BATCH, window, dy, indices, dx);

@@ -106,7 +106,7 @@ function updateRows(n: number): Row[] {
 const SQUARES = [64, 128, 256, 512, 1024];
 /** The largest weight of the network, and a bias. */
 const PARAMETERS = [DENSE[0][0] * DENSE[0][1], HIDDEN];
-/** What stays in the second cache. */
+/** As many as stay in the second-level cache. */
 const CACHED = 16384;
 
 export const kernelRows: Row[] = [

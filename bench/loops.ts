@@ -1,7 +1,7 @@
 /**
- * Two small WebAssembly loops that show what the processor can do, assembled by hand. (Compiling them here is out of the question:
- * the AssemblyScript compiler detaches an ArrayBuffer, and from then on V8 checks each access to any other. That alone makes pure
- * JavaScript, our opponent, 40 % slower in the whole process.)
+ * Two small WebAssembly loops that show what the processor can do, assembled by hand. The AssemblyScript compiler must not run in this
+ * process: it detaches an ArrayBuffer, and from then on V8 checks every access to any other. That alone makes pure JavaScript, our opponent,
+ * 40 % slower.
  */
 export type Loop = (turns: number, seed: number) => number;
 
@@ -27,7 +27,7 @@ const multiply = [0xfd, 0xe6, 0x01];
 const TURNS = 0;
 const SEED = 1;
 
-/** x += y; y += x; again and again: each of the 2 x `unrolled` additions of a turn needs the one before, and one takes a cycle. */
+/** x += y; y += x; and so on: each of the 2 x `unrolled` additions of a turn waits for the one before, and takes one cycle. */
 export function dependentAdditions(unrolled: number): Loop {
   const [x, y] = [2, 3];
   const pair = [...assign(x, x, i32Add, y), ...assign(y, y, i32Add, x)];
@@ -39,7 +39,7 @@ export function dependentAdditions(unrolled: number): Loop {
 }
 
 /**
- * `chains` chains of products and as many of sums, in registers only and none waiting for another: a turn does `unrolled` f32x4
+ * `chains` chains of products and as many of sums, all in registers and independent of each other. A turn does `unrolled` f32x4
  * operations in each.
  */
 export function independentProductsAndSums(chains: number, unrolled: number): Loop {
@@ -53,7 +53,7 @@ export function independentProductsAndSums(chains: number, unrolled: number): Lo
   ]);
   return instantiate(F32, { type: V128, count: 1 + all.length }, [
     ...[...localGet(SEED), ...splat, ...localSet(constant)],
-    // from different numbers, or the compiler might see that one chain does for all
+    // different numbers, so that the compiler cannot merge the chains
     ...all.flatMap((local, i) => [...i32Const(i), ...f32FromI32, ...splat, ...localSet(local)]),
     ...countDown(repeated(step, unrolled)),
     ...localGet(constant),

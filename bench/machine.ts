@@ -27,7 +27,7 @@ interface Processor {
   model?: string;
 }
 
-/** What Linux says of the first core; nothing elsewhere. */
+/** The first core's entry in Linux's /proc/cpuinfo; empty elsewhere. */
 export function readProcessor(): Processor {
   try {
     const cpuinfo = readFileSync("/proc/cpuinfo", "utf8");

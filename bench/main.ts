@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: the training step and every kernel, WebAssembly beside the pure-JS twin (and, for the step, beside a pure-JS
- * program that is not ours), in interleaved rounds of one process, and beside what the processor could do at best. Other libraries
- * ("peers") are a run of their own: an ArrayBuffer that one of them detaches makes all pure-JS code of the process slower.
+ * `npm run bench`: the training step and every kernel, in WebAssembly and in the pure-JS twin, which take turns in one process; the step
+ * beside a pure-JS program that is not ours, too. Shares are of what the processor can do at best. Other libraries ("peers") are measured in
+ * a run of their own: one of them detaches an ArrayBuffer, and that makes all pure JavaScript of a process slower.
  */
 import { measureColdStarts } from "./coldstart.js";
 import { compareWithTwin } from "./compare.js";
@@ -52,7 +52,7 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-// A reader that has seen enough (`| head`) closes the pipe: that is no failure.
+// a reader that closes the pipe (`| head`) is no failure
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit();

@@ -10,10 +10,10 @@ export interface Rounds {
   milliseconds: { wasm: number; wide?: number; twin: number; opponent?: number };
   /** GHz, the same way. */
   clock: number;
-  /** How many there were, and how many of them count. */
+  /** How many rounds there were, and how many of them count. */
   total: number;
   counted: number;
-  /** Whether too few rounds were quiet; then all of them count. */
+  /** Whether too few rounds were quiet; then all count. */
   noisy: boolean;
 }
 
@@ -21,7 +21,7 @@ export const PROBE_SIZE = 128;
 const PROBE_WARM_UP_MS = 300;
 /** A round counts where every probe reaches this much of the best. */
 export const QUIET = 0.92;
-/** The best is what one probe in twenty reaches: the single luckiest moment is nobody's measure. */
+/** The best is what one probe in twenty reaches, not the single luckiest one. */
 const BEST_QUANTILE = 0.95;
 
 interface Reading {
@@ -31,15 +31,15 @@ interface Reading {
 }
 
 /**
- * Tells whether the machine is ours at the moment: a neighbour may take 40 % of a core's throughput for tens of seconds and leave
- * the clock as it is. The probe is a product of the library, so it needs what the rows need; it is judged by the cycle, because a
- * clock that varies is no neighbour.
+ * Tells whether the machine is undisturbed: a neighbour may take 40 % of a core's throughput for tens of seconds without a change of the
+ * clock. The probe is a matrix product of the library, so it needs what the rows need. It is judged by the cycle, because a changing clock is
+ * no disturbance.
  */
 export class Probe implements Disposable {
   readonly #scope = new Scope();
   readonly #product: () => void;
   readonly #flopPerCycle: number[] = [];
-  /** Flop a cycle on a quiet machine, as far as the run has shown it. */
+  /** Flop a cycle on a quiet machine, by all probes so far. */
   best = 0;
 
   constructor({ ops, linear }: Engine) {
@@ -56,7 +56,7 @@ export class Probe implements Disposable {
 
   read(): Reading {
     const clock = measureClock();
-    // the best of a few, because the first one finds its operands out of the cache
+    // the best of a few: the first one's operands are not in the cache yet
     const milliseconds = Math.min(...[1, 2, 3, 4].map(() => millisecondsOf(this.#product)));
     const flopPerCycle = productFlop(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE) / milliseconds / 1e6 / clock;
     this.#flopPerCycle.push(flopPerCycle);
@@ -77,12 +77,12 @@ export class Probe implements Disposable {
   }
 }
 
-/** Each contender's share of a round, in samples of at least SAMPLE_MS; a median of samples shrugs off an interrupt. */
+/** Each contender's share of a round. It is cut into samples of at least SAMPLE_MS, whose median ignores an interrupt. */
 const TURN_MS = 4;
 const SAMPLE_MS = 0.25;
 const WARM_UP_MS = 100;
 export const FEWEST_ROUNDS = 5;
-/** How many times as long, and as many rounds as the fewest, a row may take when the machine is noisy. */
+/** On a noisy machine a row may take so many times its time, and its least number of rounds. */
 const PATIENCE = 2;
 
 interface Progress {
@@ -92,15 +92,15 @@ interface Progress {
   quiet: number;
 }
 
-/** Whether a row that wants so many milliseconds has had its time, and rounds enough, or as much patience as there is. */
+/** Whether a row has had its time and enough quiet rounds, or has used up the patience. */
 export const isEnough = ({ elapsed, rounds, quiet }: Progress, milliseconds: number): boolean =>
   quiet >= FEWEST_ROUNDS
     ? elapsed >= milliseconds
     : elapsed >= PATIENCE * milliseconds && rounds >= PATIENCE * FEWEST_ROUNDS;
 
 /**
- * Measures the contenders in turns, so that whatever else the machine does falls on all alike, for about so many milliseconds.
- * tinybench takes the samples: a task for each contender, run anew in every round.
+ * Measures contenders that take turns, so that whatever else the machine does disturbs all alike, for about so many milliseconds. tinybench
+ * takes the samples: a task for each contender, run again in every round.
  */
 export function measure(contenders: Contenders, probe: Probe, milliseconds: number): Rounds {
   const bench = new Bench({ time: TURN_MS, iterations: 1, warmup: false, throws: true });
@@ -137,7 +137,7 @@ interface Round {
 function playRound(tasks: Task[], probe: Probe, index: number): Round {
   const times: Record<string, number> = {};
   const readings = [probe.read()];
-  // another one begins each time: what a contender leaves in the caches is not always the same one's burden
+  // each round begins with another one: what a contender leaves in the caches must not always burden the same one
   for (let turn = 0; turn < tasks.length; turn++) {
     const task = tasks[(index + turn) % tasks.length];
     times[task.name] = takeTurn(task);

@@ -12,10 +12,10 @@ export const DENSE = [
 
 export const BATCHES = [1, 32, 128, 512] as const;
 
-/** Of one product, in any of its three forms. */
+/** Flop of one product, in any of its three forms. */
 export const productFlop = (m: number, n: number, k: number): number => 2 * m * n * k;
 
-/** Of the products of a training step; the first layer needs no dL/dx. The rest is below one percent from batch 32 on. */
+/** Flop of the products of a training step; the first layer needs no dL/dx. All else is below one percent from batch 32 on. */
 export function stepFlop(batch: number): number {
   const perLayer = DENSE.map(([inputs, outputs]) => productFlop(batch, outputs, inputs));
   const once = perLayer.reduce((sum, flop) => sum + flop);
@@ -31,11 +31,11 @@ export const CONVOLUTIONS = [
 ] as const;
 export const IMAGE_HIDDEN = 512;
 
-/** Of one message of a convolution with planes of size x size behind it. */
+/** Flop of one message of a convolution whose output planes are size x size. */
 export const convolutionFlop = (batch: number, from: number, to: number, kernel: number, size: number): number =>
   productFlop(to, batch * size * size, from * kernel * kernel);
 
-/** Of the products and convolutions of a training step; again the first needs no dL/dx. */
+/** Flop of the products and convolutions of a training step; the first needs no dL/dx. */
 export function imageStepFlop(): number {
   const { size } = IMAGE;
   const [first, second] = CONVOLUTIONS.map(([from, to], i) => convolutionFlop(IMAGE_BATCH, from, to, 3, size / 2 ** i));

@@ -7,7 +7,7 @@ import type { Run, RunRow } from "./run.js";
 const SETS = ["simd", "relaxed-simd"] as const;
 type WasmKernelSet = (typeof SETS)[number];
 
-/** What the person at the keyboard can mend; it is shown as one line, without a stack. */
+/** A mistake on the command line: shown as one line, without a stack. */
 export class InputError extends Error {}
 
 export interface Options {
@@ -74,7 +74,7 @@ function parsed(args: string[]) {
       },
     });
   } catch (error) {
-    // parseArgs follows its first sentence with advice of several lines
+    // without parseArgs' advice, several lines after its first sentence
     const [firstSentence] = (error as Error).message.split(/\.\s/);
     throw new InputError(`${firstSentence} (--help lists the options)`);
   }

@@ -1,14 +1,13 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { InputError } from "./options.js";
 
-/** A file to be. */
+/** A file that will be written. */
 export interface Output extends Disposable {
   save(text: string): void;
 }
 
 /**
- * Finds out now, and not after minutes of measuring, whether the file can be written; what it held stays until the new
- * text is whole.
+ * Checks whether the file can be written before minutes of measuring. Its old content stays until the new text is complete.
  */
 export function openOutput(file: string): Output {
   const partial = `${file}.partial`;

@@ -6,7 +6,7 @@ import { numbersFrom, uniform } from "./numbers.js";
 import type { Row, Scope } from "./row.js";
 import type { Work } from "./run.js";
 
-/** Time for some ten rounds, but for products that keep the twin busy for long; there are many such rows. */
+/** Time for about ten rounds, fewer for large products, on which the twin takes long; there are many such rows. */
 const MEASURING_MS = 500;
 
 /** One call of a kernel, with its sizes and addresses fixed. */
@@ -23,7 +23,7 @@ export class Buffers {
     this.#scope = scope;
   }
 
-  /** Numbers spread over low..high; where they are results, what is there at first does not matter. */
+  /** Numbers spread over low..high, for results as well. */
   floats(length: number, low = -0.5, high = 0.5): number {
     const address = this.#allocate(length);
     this.#engine.linear.f32.set(uniform(length, low, high, ++this.#seed), address >>> 2);
@@ -44,7 +44,7 @@ export class Buffers {
     return this.#allocate(ops.conv2dWorkBytes(setWindow(linear, sizes)) / 4);
   }
 
-  /** Puts the sizes of a window where the calls of this row read them. */
+  /** Puts the sizes of a window where this row's calls read them. */
   window(sizes: WindowSizes): number {
     const window = this.#allocate(sizes.length);
     this.#engine.linear.i32.set(sizes, window >>> 2);

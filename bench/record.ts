@@ -1,7 +1,7 @@
 /**
- * `npm run bench:record`: all benches on this Node, one process after the other, into bench/results, where `npm run bench:report`
- * finds them. Our kernels are measured widened as well where this Node can. With names of parts ("steps", "peers", ...) only those;
- * with `--kernels SET` our own rows only, for that set; with `--quick` for a tenth of the time.
+ * `npm run bench:record`: runs all benches on this Node, one process after the other, and writes bench/results, which `npm run bench:report`
+ * reads. If this Node can, our kernels are measured widened, too. Names ("steps", "peers", ...) choose parts; `--kernels SET` measures that
+ * set, our own rows only; `--quick` takes a tenth of the time.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
@@ -16,9 +16,9 @@ const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 const EXIT_BAD_INPUT = 2;
 
 interface Part {
-  /** What `npm run bench` is asked for. */
+  /** The arguments of `npm run bench`. */
   words: string;
-  /** Whether it depends on the kernel set and not only on the library as it is. */
+  /** Whether it measures our kernels by themselves, so that it depends on the kernel set. */
   isOurs: boolean;
 }
 

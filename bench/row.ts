@@ -1,7 +1,7 @@
 import type { Engines } from "./engines.js";
 import type { Work } from "./run.js";
 
-/** One of these functions a contender: set up, checked, and called again and again. */
+/** A function for each contender, which is set up, checked, and called many times. */
 export interface Contenders {
   wasm(): unknown;
   twin(): unknown;
@@ -19,7 +19,7 @@ export interface Row {
   prepare(engines: Engines, scope: Scope): Contenders;
 }
 
-/** Gives back what a row took, last things first. */
+/** Frees what a row took, the last first. */
 export class Scope implements Disposable {
   readonly #cleanUps: (() => void)[] = [];
 

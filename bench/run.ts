@@ -1,16 +1,16 @@
 import { z } from "zod";
 
-/** What can be told of a time: arithmetic where that bounds a call, else the numbers it passes over. */
+/** The work of a call: its arithmetic if that bounds it, otherwise the numbers that it passes over. */
 const work = z.union([z.strictObject({ flop: z.number() }), z.strictObject({ elements: z.number() })]);
 
 const row = z.strictObject({
   name: z.string().min(1),
   work: work.optional(),
-  /** By contender: of one call, the median over the rounds that count. */
+  /** By contender: the time of one call, the median over the rounds that count. */
   milliseconds: z.record(z.string(), z.number().positive()),
   /** By contender: why it has no time. */
   without: z.record(z.string(), z.string()).optional(),
-  /** GHz meanwhile */
+  /** GHz, during the measurement. */
   clock: z.number().positive().optional(),
   rounds: z.int(),
   countedRounds: z.int(),
@@ -39,11 +39,11 @@ const run = z.strictObject({
   v8: z.string(),
   kernels: z.string(),
   machine: z.strictObject({ cpu: z.string(), cores: z.int(), memory: z.number(), system: z.string() }),
-  /** What shares are shares of: a core's 128-bit lanes. */
+  /** 100 % of all shares: what a core can do with 128-bit lanes. */
   limit: z.strictObject({ flopPerCycle: z.number(), explanation: z.string(), loopFlopPerCycle: z.number() }).optional(),
   /** Flop a cycle that the probe reached on a quiet machine. */
   bestProbe: z.number().optional(),
-  /** Who took turns. The others' times are told as multiples of the first one's. */
+  /** Who took turns. The times of the others are shown as multiples of the first one's. */
   contenders: z.array(contender).min(1),
   rows: z.array(row),
 });
@@ -75,7 +75,7 @@ export function parseRun(text: string, file: string): Run {
 
 const DIGITS = 4;
 
-/** A line for each row, so that two runs can be compared line by line; four digits are more than a time is worth. */
+/** A line for each row, so that two runs can be compared by a diff. Four digits are more than a time is exact to. */
 export function formatRun({ rows, ...head }: Omit<Run, "schema">): string {
   const rounded = (_key: string, value: unknown) =>
     typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(DIGITS)) : value;

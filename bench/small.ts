@@ -1,7 +1,7 @@
 /**
- * `npm run bench:small`: from which size on the library is faster than loops over plain arrays, one sample at a time. A network
- * n-n-10 with a PReLU of one slope for each hidden unit, its forward pass and its step with SGD and softmax cross-entropy, in
- * interleaved rounds of one process, medians.
+ * `npm run bench:small`: the size from which on the library is faster than loops over plain arrays, one sample at a time. The forward pass of
+ * a network n-n-10, with a PReLU slope for each hidden unit, and its step with SGD and softmax cross-entropy: medians of rounds in which
+ * all take turns in one process.
  */
 import * as lg from "../src/index.js";
 import { describeSetup } from "./machine.js";
@@ -81,7 +81,7 @@ function plain(n: number): Calls {
   return { forward, step };
 }
 
-/** Microseconds a call: medians of turns that take each contender in its turn. */
+/** Microseconds a call, for each contender: medians over rounds in which they take turns. */
 function race(calls: readonly (() => unknown)[]): number[] {
   const counts = calls.map((call) => {
     let count = 0;

@@ -51,7 +51,7 @@ const imageRow: Row = {
   prepare: (engines, scope) => race(engines, (engine) => createImageTraining(engine, scope)),
 };
 
-/** The same training on every engine, checked to be the same. */
+/** The same training on every engine, and a check that it is the same. */
 function race(
   engines: Engines,
   createOn: (engine: lg.Engine) => Training,
@@ -112,7 +112,7 @@ function transposed(matrix: Float32Array, rows: number, columns: number): Float3
   return matrix.map((_, i) => matrix[(i % columns) * rows + Math.floor(i / columns)]);
 }
 
-/** All train the same net, or their times could not be compared: a few real steps have the same losses. */
+/** Throws unless a few real steps have the same losses: times of different training could not be compared. */
 function assertSameLosses(steps: Record<string, Step>): void {
   for (let i = 0; i < CHECK_STEPS; i++) {
     const losses = Object.entries(steps).map(([name, step]) => ({ name, loss: step() }));

@@ -5,17 +5,17 @@ import { gainOf, hasWide, NORMAL, normalHead, normalRow, WIDE, wideHead, wideRow
 interface Column {
   title: string;
   width: number;
-  /** Empty where the row has no such figure. */
+  /** Empty if the row has no such figure. */
   text(row: RunRow): string;
 }
 
 type FiguresOf = (row: RunRow) => Figures | undefined;
 
-/** Lines of a table whose rows appear one at a time: widths are known beforehand. */
+/** A table that is printed row by row, so its widths are known beforehand. */
 export class Table {
   readonly #columns: Column[];
 
-  /** Of rows with these names; `limit` is given where they have shares of it. */
+  /** For rows with these names; with `limit` there is a column for shares of it. */
   constructor(rows: readonly { name: string }[], run: Pick<Run, "contenders" | "limit">) {
     const [normal, wide] = [normalHead(run), wideHead(run)];
     const figures: FiguresOf = (row) => figuresOf(normalRow(row), normal);
@@ -43,7 +43,7 @@ export class Table {
     return this.#line(({ text }) => text(row));
   }
 
-  /** A negative width is one to the right of the text. */
+  /** A negative width pads on the right. */
   #line(cell: (column: Column) => string): string {
     const cells = this.#columns.map((column) =>
       column.width < 0 ? cell(column).padEnd(-column.width) : cell(column).padStart(column.width),

@@ -32,15 +32,15 @@ export function createProblem(batch: number): Problem {
   };
 }
 
-/** PyTorch's, for a dense layer with so many inputs. */
+/** PyTorch's default bound for the weights of a dense layer with this many inputs. */
 export const initialRange = (inputs: number): [number, number] => [-1 / Math.sqrt(inputs), 1 / Math.sqrt(inputs)];
 
 export interface Training {
   step: Step;
   /**
-   * Makes every step do the same work, at a learning rate of 0. A net that learns its one batch by heart soon has gradients so small
-   * that they are denormal numbers, and those slow float32 arithmetic down tenfold. (The opponent goes on learning: it computes in
-   * doubles, and its time was seen not to change.)
+   * Sets the learning rate to 0, so that every step does the same work. A net that has learnt its one batch by heart has gradients so small
+   * that they are denormal numbers, which slow float32 arithmetic down tenfold. The opponent computes in doubles and goes on learning; its
+   * time does not change.
    */
   freeze(): void;
 }

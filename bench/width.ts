@@ -7,7 +7,7 @@ export const WIDE_CONTENDER: Run["contenders"][number] = {
   name: WIDE,
   about: "the same kernels, widened to 256 bits",
 };
-/** What the normal kernels are called where the wide ones stand in the first place. */
+/** The name of the normal kernels where the wide ones come first. */
 export const SECOND = "normal";
 
 type Head = Pick<Run, "contenders" | "limit">;
@@ -26,7 +26,7 @@ export function normalRow<Of extends Pick<RunRow, "milliseconds">>(row: Of): Of 
   return { ...row, milliseconds };
 }
 
-/** A run in which the wide kernels are lanegrad's, and the normal ones another contender; what lanes can do is twice as much. */
+/** A run in which the wide kernels are lanegrad and the normal ones another contender. The limit is twice as high. */
 export function wideHead<Of extends Head>(head: Of): Of {
   const { limit } = head;
   return {
@@ -42,7 +42,7 @@ export function wideHead<Of extends Head>(head: Of): Of {
   };
 }
 
-/** Undefined where the wide kernels have no time. */
+/** Undefined if the wide kernels have no time. */
 export function wideRow<Of extends Pick<RunRow, "milliseconds">>(row: Of): Of | undefined {
   const { [NORMAL]: normal, [WIDE]: wide, ...others } = row.milliseconds;
   return wide === undefined ? undefined : { ...row, milliseconds: { [NORMAL]: wide, [SECOND]: normal, ...others } };

@@ -1,11 +1,11 @@
-// A loss of your own is a function (output, target) => { loss, grad }: here Huber's, quadratic near 0 and linear beyond, for a regression
-// with outliers. fit and evaluate take it like ours.
+// A loss of your own is a function (output, target) => { loss, grad }. This one is Huber's, quadratic near 0 and linear beyond, for a
+// regression with outliers. fit and evaluate take it like ours.
 //   npm run build && node examples/custom-loss.mjs
 import * as lg from "lanegrad";
 
 const engine = lg.createEngine({ seed: 2 });
 
-/** Its gradient goes into one buffer, which is made anew only where a batch has another size: a steady loop allocates nothing. */
+/** The gradient has one buffer, made anew only for a batch of another size: a steady loop allocates nothing. */
 function createHuber(delta) {
   let grad;
   return (output, target) => {

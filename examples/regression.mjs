@@ -22,7 +22,7 @@ function nextFlat() {
   return { features: [area, age, floor], price };
 }
 
-/** What standardises columns that lie in rows of `width`, and takes it back. */
+/** Functions that standardise the columns of rows of `width`, and undo it. */
 function createScaler(values, width) {
   const columns = Array.from({ length: width }, (_, j) => values.filter((_, i) => i % width === j));
   const means = columns.map((column) => column.reduce((sum, value) => sum + value, 0) / column.length);
@@ -55,7 +55,7 @@ const history = await lg.fit(net, {
   loss: lg.mseLoss,
   optimizer: new lg.Adam(net.parameters(), { lr: 0.01 }),
 });
-// in units of the outputs' variance: 1 is what the mean alone would give
+// in units of the outputs' variance: always predicting the mean would give 1
 console.log(`test loss ${history[0].testLoss.toFixed(3)} -> ${history.at(-1).testLoss.toFixed(3)}`);
 
 const euros = (value) => `${Math.round(value).toLocaleString("en-US")} €`;

@@ -12,7 +12,7 @@ class Residual extends lg.Layer {
     this.inner = inner;
   }
 
-  // x and dy are tensors wherever a layer is before or behind this one; lg.tensor makes them elsewhere
+  // between layers x and dy are tensors; at the ends of a network lg.tensor makes them
   forward(x) {
     this.#y = sum(this.inner.forward(x), x, this.#y);
     return this.#y;
@@ -43,8 +43,8 @@ class Residual extends lg.Layer {
 }
 
 /**
- * a + b, in a buffer that is there already if its shape fits: a steady loop then allocates nothing. Not in `a`, though it would be
- * shorter: what a layer returned may be what it needs for its backward message, as an ELU does.
+ * a + b, in the same buffer as long as the shape stays: a steady loop then allocates nothing. Not in `a`, though that would be shorter: a
+ * layer may need what it returned for its backward message.
  */
 function sum(a, b, buffer) {
   if (String(buffer?.shape) === String(a.shape)) {

@@ -1,9 +1,9 @@
-// What a script needs beside the project's own dependencies: packages of the registry in folders of their own, which stay for the next run.
+// Packages that scripts need beside the project's own dependencies: installed in folders of their own, which stay for the next run.
 import { spawnSync } from "node:child_process";
 import { access, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** What cannot be had here; --allow-missing makes it no failure. */
+/** Something that cannot be installed here. With --allow-missing that is no failure. */
 export class Missing extends Error {}
 
 export const exists = (path) =>
@@ -12,7 +12,7 @@ export const exists = (path) =>
     () => false,
   );
 
-/** Runs a command to its end; what it printed. Throws with what it complained about. */
+/** Runs a command and returns its output. Throws if it fails, with its error output. */
 export function run(command, args, env = process.env, cwd = process.cwd()) {
   const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
     encoding: "utf8",
@@ -26,17 +26,17 @@ export function run(command, args, env = process.env, cwd = process.cwd()) {
   return stdout;
 }
 
-/** Without install scripts, and without a trace in the project that the folder may be in. */
+/** Without install scripts, and without a change of the project that the folder may be in. */
 export function npmInstall(folder, specs) {
   const flags = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"];
   run("npm", ["install", "--prefix", folder, ...flags, ...specs]);
 }
 
-/** Installs packages into `home`, unless it is there. Throws Missing where they cannot be had. */
+/** Installs packages into `home`, unless it is there. Throws Missing if that fails. */
 export async function installOnce(home, specs) {
   if (await exists(home)) return;
   await mkdir(dirname(home), { recursive: true });
-  // beside its place until it is whole: a run that is cut short leaves nothing that looks installed
+  // in another folder until it is complete: a run that is cut short leaves nothing that looks installed
   const partial = await mkdtemp(`${home}-`);
   try {
     npmInstall(partial, specs);

@@ -13,7 +13,7 @@ export const WIDE_VERSIONS = ["24", "26"];
 
 const folder = process.env.LANEGRAD_NODES ?? join(tmpdir(), "lanegrad-nodes");
 
-/** The binary of a version, installed unless it is there. */
+/** The path of a version's binary, which is installed unless it is there. */
 export async function nodeBinary(version) {
   const here = `${process.platform}-${process.arch}`;
   if (here !== PLATFORM) throw new Missing(`Node ${version} is installed for ${PLATFORM} only, and this is ${here}`);

@@ -19,7 +19,7 @@ const CHROMIUM_FLAGS = [
 
 const runtimes = process.env.LANEGRAD_RUNTIMES ?? join(tmpdir(), "lanegrad-runtimes");
 
-/** Where a package is, which is installed if need be. Throws Missing where it cannot be had. */
+/** The folder of a package, which is installed unless it is there. Throws Missing if that fails. */
 export async function installed(name, specs) {
   const home = join(runtimes, specs.join("+").replaceAll("/", "-"));
   await installOnce(home, specs);
@@ -32,7 +32,7 @@ export const installedMiniflare = () => installed("miniflare", ["miniflare@4.202
 /** Where a simulator of AWS Lambda is. */
 export const installedLambdaLocal = () => installed("lambda-local", ["lambda-local@2.2.0"]);
 
-/** Chromium without a window: the system's, or for root, where there is none, Debian's. */
+/** Chromium without a window: the system's or, if there is none and this is root, Debian's. */
 export async function launchChromium() {
   const executablePath = findChromium();
   const home = await installed("playwright-core", [`playwright-core@${PLAYWRIGHT}`]);

@@ -1,4 +1,4 @@
-// npm run size: how large the package and a program bundled with it are, with the limits that they have to keep. Run it after a build.
+// npm run size: the sizes of the package and of programs bundled with it, and their limits. Run it after a build.
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
-// npm run test:nodes: the same bits on several versions of Node, and the tests on those that the tests' own Node cannot stand for. Runs
-// test/node-versions/program.mjs over dist/ on each of them, with each kernel set and with widened kernels, and compares the hashes of
-// what it computed. A version that cannot be had is a failure, unless --allow-missing is given.
+// npm run test:nodes: the same bits on several versions of Node. Runs test/node-versions/program.mjs over dist/ on each of them, with each
+// kernel set and with widened kernels, and compares hashes of the results. Then runs all tests on versions with other kernels than this
+// Node's. A version that cannot be installed is a failure, unless --allow-missing is given.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkWidening } from "./check-widening.mjs";
@@ -15,13 +15,13 @@ const FIRST_RELAXED = 22;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const program = join(root, "test/node-versions/program.mjs");
 
-/** The environment of a run; settings of this process must not reach into it. */
+/** The environment of a run, without the settings of this process. */
 function environment(wide) {
   const { NODE_OPTIONS: _, LANEGRAD_WIDE: __, ...env } = process.env;
   return wide ? { ...env, LANEGRAD_WIDE: "1" } : env;
 }
 
-/** What the program computed there, as { node, v8, kernels, wide, hashes }. */
+/** The results of the program there, as { node, v8, kernels, wide, hashes }. */
 function results(binary, version, kernels, wide) {
   const result = JSON.parse(run(binary, [program, kernels], environment(wide)));
   if (!result.node.startsWith(`v${version}.`)) throw new Error(`${binary} is Node ${result.node}, expected ${version}`);
@@ -102,7 +102,7 @@ async function main() {
   if (!same) throw new Error("the bits are not the same on every version of Node");
   console.log(`The same bits on Node ${[...binaries.keys()].join(", ")}.\n`);
   for (const [version, binary] of binaries) {
-    // where there is one kernel set more than on the Node that the tests run on by themselves
+    // it has a kernel set that Node 20, on which `npm test` runs, has not
     if (isRelaxed(version)) runTests(version, binary, false);
     if (isWide(version)) runTests(version, binary, true);
   }

@@ -1,8 +1,8 @@
 // npm run test:runtimes [-- NAME ...]: installs the package's tarball, without install scripts, into an empty project, and trains a
-// small network there on every runtime (or on those whose name begins with one of the names given); all must have the bits of the
-// first Node. What runs is in test/runtimes.
+// small network there on every runtime, or on those whose names begin with one of the given names. All must have the bits of the first Node.
+// The programs are in test/runtimes.
 //
-// Where runtimes come from is in runtimes.mjs. What cannot be had is a failure, unless --allow-missing is given.
+// runtimes.mjs installs the runtimes. One that cannot be installed is a failure, unless --allow-missing is given.
 import { createHash } from "node:crypto";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -27,7 +27,7 @@ const JSDOM = "27.0.1";
 const PAGE_MS = 60_000;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-// settings of this process must not reach into the comparison
+// the settings of this process must not change the results
 const { NODE_OPTIONS: _, LANEGRAD_WIDE: __, ...env } = process.env;
 
 /** An empty project with the packed package and the programs. */

@@ -1,6 +1,6 @@
-// npm run test:types [-- VERSION ...]: programs that use the package (test/types) compile with every version of TypeScript that it promises,
-// in every kind of project, with every declaration checked. "own" is the project's own version; --project names a folder where
-// the package is installed, which is otherwise made from the packed one.
+// npm run test:types [-- VERSION ...]: compiles programs that use the package (test/types) with every version of TypeScript that it supports,
+// in every kind of project, with every declaration checked. "own" is the project's own version. --project names a folder in which the
+// package is installed; without it the package is packed and installed into a new one.
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,7 +34,7 @@ async function createProject() {
 const compilerOf = (version) =>
   version === "own" ? join(root, "node_modules/typescript") : installed("typescript", [`typescript@${version}`]);
 
-/** What the compiler says, nothing if all is well. */
+/** The compiler's output, empty if all is well. */
 function compile(compiler, folder) {
   try {
     run(process.execPath, [join(compiler, "bin/tsc"), "-p", folder]);

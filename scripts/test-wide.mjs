@@ -1,5 +1,5 @@
-// npm run test:wide: what takes too long for every change about kernels of 256 bits, on each version of Node whose V8 can widen them. Random
-// calls of every kernel, widened and not (test/long/wide/calls.ts), and V8's pass on random functions like our kernels (fuzz.ts).
+// npm run test:wide: long tests of kernels of 256 bits, on each version of Node whose V8 can widen them: random calls of every kernel, widened and
+// not (test/long/wide/calls.ts), and V8's pass on random functions like our kernels (fuzz.ts).
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { nodeBinary, WIDE_VERSIONS } from "./nodes.mjs";
@@ -11,7 +11,7 @@ for (const version of WIDE_VERSIONS) {
   for (const program of ["calls", "fuzz"]) {
     const args = ["--import", "tsx", `test/long/wide/${program}.ts`];
     const { status, signal } = spawnSync(binary, args, { cwd: root, stdio: "inherit" });
-    // V8 may abort at a function that it cannot widen: that is a failure like any other
+    // V8 may abort at a function that it cannot widen: a failure like any other
     if (status !== 0) {
       console.error(`test-wide: ${program} on Node ${version} ended with ${status ?? signal}`);
       process.exitCode = 1;

@@ -1,9 +1,9 @@
 import { ArgumentError, LanegradError } from "./errors.js";
 
-/** Marks tensors, layers, engines and optimizers, so that those of another copy of the library can be told. */
+/** Marks tensors, layers, engines and optimizers, so that those of another copy of the library are recognised. */
 export const COPY = /* @__PURE__ */ Symbol.for("lanegrad.copy");
 
-/** What the mark says: which copy of the library, and what it is. */
+/** Which copy of the library made something, and what it is. */
 export interface Mark {
   readonly of: object;
   readonly kind: string;
@@ -19,7 +19,7 @@ const DEEPEST_LIST = 2;
 /** Printing a bigint takes the square of its length. */
 const LONGEST_BIGINT = 2 ** 64;
 
-/** How an argument reads in an error message: short, never its whole content, and whatever it is. */
+/** An argument in an error message: short, and without a throw whatever it is. */
 export function show(value: unknown): string {
   try {
     return shown(value, 0);
@@ -55,21 +55,21 @@ function nameOf(value: unknown, otherwise: string): string {
   return typeof name === "string" && name !== "" ? shorten(name) : otherwise;
 }
 
-/** A text of any length as a part of a message. */
+/** A text in a message, cut if it is long. */
 export function shorten(text: string): string {
   return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}... (${text.length} characters)` : text;
 }
 
-/** Problems that a message lists. */
+/** How many problems a message lists. */
 const MOST_LISTED = 10;
 
-/** Problems as a part of a message, the first of them. */
+/** The first problems, and how many more there are. */
 export function listed(problems: readonly string[]): string {
   const rest = problems.length - MOST_LISTED;
   return rest > 0 ? `${problems.slice(0, MOST_LISTED).join("; ")}; and ${rest} more` : problems.join("; ");
 }
 
-/** Array.isArray, which a proxy that was revoked makes throw. */
+/** Array.isArray, but false for a revoked proxy, where that throws. */
 export function isArray(value: unknown): value is readonly unknown[] {
   try {
     return Array.isArray(value);
@@ -78,9 +78,7 @@ export function isArray(value: unknown): value is readonly unknown[] {
   }
 }
 
-/**
- * Runs what reads a value of the caller's. What its getters or proxies throw becomes an ArgumentError that begins with `what`.
- */
+/** Reads a value of the caller's. What its getters or proxies throw becomes an ArgumentError that begins with `what`. */
 export function reading<T>(what: string, read: () => T): T {
   try {
     return read();
@@ -99,7 +97,7 @@ export function reasonOf(thrown: unknown): string {
   }
 }
 
-/** Axes that a message shows. */
+/** How many axes a message shows. */
 const MOST_AXES = 12;
 
 export function showShape(shape: readonly (number | string)[]): string {
@@ -153,10 +151,7 @@ export function checkOneOf<T extends string>(value: unknown, allowed: readonly T
 
 const NOTHING: object = /* @__PURE__ */ Object.freeze({});
 
-/**
- * An options argument, undefined or an object: the known ones, each read once. Throws ArgumentError for what is no object and for an
- * option that is not known.
- */
+/** The known options of an argument that may be undefined, each read once. Throws ArgumentError for no object and for an unknown option. */
 export function checkOptions<T extends object>(
   value: T | undefined,
   known: readonly (keyof T & string)[],

@@ -1,11 +1,11 @@
-/** What gives its memory back when nobody holds it any more. */
+/** Something that frees memory when its holder was collected. */
 export interface Reclaimable {
   release(): void;
 }
 
 /**
- * Dropped tensors give their storage back. One registry for all engines: where one is collected before its turn came, V8 (Node 20)
- * runs no finalizer of the process any more. Some edge runtimes have none: there only `dispose` gives storage back.
+ * Frees the storage of dropped tensors. One registry for all engines, never collected: if a registry is collected while it has work
+ * to do, V8 in Node 20 runs no finalizer of the process any more. Some edge runtimes have no registries; there only `dispose` frees.
  */
 const dropped = /* @__PURE__ */ openRegistry();
 
@@ -23,32 +23,29 @@ export function unwatch(holder: object): void {
   dropped?.unregister(holder);
 }
 
-/** More than any address space has, so that nothing is touched. */
+/** More than any address space has, so it is refused. */
 const MORE_THAN_THERE_IS = 2 ** 49;
 const PRESSURE = 64 << 20;
 
-/** What was had of it, so that no compiler takes the request for idle. */
+/** Exported, so that no compiler drops the allocations. */
 export let granted = 0;
 
 /**
- * Has the runtime look through its garbage now. Nothing else makes it: it counts the few bytes of a handle, not what lies behind
- * them in linear memory. V8 looks everywhere before it refuses a buffer; others count what they were asked for, and look soon.
+ * Makes the runtime collect garbage now. By itself it would not: it counts the few bytes of a handle, not the linear memory behind it. V8
+ * collects everything before it refuses a buffer; other engines count the bytes that were asked for, and collect soon.
  */
 export function collectGarbage(): void {
   try {
     granted += new ArrayBuffer(PRESSURE).byteLength;
     granted += new ArrayBuffer(MORE_THAN_THERE_IS).byteLength;
   } catch {
-    // as it should be
+    // refused, as intended
   }
 }
 
 let isCollecting = false;
 
-/**
- * Has the garbage looked through for dropped tensors. They come back at a turn of the event loop, so that another look is no use
- * before.
- */
+/** Collects dropped tensors. Their storage is freed at a turn of the event loop: until then another collection is no use. */
 export function collectDropped(): void {
   if (dropped === undefined || isCollecting) return;
   isCollecting = true;
@@ -56,7 +53,7 @@ export function collectDropped(): void {
   collectGarbage();
 }
 
-/** It comes back with the others. A function of its own: the frame of the caller must not hold it. */
+/** An object that is collected with the others, and tells so. Made here, so that the caller's frame does not hold it. */
 function dropCanary(): void {
   watch(
     {},

@@ -1,6 +1,6 @@
 /**
- * exp, expm1 and log in double precision, the same bits on every engine: Math's own differ between engines and versions, while
- * + - * / and the reading of a number's bits do not. The methods and constants are fdlibm's (errors below 1 ulp).
+ * exp, expm1 and log in double precision with the same bits everywhere. Math's own differ between engines and versions; + - * / and the
+ * bits of a number do not. Methods and constants are fdlibm's, with errors below 1 ulp.
  */
 
 const LN2_HIGH = 0.6931471803691238;
@@ -32,7 +32,7 @@ export function exp(x: number): number {
   if (!(x <= EXP_OVERFLOW)) return x > EXP_OVERFLOW ? Number.POSITIVE_INFINITY : x;
   if (x < EXP_UNDERFLOW) return 0;
   const k = Math.max(Math.floor(Math.LOG2E * x + 0.5), MIN_EXPONENT) | 0;
-  // Two parts of ln 2, the first with so many trailing zeros that k times it is exact.
+  // ln 2 in two parts: the first ends in so many zeros that k times it is exact.
   const high = x - k * LN2_HIGH;
   const low = k * LN2_LOW;
   const r = high - low;
@@ -49,16 +49,16 @@ export function exp(x: number): number {
   return k < 1024 ? y * powerOfTwo(k) : y * 2 * powerOfTwo(1023);
 }
 
-/** exp(x) - 1, accurate to an ulp near 0 as well, where the subtraction would lose everything. */
+/** exp(x) - 1, to an ulp near 0 too, where the subtraction would lose everything. */
 export function expm1(x: number): number {
   if (!(x <= EXP_OVERFLOW)) return x > EXP_OVERFLOW ? Number.POSITIVE_INFINITY : x;
   if (x < MINUS_56_LN2) return -1;
-  // Below 2^-54 the answer is x; this keeps the sign of -0, too.
+  // Below 2^-54 the result is x, -0 included.
   if (Math.abs(x) < 5.551115123125783e-17) return x;
 
   let k = 0;
   let r = x;
-  // What rounding r dropped; the answer wants it back.
+  // what r lost by rounding, added later
   let lost = 0;
   if (Math.abs(x) > 0.5 * (LN2_HIGH + LN2_LOW)) {
     k = Math.floor(Math.LOG2E * x + 0.5) | 0;
@@ -82,7 +82,7 @@ export function expm1(x: number): number {
   if (k === 0) return r - (r * e - hx);
 
   e = r * (e - lost) - lost - hx;
-  // exp(r) - 1 = r - e, and exp(x) - 1 = 2^k · (1 + r - e) - 1: the order of these sums is what saves the last bits.
+  // exp(r) - 1 = r - e, and exp(x) - 1 = 2^k · (1 + r - e) - 1. The order of the sums keeps the last bits.
   if (k === -1) return 0.5 * (r - e) - 0.5;
   if (k === 1) return r < -0.25 ? -2 * (e - (r + 0.5)) : 1 + 2 * (r - e);
   if (k === 1024) return (1 - (e - r)) * 2 * powerOfTwo(1023) - 1;
@@ -101,7 +101,7 @@ export function log(x: number): number {
   if (x === Number.POSITIVE_INFINITY) return x;
   let scaled = 0;
   if (x < 2.2250738585072014e-308) {
-    // Subnormal: 2^54 times it has an exponent to read.
+    // subnormal: 2^54 times as much is normal, and has an exponent to read
     scaled = 54;
     x *= 18014398509481984;
   }
@@ -109,7 +109,7 @@ export function log(x: number): number {
   const word = words[1];
   // One more where the fraction is above sqrt(2).
   const k = (word >> 20) - 1023 + (((word & 0xfffff) + 0x95f64) >> 20);
-  // A product, because writing half of the bits and reading all of them stalls the processor.
+  // by a product: writing half of the bits and then reading all stalls the processor
   const f = x * powerOfTwo(-k) - 1;
   const s = f / (2 + f);
   const z = s * s;
@@ -128,7 +128,7 @@ export function log(x: number): number {
   return exponent * LN2_HIGH - (half - (s * (half + series) + exponent * LN2_LOW) - f);
 }
 
-/** log(1 + x) for x >= 0: the rounding of 1 + x is made up for by its relative error (Kahan). */
+/** log(1 + x) for x >= 0, corrected for the rounding of 1 + x (Kahan). */
 export function log1p(x: number): number {
   const sum = 1 + x;
   return sum === 1 ? x : log(sum) * (x / (sum - 1));
@@ -138,7 +138,7 @@ export function log1p(x: number): number {
 export function integerPower(base: number, exponent: number): number {
   let power = 1;
   let square = base;
-  // the exponent may be larger than what shifts are for
+  // shifts take only 32 bits
   for (let rest = exponent; rest > 0; rest = rest > MOST_OF_INT32 ? Math.floor(rest / 2) : rest >> 1) {
     if (rest & 1) power *= square;
     square *= square;

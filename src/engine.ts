@@ -13,32 +13,33 @@ import { RandomGenerator } from "./random.js";
 import { checkShape, handOut, type Tensor, type TensorData, tensorFrom, zerosTensor } from "./tensor.js";
 
 export interface EngineOptions {
-  /** "auto" takes the fastest set that this runtime validates; a set asked for by name and missing is an EngineError. */
+  /** Default "auto": the fastest set that this runtime has. */
   kernels?: "auto" | KernelSet;
-  /** Kernels over several threads are not there yet: any number works and runs on one. */
+  /** An integer >= 1; default 1. Kernels run on one thread so far, whatever the number. */
   threads?: number;
-  /** Bytes that the linear memory may grow to; default 1 GiB. Less where the runtime has no room: `engine.memory.maximum` says how much. */
+  /** Bytes that the linear memory may grow to, at most 4 GiB; default 1 GiB. If the runtime has no room, less: see `engine.memory.maximum`. */
   maximumMemory?: number;
   /**
-   * Kernels of 256 bits where V8 can (Node 24 and 26 on x64): an experiment, with the same bits at about half the time. While the
-   * engine is made, an experimental flag of V8 is on for the whole process. Where it is refused, `engine.wideReason` says why.
-   * Default false, or true where the environment has LANEGRAD_WIDE=1.
+   * Kernels of 256 bits where V8 can make them (Node 24 and 26 on x64): the same results in about half the time. This is an experiment:
+   * while the engine is made, an experimental flag of V8 is on for the whole process. If it is refused, `engine.wideReason` says why.
+   * Default false, or true if the environment has LANEGRAD_WIDE=1.
    */
   wide?: boolean;
-  /** Kernels compiled elsewhere: a WebAssembly.Module of one of this version's builds. */
+  /** Kernels that were compiled elsewhere: a module of "lanegrad/kernels/*.wasm", of this version. */
   module?: WasmModule;
   /** Seed of the engine's generator (initialisation, shuffling), a safe integer; default 0. */
   seed?: number;
 }
 
+/** Bytes of an engine's memory. */
 export interface MemoryUse {
-  /** Bytes in live tensors, layers' buffers and the kernels' work area. */
+  /** In live tensors, layers' buffers and the kernels' work area. */
   used: number;
-  /** The most that was ever used. */
+  /** The most that was ever in use. */
   peak: number;
   /** The size of the linear memory. */
   reserved: number;
-  /** What it may grow to. */
+  /** What the linear memory may grow to. */
   maximum: number;
 }
 
@@ -49,7 +50,7 @@ const ADDRESSABLE_MEMORY = 4_294_967_296;
 
 /** Kernels, linear memory and a seeded generator. Tensors and layers belong to one engine. Made by `createEngine`. */
 export class Engine {
-  /** What runs. */
+  /** The kernel set that runs. */
   readonly kernels: KernelSet;
   /** How many threads kernels are split over right now. */
   readonly threads: number = 1;
@@ -57,9 +58,9 @@ export class Engine {
   readonly ready: Promise<void> = Promise.resolve();
   /** @internal */
   readonly generator: RandomGenerator;
-  // let go when the engine is disposed
+  // undefined once the engine is disposed
   #alive: { linear: LinearMemory; ops: Kernels; width: Width | string } | undefined;
-  // a view that is still held keeps its tensor
+  // a view keeps its tensor alive
   readonly #viewed = new WeakMap<Float32Array, Tensor>();
 
   /** @internal */
@@ -115,21 +116,21 @@ export class Engine {
   }
 
   /**
-   * Whether kernels of 256 bits are in effect, measured when it is asked for (a third of a millisecond). It turns false while the engine is in use
-   * when a debugger is attached, and stays so: results keep the same bits.
+   * Whether kernels of 256 bits are in effect. It is measured at each call, in a third of a millisecond. Once a debugger is attached it
+   * becomes false, and stays so; results keep the same bits.
    */
   get wide(): boolean {
     return this.wideReason === "";
   }
 
-  /** Why `wide` is false; empty where it is true. */
+  /** Why `wide` is false; empty if it is true. */
   get wideReason(): string {
     const width = this.#alive?.width ?? "the engine was disposed";
     if (typeof width === "string") return width;
     return width.look() ? "" : "the kernels are not wide at present: a debugger is or was attached";
   }
 
-  /** Asks for a private field, which no proxy has and none can forbid. @internal */
+  /** Looks for a private field: no proxy can fake or hide it. @internal */
   static isOne(value: unknown): value is Engine {
     return typeof value === "object" && value !== null && #alive in value;
   }
@@ -139,35 +140,37 @@ export class Engine {
     return mark("Engine");
   }
 
-  /** Bytes in use, at their peak, reserved and allowed. */
+  /** Bytes in use, their peak, and what is reserved and allowed. Throws EngineError once the engine is disposed. */
   get memory(): MemoryUse {
     const { used, peak, reserved, maximum } = this.linear;
     return { used, peak, reserved, maximum };
   }
 
-  /** Runs every kernel often enough that the first training step is not the slow one; a few milliseconds. */
+  /** Runs every kernel until V8 has compiled it well, so that the first step is not slow; takes a few milliseconds. */
   warmUp(): void {
     this.assertAlive();
     exerciseKernels(this.ops, this.linear);
   }
 
   /**
-   * A tensor of this engine with a copy of `data`: a Float32Array (shape [length] unless given), or numbers nested as deep as the
-   * shape. Throws ShapeError where data and shape do not fit or arrays are ragged, ArgumentError where a value is no number.
+   * A tensor of this engine with a copy of `data`: a Float32Array or Float64Array, of shape [length] unless another is given, or numbers
+   * nested as deep as the shape. Throws ShapeError if data and shape do not fit or arrays are ragged, ArgumentError for a value that is no number,
+   * MemoryError if there is no room.
    */
   tensor(data: TensorData, shape?: readonly number[]): Tensor {
     return handOut(tensorFrom(this, data, shape));
   }
 
+  /** A tensor of zeros in this shape, sizes >= 0. Throws ShapeError or ArgumentError for a wrong shape, MemoryError if there is no room. */
   zeros(shape: readonly number[]): Tensor {
     this.assertAlive();
     return handOut(zerosTensor(this, checkShape(shape, "zeros")));
   }
 
   /**
-   * Frees the memory: the next engine of the same `maximumMemory` takes it over, unless it is large. Any use of the engine, its tensors
-   * and layers afterwards is an EngineError; only a `data` that was fetched before still lies over that memory, and must not be
-   * written to any more. Disposing twice does nothing.
+   * Frees the memory; the next engine of the same `maximumMemory` takes it over, unless it is large. Any use of the engine, its tensors and
+   * layers afterwards is an EngineError. A `data` that was fetched before still lies over that memory: do not write to it any more.
+   * Disposing twice does nothing.
    */
   dispose(): void {
     const linear = this.#alive?.linear;
@@ -179,6 +182,7 @@ export class Engine {
     this.dispose();
   }
 
+  /** Whether `dispose` was called. */
   get disposed(): boolean {
     return this.#alive === undefined;
   }
@@ -208,14 +212,11 @@ export class Engine {
 
 interface Opened {
   readonly ops: Kernels;
-  /** The width of widened kernels, or why they are not. */
+  /** The width of widened kernels, or why they are not wide. */
   readonly width: Width | string;
 }
 
-/**
- * The kernels of a set; a module compiled elsewhere is the set where none was asked for by name. Where kernels were not asked for by
- * name and cannot be had, it is the twin.
- */
+/** The kernels of a set, or of a given module. With "auto" a given module decides the set, and the twin takes the place of kernels that fail. */
 function openKernels(
   set: KernelSet,
   linear: LinearMemory,
@@ -240,8 +241,9 @@ const openTwin = (linear: LinearMemory): Opened => ({
 });
 
 /**
- * An engine of its own. Throws ArgumentError for a wrong option, EngineError for kernels that this runtime does not have, MemoryError
- * where `maximumMemory` does not hold the kernels' work area or the runtime has no room for a memory.
+ * Makes an engine: kernels over a linear memory of their own. Throws ArgumentError for a wrong option, EngineError for kernels that were asked
+ * for by name and that this runtime does not have, MemoryError if `maximumMemory` is too small for the kernels' work area or the runtime has
+ * no room.
  */
 export function createEngine(options?: EngineOptions): Engine {
   return new Engine(checkOptions(options, OPTIONS, "createEngine"));
@@ -249,15 +251,15 @@ export function createEngine(options?: EngineOptions): Engine {
 
 let shared: Engine | undefined;
 
-/** The engine that everything uses unless told otherwise; made on first use, and again after it was disposed. */
+/** The engine that everything uses unless given another. Made on first use, and anew after it was disposed. */
 export function defaultEngine(): Engine {
   if (shared === undefined || shared.disposed) shared = createEngine();
   return shared;
 }
 
 /**
- * Makes an engine the default one, for a whole program on one seed or kernel set; layers and tensors that are there stay where they are.
- * Returns the default engine before it. Throws ArgumentError for what is no engine, EngineError for a disposed one.
+ * Makes an engine the default one, so that a whole program runs on one seed or kernel set. Layers and tensors that exist stay on theirs.
+ * Returns the default engine before it. Throws ArgumentError for anything but an engine, EngineError for a disposed one.
  */
 export function setDefaultEngine(engine: Engine): Engine {
   checkEngine(engine, "setDefaultEngine");

@@ -1,6 +1,6 @@
-// Static names: Node shows the class's own in front of an uncaught error, and bundles shorten it.
+// The names are static, too: Node prints the class's name before an uncaught error, and bundlers shorten it.
 
-/** The base of everything lanegrad throws on purpose; `code` is stable, the message says what was given and what was expected. */
+/** The base of all errors that lanegrad throws. The message says what was given and what was expected; `code` never changes. */
 export class LanegradError extends Error {
   static override readonly name: string = "LanegradError";
   readonly code: string = "ERR_LANEGRAD";

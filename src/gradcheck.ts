@@ -6,19 +6,20 @@ import { RandomGenerator } from "./random.js";
 import { newTensor, type Tensor } from "./tensor.js";
 
 export interface GradCheckOptions {
-  /** Step of the differences; default 1e-2, which suits float32 with extrapolation. */
+  /** Step of the differences, > 0; default 1e-2, which suits float32 with extrapolation. */
   epsilon?: number;
-  /** Largest error allowed, relative to the largest gradient; default 2e-3. */
+  /** Largest error allowed, relative to the largest gradient, >= 0; default 2e-3. */
   tolerance?: number;
-  /** Of the projection; default 0. */
+  /** Seed of the projection, a safe integer; default 0. */
   seed?: number;
 }
 
 export interface GradCheckResult {
+  /** At least 90 % of the coordinates were checked, and every error is within the tolerance. */
   ok: boolean;
-  /** Coordinates that were compared. */
+  /** How many coordinates were compared. */
   checked: number;
-  /** Coordinates at a kink, where two sides disagree and there is no derivative. */
+  /** How many were skipped, at a kink: the two sides disagree, so there is no derivative. */
   skipped: number;
   /** The largest error, relative to the largest gradient; `name` is "input" or a parameter's. */
   worst: { name: string; index: number; analytic: number; numeric: number; error: number };
@@ -29,26 +30,27 @@ interface Coordinate {
   readonly index: number;
   readonly analytic: number;
   readonly numeric: number;
-  /** How far one-sided differences, and differences of two steps, disagree beyond what a smooth function would show. */
+  /** How far one-sided differences, and those of two steps, disagree beyond what they would for a smooth function. */
   readonly kink: number;
 }
 
 const OPTIONS = ["epsilon", "tolerance", "seed"] as const;
 const REQUIRED_SHARE = 0.9;
 
-/** Shorter steps are tried before a coordinate counts as a kink: what lies within one step of it may not lie within a fourth. */
+/** Shorter steps are tried before a coordinate counts as a kink, since a kink within one step may lie beyond a fourth of it. */
 const SHORTER = [1, 1 / 4, 1 / 16];
 
-/** A disagreement that would let less than half the tolerance through is no kink. */
+/** A disagreement below half the tolerance is no kink. */
 const KINK_SHARE = 0.5;
 
 /**
- * Compares a layer's messages with numerical derivatives, at every coordinate of x and of every parameter. The layer's output is
- * projected on seeded random weights, L = Σ w · y in double; dL/dθ is found by central differences of the steps h and h / 2 with
- * Richardson's extrapolation, (4 D(h/2) - D(h)) / 3. A coordinate at a kink is skipped, after shorter steps have been tried; `ok` needs 90 % of them checked, every
- * error within `tolerance` of the largest gradient. In training mode; everything is left as it was, the remembered forward ends.
+ * Compares a layer's messages with numerical derivatives, at every coordinate of x and of every parameter, in training mode. The output is
+ * projected on seeded random weights, L = Σ w · y in double. dL/dθ comes from central differences D with the steps h and h / 2 by
+ * Richardson's extrapolation, (4 D(h/2) - D(h)) / 3. At a kink shorter steps are tried, then the coordinate is skipped. `ok` needs 90 %
+ * of all coordinates checked, and every error within `tolerance` of the largest gradient. Everything is left as it was, but the
+ * remembered forward is lost.
  *
- * Throws ArgumentError for a wrong option and what the layer's messages throw.
+ * Throws ArgumentError for a wrong option, and what the layer's messages throw.
  */
 export function gradCheck(layer: Layer, x: Input, options?: GradCheckOptions): GradCheckResult {
   const { epsilon = 1e-2, tolerance = 2e-3, seed = 0 } = checkOptions(options, OPTIONS, "gradCheck");
@@ -60,7 +62,7 @@ export function gradCheck(layer: Layer, x: Input, options?: GradCheckOptions): G
   const coordinates = Probe.run(layer, x, "gradCheck", (probe) => differentiate(probe, epsilon, tolerance, seed));
 
   const largest = largestOf(coordinates.flatMap(({ analytic, numeric }) => [analytic, numeric]));
-  // a derivative that is not finite must not hide behind another
+  // a derivative that is not finite counts as an infinite error
   const errorOf = ({ analytic, numeric }: Omit<Coordinate, "kink">): number => {
     if (analytic === numeric) return 0;
     const error = Math.abs(analytic - numeric) / largest;
@@ -92,7 +94,7 @@ function differentiate(probe: Probe, epsilon: number, tolerance: number, seed: n
   const generator = new RandomGenerator(seed);
   const weights = newTensor(probe.engine, y.shape);
   try {
-    // away from 0, so that every output counts
+    // not near 0, so that every output counts
     const w = new Float32Array(weights.size);
     for (let i = 0; i < w.length; i++)
       w[i] = (generator.bits() & 1 ? 1 : -1) * (0.5 + generator.bits() / 4_294_967_296);
@@ -124,7 +126,7 @@ function coordinatesOf(
   const middle = projection(probe, weights);
   return Array.from(analytic[0], (_, index) => {
     const value = tensor.data[index];
-    /** The projection at value + step, and the step that float32 really made. */
+    /** The projection at value + step, and the step as float32 rounds it. */
     const at = (step: number): { step: number; value: number } => {
       tensor.data[index] = value + step;
       const made = tensor.data[index] - value;
@@ -160,7 +162,7 @@ function coordinatesOf(
   });
 }
 
-/** The messages together and apart must agree: the worse of the two counts. */
+/** `backward` and the two separate messages must agree: the worse one counts. */
 function fartherFrom(numeric: number, together: number, apart: number): number {
   return Math.abs(together - numeric) >= Math.abs(apart - numeric) || Number.isNaN(together) ? together : apart;
 }

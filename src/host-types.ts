@@ -1,6 +1,6 @@
 /**
- * Types of things that the host brings: whatever the program's own configuration (the DOM's library, Node's types) says they are, and a
- * shape that they have where it says nothing, so that our declarations ask for no library that a program may not want.
+ * Types of what the host provides. They are the program's own, from the DOM's library or Node's types, or a minimal shape if it has neither:
+ * so our declarations need no library.
  */
 
 /** A WebAssembly.Module. */
@@ -14,14 +14,14 @@ export type Signal = typeof globalThis extends { AbortSignal: { prototype: infer
   : { readonly aborted: boolean; readonly reason: unknown; throwIfAborted(): void };
 
 /**
- * Bytes in an ArrayBuffer of their own, which is what the web's APIs take: since TypeScript 5.7 typed arrays say what they lie over. Written so
- * that earlier versions read it too.
+ * Bytes in an ArrayBuffer of their own, as the web's APIs want them. Since TypeScript 5.7 the type of a typed array says what it lies over;
+ * written this way, earlier versions read it too.
  */
 export type Bytes = ReturnType<Uint8Array["slice"]>;
-/** Floats in an ArrayBuffer of their own; likewise. */
+/** Floats in an ArrayBuffer of their own. */
 export type Floats = ReturnType<Float32Array["slice"]>;
 
-/** A module of Node's own, without an import that other runtimes and bundlers would stumble over. */
+/** One of Node's own modules, without an import that other runtimes and bundlers would fail on. */
 export function builtin<T>(name: string): T | undefined {
   const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
   return process?.getBuiltinModule?.(name) as T | undefined;
@@ -29,5 +29,5 @@ export function builtin<T>(name: string): T | undefined {
 
 type Coders = Pick<typeof globalThis, "TextEncoder" | "TextDecoder">;
 
-/** What turns text into UTF-8 and back. Jest's page in Node (jsdom) has neither; Node itself has. */
+/** TextEncoder and TextDecoder. Under jsdom, as Jest runs it, they are not global, but Node has them. */
 export const coders = (): Coders => (typeof TextEncoder === "undefined" ? builtin<Coders>("node:util")! : globalThis);

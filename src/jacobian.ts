@@ -4,19 +4,20 @@ import { ShapeError } from "./errors.js";
 import type { Input, Layer } from "./layers/layer.js";
 import { handOut, newTensor, type Tensor } from "./tensor.js";
 
+/** What `jacobian` returns. For a single sample the tensors have no axis N. */
 export interface Jacobian {
-  /** [N, ...output, ...input]: dy/dx of each sample; [...output, ...input] for a single sample. */
+  /** dy/dx of each sample, [N, ...output, ...input]. */
   input: Tensor;
-  /** By name, [N, ...output, ...parameter]. */
+  /** dy/dθ of each sample by the parameter's name, [N, ...output, ...parameter]. */
   params: Record<string, Tensor>;
 }
 
 /**
- * The derivatives of all outputs of each sample with respect to its inputs and to all parameters, x [N, ...] (or one
- * sample, [n] or an image [C, H, W]: then there is no axis N), in training mode: one backward message for each sample
- * and output. Dense: `LinearPReLU(784, 256)` needs 205 MB a sample. Parameters, gradients, running statistics, generator and mode stay as they were; the remembered forward ends.
+ * The derivatives of all outputs of each sample with respect to its inputs and to all parameters, in training mode. x is [N, ...], or one
+ * sample: [n], or an image [C, H, W]. It takes a backward message for each sample and output, and is dense: `LinearPReLU(784, 256)` needs
+ * 205 MB a sample. Parameters, gradients, running statistics, generator and mode stay as they were; the remembered forward is lost.
  *
- * Throws what the layer's forward throws, MemoryError where the result does not fit, and ShapeError for a layer that mixes samples up.
+ * Throws what the layer's messages throw, ShapeError if the output has another number of samples than x, MemoryError if there is no room.
  */
 export function jacobian(layer: Layer, x: Input): Jacobian {
   return Probe.run(layer, x, "jacobian", (probe) => {

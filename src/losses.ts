@@ -34,12 +34,12 @@ export interface LossResult {
 export type Labels = ArrayLike<number> | BigInt64Array | BigUint64Array | Tensor;
 
 export interface LossOptions {
-  /** "mean" (over samples) or "sum". */
+  /** "mean" (default) or "sum": over the samples of crossEntropy, over all values of the other losses. */
   reduction?: "mean" | "sum";
 }
 
 export interface CrossEntropyOptions extends LossOptions {
-  /** s in 0..1: targets are (1 - s) · onehot + s / classes. */
+  /** s in 0..1: targets are (1 - s) · onehot + s / K; default 0. */
   labelSmoothing?: number;
 }
 
@@ -47,10 +47,10 @@ const LOSS_OPTIONS = ["reduction"] as const;
 const CROSS_ENTROPY_OPTIONS = ["reduction", "labelSmoothing"] as const;
 const REDUCTIONS = ["mean", "sum"] as const;
 
-/** What a loss keeps with its first argument, so that a steady loop allocates nothing; it goes when that tensor goes. */
+/** What a loss keeps with its first argument, so that a steady loop allocates nothing. It is disposed with that tensor. */
 class LossBuffers implements Companion {
   readonly grad: TensorBuffer;
-  /** Labels, or a target that came as an array. */
+  /** The labels, or a target that is no tensor. */
   readonly copy: TensorBuffer;
 
   constructor(output: Tensor) {
@@ -74,11 +74,12 @@ class LossBuffers implements Companion {
 }
 
 /**
- * Softmax cross-entropy (torch.nn.functional.cross_entropy) of logits [N, K] with N labels in 0..K-1; or [K] with one label.
- * grad = (softmax(logits) - target) / N, or without the division for "sum".
+ * Softmax cross-entropy (torch.nn.functional.cross_entropy) of logits [N, K] with N labels in 0..K-1, or of logits [K] with one label:
+ * the mean of -Σ target · log softmax(logits) over the samples, or the sum. grad = (softmax(logits) - target) / N, or without the
+ * division for "sum".
  *
- * Throws ShapeError where logits and labels do not fit and for the mean of no samples, ArgumentError for labels that are
- * fractional or out of range.
+ * Throws ShapeError if logits and labels do not fit and for the mean of no samples, ArgumentError for a wrong option and for labels that are
+ * fractional or out of range, EngineError for labels in a tensor of another engine.
  */
 export function crossEntropy(
   logits: Tensor | readonly NestedNumbers[],
@@ -132,25 +133,29 @@ function softmaxLoss(
   return { loss: reduction === "mean" ? sum / rows : sum, grad };
 }
 
-/** Targets of mseLoss and bceWithLogits: a Tensor or nested arrays in the output's shape, or its values in a row. */
+/** Targets of mseLoss and bceWithLogits: a Tensor or nested arrays in the output's shape, or as many values in a flat array. */
 export type Target = Tensor | ArrayLike<number> | readonly NestedNumbers[];
 
-/** The kernel of a loss between two buffers of one shape: the unscaled sum, and the scaled gradient. */
+/** Kernels of losses between two buffers of one shape. They return the unscaled sum and write the scaled gradient. */
 type PairKernel = "squaredError" | "binaryCrossEntropy";
 
 /**
- * Mean squared error (torch.nn.functional.mse_loss) of y and a target in its shape: the mean of (y - target)² over all values, or
- * the sum; grad = 2 (y - target) / count. Throws ShapeError where the shapes differ and for the mean of nothing.
+ * Mean squared error (torch.nn.functional.mse_loss): the mean of (y - target)² over all values, or the sum.
+ * grad = 2 (y - target) / count, or without the division for "sum".
+ *
+ * Throws ShapeError if the shapes differ and for the mean of nothing, ArgumentError for a wrong option or target, EngineError for a target
+ * of another engine.
  */
 export function mseLoss(y: Tensor | readonly NestedNumbers[], target: Target, options?: LossOptions): LossResult {
   return pairLoss("squaredError", y, target, options, "mseLoss");
 }
 
 /**
- * Binary cross-entropy of sigmoid(logits) (torch.nn.functional.binary_cross_entropy_with_logits) with targets in 0..1:
- * the mean of (1 - t) z - log sigmoid(z) over all values, or the sum; grad = (sigmoid(z) - t) / count. As in PyTorch the loss of
- * z = -Infinity is NaN, and that of +Infinity too where t is 1.
- * Throws ShapeError where the shapes differ and for the mean of nothing.
+ * Binary cross-entropy of sigmoid(z) for logits z (torch.nn.functional.binary_cross_entropy_with_logits), with targets t in 0..1: the mean
+ * of (1 - t) z - log sigmoid(z) over all values, or the sum. grad = (sigmoid(z) - t) / count, or without the division for "sum". As in
+ * PyTorch, the loss is NaN for z = -Infinity, and for z = +Infinity with t = 1.
+ *
+ * Throws as mseLoss does.
  */
 export function bceWithLogits(
   logits: Tensor | readonly NestedNumbers[],
@@ -185,7 +190,7 @@ function pairLoss(
   });
 }
 
-/** The target as it is, or its values in a row: as many as the output has. */
+/** The target if it is a tensor, or else its values: as many as the output has. */
 function readTarget(target: Target, { shape, size, engine }: Tensor, what: string): Tensor | NumberArray {
   const expected = `expected ${showShape(shape)} as the output's`;
   if (isTensor(target)) {
@@ -212,7 +217,7 @@ function readTarget(target: Target, { shape, size, engine }: Tensor, what: strin
   return given.values;
 }
 
-/** The loss of an output that is a tensor, or arrays: then of a tensor made for it, which goes again where the loss refuses. */
+/** The loss of a tensor, or of arrays. For those a tensor is made, and disposed if the loss throws. */
 function withOutput(
   output: Tensor | readonly NestedNumbers[],
   what: string,
@@ -236,7 +241,7 @@ function withOutput(
   }
 }
 
-/** `count` labels in 0..classes-1, checked as they are copied. Throws ShapeError or ArgumentError. */
+/** A copy of `count` labels in 0..classes-1. Throws ShapeError or ArgumentError. */
 export function checkLabels(labels: Labels | number, count: number, classes: number, what: string): Int32Array {
   const values = readLabels(isTensor(labels) ? labels.liveView() : labels, classes, what);
   if (values.length !== count) {

@@ -3,22 +3,24 @@ import { ArgumentError, ShapeError } from "./errors.js";
 import { checkSameEngine, checkTensor, handOut, newTensor, sameShape, type Tensor } from "./tensor.js";
 
 export interface MatmulOptions {
-  /** Read a [k, m] as its transpose. */
+  /** Multiplies by the transpose of a, which is [k, m] then; default false. */
   transposeA?: boolean;
-  /** Read b [n, k] as its transpose. */
+  /** Multiplies by the transpose of b, which is [n, k] then; default false. */
   transposeB?: boolean;
-  /** Where the result goes, [m, n]; a new tensor unless given. Neither a nor b. */
+  /** Where the result goes, [m, n], neither a nor b; default: a new tensor. */
   out?: Tensor;
-  /** Add to `out` instead of overwriting it. */
+  /** Adds to `out` instead of overwriting it; default false. */
   accumulate?: boolean;
 }
 
 const OPTIONS = ["transposeA", "transposeB", "out", "accumulate"] as const;
 
 /**
- * op(a) · op(b), [m, k] by [k, n], into a new tensor [m, n] or `out`, which is returned. Without `accumulate` `out` is never read.
- * Throws ShapeError where the shapes do not fit, ArgumentError where `out` shares memory with a or b or `accumulate` has no `out`,
- * EngineError for tensors of different engines.
+ * The matrix product a · b of [m, k] and [k, n], either of them transposed if wanted. Returns a new tensor [m, n], or `out`. Unless it
+ * accumulates, `out` is never read, so it may hold anything.
+ *
+ * Throws ShapeError if the shapes do not fit, ArgumentError for a wrong option, an `out` that shares memory with a or b, or `accumulate` without
+ * `out`, EngineError for tensors of different engines, StateError for a disposed one, MemoryError if there is no room.
  */
 export function matmul(a: Tensor, b: Tensor, options?: MatmulOptions): Tensor {
   checkTensor(a, "matmul: a");
@@ -49,7 +51,7 @@ export function matmul(a: Tensor, b: Tensor, options?: MatmulOptions): Tensor {
       throw new ArgumentError("matmul: out: got a tensor that shares memory with a or b, expected another one");
     }
   }
-  // a sum over nothing: nobody has written `out`
+  // nothing to add, and `out` must not count as written
   if (accumulate && k === 0) return out!;
   const offsetA = a.read();
   const offsetB = b.read();

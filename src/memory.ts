@@ -13,7 +13,7 @@ const MOST_PAGES = 65_536;
 const ALIGNMENT = 64;
 /** The lowest addresses hold the static data of the WebAssembly module (asconfig.json's `memoryBase` and what follows). */
 const HEAP_BASE = PAGE;
-/** Growing costs a system call and, where memory is not shared, new views: take a sixteenth of what there is, at least 1 MiB. */
+/** Growing costs a system call and, unless memory is shared, new views: so it grows by a sixteenth, at least by 1 MiB. */
 const MINIMUM_GROWTH = 1 << 20;
 
 const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
@@ -24,12 +24,12 @@ interface FreeBlock {
 }
 
 /**
- * One engine's linear memory and its allocator: first fit over a list of free blocks sorted by address, neighbours merged when
- * freed, so that allocating and freeing the same sizes for ever settles into the same addresses. Blocks are aligned to 64 bytes.
- * A shared memory is used wherever there is one, even for a single thread: its views stay valid when it grows.
+ * One engine's linear memory and its allocator: first fit over a list of free blocks, sorted by address and merged with their
+ * neighbours. Allocating and freeing the same sizes for ever ends up at the same addresses. Blocks are aligned to 64 bytes.
+ * A shared memory is preferred even for a single thread: its views stay valid when it grows.
  *
- * Where the runtime has no room for `maximum`, it is less; where it has none at all, or no WebAssembly, an ordinary buffer serves for
- * the twin if that `mayBeArray`.
+ * If the runtime has no room for `maximum`, it takes less. If there is none at all, or no WebAssembly, an ordinary buffer takes its place,
+ * provided that it `mayBeArray`: the twin can run over one.
  */
 export class LinearMemory implements Heap {
   readonly memory: WebAssembly.Memory;
@@ -39,7 +39,7 @@ export class LinearMemory implements Heap {
   i32!: Int32Array;
   used = 0;
   peak = 0;
-  /** What was in use when the garbage was last looked through, or less if less was in use since. */
+  /** What was in use at the last collection, or the least in use since. */
   #settled = 0;
   readonly #isReduced: boolean;
   readonly #free: FreeBlock[] = [];
@@ -70,7 +70,7 @@ export class LinearMemory implements Heap {
     this.#readViews();
   }
 
-  /** Whether it is an ordinary buffer, which WebAssembly cannot run over. */
+  /** Whether it is an ordinary buffer: WebAssembly cannot use that. */
   get isArray(): boolean {
     return this.memory instanceof ArrayMemory;
   }
@@ -80,7 +80,7 @@ export class LinearMemory implements Heap {
     return this.memory.buffer.byteLength;
   }
 
-  /** A block of at least `bytes`, as its offset; its content is whatever was there. Throws MemoryError and changes nothing where there is no room. */
+  /** The offset of a block of at least `bytes`, its content undefined. Throws MemoryError if there is no room; then nothing has changed. */
   allocate(bytes: number): number {
     const size = Math.max(ALIGNMENT, roundUp(bytes, ALIGNMENT));
     this.#collectIfDue();
@@ -112,14 +112,14 @@ export class LinearMemory implements Heap {
     this.#insertFree({ offset, bytes });
   }
 
-  /** What is in use now is there to stay. */
+  /** Takes what is in use now for what will stay in use. */
   settle(): void {
     this.#settled = this.used;
   }
 
   /**
-   * What was taken since the garbage was last looked through may have been dropped: it is looked through again before that is a third
-   * of what is left, since what it finds comes back at a turn of the event loop only.
+   * What was allocated since the last collection may have been dropped. It is collected before that is a third of the room left: what is
+   * found comes back only at a turn of the event loop.
    */
   #collectIfDue(): void {
     const due = Math.max((this.maximum - this.used) / 3, this.maximum / 16);
@@ -131,7 +131,7 @@ export class LinearMemory implements Heap {
     this.settle();
   }
 
-  /** Ends the memory's use: the next one of the same maximum takes it over, or the collector. Views that are still held lie over it. */
+  /** Ends the memory's use. The next engine of the same maximum takes it over, or it is collected. Old views still lie over it. */
   release(): void {
     const { memory } = this;
     this.f32 = new Float32Array(0);
@@ -166,7 +166,7 @@ export class LinearMemory implements Heap {
     }
   }
 
-  /** Makes room for a block of `size` at the end of the memory; the last free block then has it. */
+  /** Grows the memory until its last free block has `size` bytes. */
   #grow(size: number): void {
     const end = this.reserved;
     const last = this.#free.at(-1);
@@ -211,7 +211,7 @@ export class LinearMemory implements Heap {
   }
 }
 
-/** What stands in for a WebAssembly.Memory where there is none: views over it end when it grows, as over that. */
+/** Takes the place of a WebAssembly.Memory. Growing detaches all views, as an unshared memory does. */
 class ArrayMemory {
   buffer: ArrayBuffer;
 
@@ -224,13 +224,13 @@ class ArrayMemory {
     this.buffer = new ArrayBuffer(buffer.byteLength + pages * PAGE);
     new Uint8Array(this.buffer).set(new Uint8Array(buffer));
     const before = buffer.byteLength / PAGE;
-    // whoever still holds a view must not write into what is no more
+    // detaches the old views: writes to them must not go unnoticed
     structuredClone(buffer, { transfer: [buffer] });
     return before;
   }
 }
 
-/** A memory, and how many pages it may have. */
+/** A memory, and how many pages it may grow to. */
 interface Opened {
   readonly memory: WebAssembly.Memory;
   readonly pages: number;
@@ -244,7 +244,7 @@ function openArray(initial: number, pages: number): Opened | undefined {
   }
 }
 
-/** A WebAssembly.Memory; where the runtime has no room for the maximum, of a half, a quarter, ... of it; or undefined. */
+/** A WebAssembly.Memory of this maximum; if the runtime has no room, of a half, a quarter, ... of it; or undefined. */
 function openMemory(initial: number, pages: number, isShared: boolean): Opened | undefined {
   if (typeof WebAssembly === "undefined") return undefined;
   const taken = takeOver(pages, isShared);
@@ -252,7 +252,7 @@ function openMemory(initial: number, pages: number, isShared: boolean): Opened |
   const memory = reserve(initial, pages, isShared);
   if (memory !== undefined) return { memory, pages };
   pool.length = 0;
-  // many runtimes reserve the same room for every maximum: then there is no use in trying
+  // many runtimes reserve the same room for every maximum: then smaller ones need not be tried
   if (!canReserve(initial, isShared)) return undefined;
   for (let most = pages; most >= initial; most >>>= 1) {
     const smaller = reserve(initial, most, isShared);
@@ -261,10 +261,10 @@ function openMemory(initial: number, pages: number, isShared: boolean): Opened |
   return undefined;
 }
 
-/** By a memory that is gone, when room is scarce, as soon as another one is asked for. */
+/** Tries a memory of this size. Scarce room is free again at the next request: a memory that is dropped is collected then. */
 const canReserve = (pages: number, isShared: boolean): boolean => reserve(pages, pages, isShared) !== undefined;
 
-/** V8 without room for the maximum gives a memory that can never grow: so it has to show that it can. */
+/** Without room for the maximum, V8 gives a memory that cannot grow. So it has to grow once here. */
 function reserve(initial: number, maximum: number, shared: boolean): WebAssembly.Memory | undefined {
   const step = Math.min(1, maximum - initial);
   try {
@@ -282,13 +282,13 @@ interface Pooled extends Opened {
 }
 
 /**
- * Memories that were given back, the oldest first. The collector does not know how much a shared memory holds, and lets them pile up;
- * but none can shrink, so large ones are not kept.
+ * Memories of disposed engines, the oldest first. The collector does not know how much a shared memory holds, and would let dropped ones pile
+ * up. Large ones are not kept, since a memory cannot shrink.
  */
 const pool: Pooled[] = [];
 const MOST_POOLED = 64 << 20;
 
-/** A memory of a disposed engine, with zeros where a module expects them: in its static data. */
+/** A memory of a disposed engine. Its first page, where modules expect zeros, is cleared. */
 function takeOver(pages: number, isShared: boolean): WebAssembly.Memory | undefined {
   const index = pool.findIndex((pooled) => pooled.pages === pages && pooled.isShared === isShared);
   if (index < 0) return undefined;
@@ -303,11 +303,11 @@ function handOver(memory: Pooled): void {
   while (bytes() > MOST_POOLED) pool.shift();
 }
 
-/** Bytes of memories that were reserved since the garbage was last looked through. */
+/** Bytes of memories that were reserved since the last collection. */
 let reservedSince = 0;
 const MOST_RESERVED = 256 << 20;
 
-/** Dropped memories come back when the garbage is looked through, and nothing but this has it looked through for them. */
+/** Dropped memories come back when garbage is collected, which only this makes happen. */
 function noteReserved(bytes: number): void {
   reservedSince += bytes;
   if (reservedSince < MOST_RESERVED) return;

@@ -1,13 +1,13 @@
-/** Values beyond this number are shown by the first and last ones of each axis, as numpy does. */
+/** Of more values only the first and last of each axis are shown, as numpy does. */
 const MOST_SHOWN = 1000;
 const EDGE = 3;
 const DIGITS = 6;
 
-/** Values of a shape as nested rows: `[[1, 2], [3, 4]]`, a row a line, the middle of long axes left out. */
+/** Values in nested brackets, a row on each line, `[[1, 2], [3, 4]]`, without the middle of long axes. */
 export function printed(shape: readonly number[], data: Float32Array): string {
   const isShort = data.length <= MOST_SHOWN;
   const texts: string[] = [];
-  /** The places that are shown of an axis, -1 where some are left out. */
+  /** The places of an axis that are shown; -1 stands for those left out. */
   const places = (length: number): number[] => {
     if (isShort || length <= 2 * EDGE) return Array.from({ length }, (_, i) => i);
     const edge = Array.from({ length: EDGE }, (_, i) => i);
@@ -21,7 +21,7 @@ export function printed(shape: readonly number[], data: Float32Array): string {
     return `[${items.join(gap)}]`;
   };
   if (data.length === 0) return "[]";
-  // twice: the width of the widest number comes first
+  // a first pass, for the width of the widest number
   visit(0, 0, data.length, (value) => {
     texts.push(numberText(value));
     return "";

@@ -1,4 +1,4 @@
-/** What a stream of draws depends on. */
+/** The key of a stream of random numbers. */
 export interface Key {
   readonly key0: number;
   readonly key1: number;
@@ -14,7 +14,7 @@ export interface GeneratorState {
 const TWO_32 = 4_294_967_296;
 const PARITY = 0x1bd11bda;
 
-/** The rotations of four rounds, by turns. */
+/** The rotations of four rounds; the two rows take turns. */
 const ROTATIONS = [
   [13, 15, 26, 6],
   [17, 29, 16, 24],
@@ -52,8 +52,8 @@ export function threefry({ key0, key1 }: Key, counter0: number, counter1: number
 }
 
 /**
- * The engine's generator: a key from a seed and a counter. Draws for tensors are made by kernels, from keys that `nextKey` hands
- * out; the generator's own words are for orders.
+ * An engine's generator: a key, made from the seed, and a counter. Kernels draw the numbers for tensors from keys that `nextKey` gives;
+ * the generator itself draws orders.
  */
 export class RandomGenerator {
   readonly #key: Key;
@@ -62,11 +62,11 @@ export class RandomGenerator {
   #isSpare = false;
 
   constructor(seed: number) {
-    // both halves of a safe integer count
+    // a safe integer has up to 53 bits: both halves count
     this.#key = { key0: seed | 0, key1: Math.floor(seed / TWO_32) | 0 };
   }
 
-  /** Where the generator is, for `restore`. */
+  /** The generator's state, for `restore`. */
   save(): GeneratorState {
     return { counter: this.#counter, isSpare: this.#isSpare, words: this.#words.slice() };
   }
@@ -110,7 +110,7 @@ export class RandomGenerator {
     return bits % bound;
   }
 
-  /** A random order in place (Fisher and Yates), of a part at a time: `from` downwards to `to`, which is left to the next part. */
+  /** Shuffles in place (Fisher and Yates), in parts if wanted: the places from `from` down to `to`, without `to` itself. */
   shuffle(indices: Uint32Array, from = indices.length - 1, to = 0): void {
     for (let i = from; i > to; i--) {
       const j = this.below(i + 1);

@@ -1,4 +1,4 @@
-// What a program reads off a net's outputs: plain values, outside the linear memory.
+// A net's outputs as plain values, outside the linear memory.
 
 import { show } from "./checks.js";
 import { exp } from "./deterministic-math.js";
@@ -7,7 +7,7 @@ import type { Floats } from "./host-types.js";
 import { isTensor, type Tensor } from "./tensor.js";
 import { copyOf, isFloatArray } from "./values.js";
 
-/** Outputs in rows: of a Tensor its last axis, of a flat array the whole of it. */
+/** A copy of outputs, in rows: along a Tensor's last axis; a flat array is one row. */
 interface Rows {
   readonly values: Floats;
   readonly length: number;
@@ -27,8 +27,8 @@ function readRows(x: unknown, what: string): Rows {
 }
 
 /**
- * exp(x) / Σ exp(x) over the last axis (torch.nn.functional.softmax), computed in double; the values in a row, in x's order. A
- * Float32Array is one row. Throws ArgumentError for anything else.
+ * exp(x) / Σ exp(x) over the last axis (torch.nn.functional.softmax), computed in double: as many values as x has, in its order. A flat
+ * array is one row. Throws ArgumentError for anything but a Tensor, Float32Array or Float64Array.
  */
 export function softmax(x: Tensor | Float32Array | Float64Array): Floats {
   const { values, length } = readRows(x, "softmax");
@@ -43,9 +43,9 @@ export function softmax(x: Tensor | Float32Array | Float64Array): Floats {
 }
 
 /**
- * The place of the largest value along the last axis (torch.argmax): a number for one row, an array with one for each row of a Tensor
- * [N, K]. The first of equals; a NaN is the largest, as in PyTorch. Throws ArgumentError for what is no Tensor or Float32Array, ShapeError for
- * rows of nothing.
+ * The place of the largest value along the last axis (torch.argmax): a number for a Tensor [K] or a flat array, an array of N numbers for a
+ * Tensor [N, K]. Of equals the first counts; a NaN is the largest, as in PyTorch. Throws ArgumentError for anything but a Tensor, Float32Array
+ * or Float64Array, ShapeError for empty rows.
  */
 export function argmax(x: Float32Array | Float64Array): number;
 export function argmax(x: Tensor): number | number[];
@@ -56,7 +56,7 @@ export function argmax(x: Tensor | Float32Array | Float64Array): number | number
   return Array.from({ length: values.length / length }, (_, row) => largestAt(values, row * length, length));
 }
 
-/** The place of the first largest value of a row; NaN is the largest of all. */
+/** The place of the largest value of a row: the first of equals, and NaN above all. */
 export function largestAt(values: Float32Array, start: number, length: number): number {
   let best = 0;
   for (let i = 0; i < length; i++) {

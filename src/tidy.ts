@@ -3,13 +3,13 @@ import { ArgumentError } from "./errors.js";
 import { isTensor, type Tensor, type TensorStorage, trackTensors } from "./tensor.js";
 
 /**
- * Runs `fn` and disposes every tensor that its calls made (`tensor`, `zeros`, `clone`, `reshape`, `matmul`, `jacobian`), on whatever
- * engine, except those in what it returns: a tensor, or arrays and plain objects of them, nested as they like. Those belong to the
- * `tidy` around this one, if there is one. Layers, optimizers and losses keep what is theirs; a loss's gradient that is returned outlives
- * the tensor that it belongs to.
+ * Runs `fn`, returns its result, and disposes every tensor that its calls made on any engine (`tensor`, `zeros`, `clone`, `reshape`,
+ * `matmul`, `jacobian`). Tensors in the result stay: a tensor, or arrays and plain objects of tensors, nested in any way. In a `tidy`
+ * inside another, the outer one disposes those. What layers, optimizers and losses own stays theirs; a loss's gradient may be returned and
+ * outlives the output that it belongs to.
  *
- * Where `fn` throws, everything that it made is disposed. It is synchronous: a promise is an ArgumentError. A layer of your own that
- * makes tensors and keeps them has to make them outside.
+ * If `fn` throws, everything that it made is disposed. A layer of your own that keeps tensors must make them outside. Throws ArgumentError
+ * for a function that returns a promise.
  */
 export function tidy<T>(fn: () => T): T {
   if (typeof fn !== "function") throw new ArgumentError(`tidy: got ${show(fn)}, expected a function`);
@@ -35,7 +35,7 @@ export function tidy<T>(fn: () => T): T {
 
 function disposeExcept(tensor: Tensor, kept: ReadonlySet<TensorStorage>): void {
   const { companion } = tensor;
-  // a gradient goes by itself then, as every dropped tensor does
+  // the gradient is then on its own, and freed when it is dropped
   if (companion !== undefined && [...kept].some((storage) => companion.holds(storage))) tensor.companion = undefined;
   tensor.dispose();
 }
@@ -44,12 +44,12 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 
 function refuse(promise: PromiseLike<unknown>): never {
-  // it finds its tensors disposed, which nobody waits to hear
+  // it will fail on disposed tensors, and nobody handles that
   Promise.resolve(promise).catch(() => {});
   throw new ArgumentError("tidy: got a function that returns a promise, expected a synchronous one");
 }
 
-/** The tensors in arrays and plain objects, which may be deep or cyclic. */
+/** The tensors in arrays and plain objects, however deep or cyclic. */
 function tensorsIn(value: unknown): ReadonlySet<Tensor> {
   const found = new Set<Tensor>();
   const seen = new Set<unknown>();
@@ -65,7 +65,7 @@ function tensorsIn(value: unknown): ReadonlySet<Tensor> {
   return found;
 }
 
-/** An array or a plain object, of whatever realm. */
+/** An array or a plain object, of any realm. */
 function isContainer(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
   if (isArray(value)) return true;

@@ -1,4 +1,4 @@
-// What comes from outside: recognised by what it is, read once, and what was checked is what is used.
+// Values from the caller. They are recognised by what they are, of any realm, and read once: what was checked is what is used.
 
 import { isArray, reading, reasonOf, show, showShape } from "./checks.js";
 import { ArgumentError, ShapeError } from "./errors.js";
@@ -16,12 +16,10 @@ export type NumberArray =
   | Float32Array
   | Float64Array;
 
-/** Nested arrays of numbers, row-major; every level has one length. The innermost may be Float32Arrays or Float64Arrays. */
+/** Nested arrays of numbers, row-major and not ragged. The innermost may be Float32Arrays or Float64Arrays. */
 export type NestedNumbers = number | Float32Array | Float64Array | readonly NestedNumbers[];
 
-/**
- * The accessors of all typed arrays, which read what an array is: of any realm, and of a subclass that says something else.
- */
+/** The accessors of all typed arrays. They tell the truth for arrays of any realm, and for subclasses with accessors of their own. */
 const slots = /* @__PURE__ */ readSlots();
 
 interface Slots {
@@ -65,13 +63,13 @@ export function isByteArray(value: unknown): value is Uint8Array | Uint8ClampedA
   return kind === "Uint8Array" || kind === "Uint8ClampedArray";
 }
 
-/** Where a typed array lies. */
+/** The buffer under a typed array, and its offset there. */
 export const placeOf = (array: ArrayBufferView): { buffer: ArrayBuffer; byteOffset: number } => ({
   buffer: slots.buffer.call(array),
   byteOffset: slots.byteOffset.call(array),
 });
 
-/** How many values a typed array has now. Throws an ArgumentError where its buffer was detached or no longer holds it. */
+/** How many values a typed array has now. Throws an ArgumentError if its buffer was detached or became too short. */
 export function lengthOf(array: ArrayBufferView, what: string): number {
   const length = slots.length.call(array);
   if (length === 0) checkAttached(array, what);
@@ -80,7 +78,7 @@ export function lengthOf(array: ArrayBufferView, what: string): number {
 
 function checkAttached(array: ArrayBufferView, what: string): void {
   try {
-    // asks nothing but whether there is memory under the array
+    // the cheapest method that checks for memory under the array
     Uint8Array.prototype.keys.call(array as Uint8Array);
   } catch (cause) {
     throw new ArgumentError(
@@ -90,10 +88,7 @@ function checkAttached(array: ArrayBufferView, what: string): void {
   }
 }
 
-/**
- * Copies `count` values from `start` on. Throws an ArgumentError where the array has no longer as many: its buffer was detached or
- * became shorter.
- */
+/** Copies `count` values from `start` on. Throws an ArgumentError if the array no longer has as many. */
 export function copyValues(
   source: NumberArray,
   start: number,
@@ -111,7 +106,7 @@ export function copyValues(
 /** `count` values from `start` on, as a view of the array's own kind. */
 export function part(source: NumberArray, start: number, count: number, what: string): NumberArray {
   try {
-    // not by `subarray`, which a subclass may make something else of
+    // not `subarray`, which a subclass may override
     const View = VIEWS[kindOf(source) as keyof typeof VIEWS];
     const { buffer, byteOffset } = placeOf(source);
     return new View(buffer, byteOffset + start * View.BYTES_PER_ELEMENT, count);
@@ -142,7 +137,7 @@ export function copyOf(source: NumberArray, what: string): Floats {
   return values;
 }
 
-/** The length of an array, which a proxy may make anything. */
+/** The length of an array, checked: a proxy may return anything. */
 export function lengthOfItems(items: readonly unknown[], what: string): number {
   const { length } = items;
   if (!(Number.isSafeInteger(length) && length >= 0)) {
@@ -151,19 +146,19 @@ export function lengthOfItems(items: readonly unknown[], what: string): number {
   return length;
 }
 
-/** Values in a row with their shape: a copy of what was given. */
+/** A copy of nested arrays: their values in one row, and their shape. */
 export interface Flat {
   readonly shape: readonly number[];
   readonly values: Float32Array;
 }
 
-/** Axes that a shape may have. */
+/** The most axes of a shape. */
 export const MOST_AXES = 32;
 const MOST_VALUES = 2 ** 31 - 1;
 
 /**
- * Nested arrays as values in a row, every item read once. Throws ShapeError for ragged arrays and more than 32 axes, ArgumentError for
- * an item that is no number.
+ * Copies nested arrays, every item read once. Throws ShapeError for ragged arrays and for more than 32 axes, ArgumentError for an item
+ * that is no number.
  */
 export function readNested(data: unknown, what: string): Flat {
   return reading(what, () => {
@@ -173,7 +168,7 @@ export function readNested(data: unknown, what: string): Flat {
   });
 }
 
-/** Copies a row of a known shape, numbers or nested arrays, to where it is told. Throws as `readNested` does. */
+/** Copies a row of a known shape, numbers or nested arrays, to `target` from `position` on. Throws as `readNested` does. */
 export type RowReader = (row: unknown, target: Float32Array, position: number) => void;
 
 /** For rows of arrays of this shape [N, ...]. */
@@ -182,7 +177,7 @@ export function rowReader(shape: readonly number[], what: string): RowReader {
   return (row, target, position) => walk.copyRow(row, target, position);
 }
 
-/** A number, as an item of an array of this shape. */
+/** An item of an array of this shape, which must be a number. */
 export function numberOf(item: unknown, shape: readonly number[], what: string): number {
   if (typeof item !== "number") throw wrongItem(item, shape, what);
   return item;
@@ -195,7 +190,7 @@ function wrongItem(item: unknown, shape: readonly number[], what: string): Error
   return new ArgumentError(`${what}: got ${show(item)} as a value, expected numbers`);
 }
 
-/** The way through nested arrays: the first way down tells the shape where it is not known, and all the others must have it. */
+/** A walk through nested arrays. If the shape is not known, the first items tell it; all others must have it. */
 class Walk {
   readonly shape: number[];
   values: Float32Array | undefined;
@@ -220,7 +215,7 @@ class Walk {
     else this.#visitNumber(item, axis);
   }
 
-  /** Notes the length of an axis, or compares it. */
+  /** Learns the length of an axis, or checks it. */
   #enter(length: number, axis: number): void {
     if (this.values === undefined && axis === this.shape.length) {
       if (axis === MOST_AXES) throw new ShapeError(`${this.what}: got arrays nested deeper than ${MOST_AXES} axes`);
@@ -243,7 +238,7 @@ class Walk {
     else for (let i = 1; i < length; i++) this.visit(items[i], axis + 1);
   }
 
-  /** The common case, where all are numbers. */
+  /** All items but the first, in the common case: numbers. */
   #visitRest(items: readonly unknown[], length: number, axis: number): void {
     const target = this.#target();
     let position = this.#position;
@@ -273,7 +268,7 @@ class Walk {
     target[this.#position++] = item;
   }
 
-  /** Where the values go: the shape is known once the first of them is reached. */
+  /** Where the values go. It is made at the first of them, when the shape is known. */
   #target(): Float32Array {
     if (this.values === undefined) {
       const size = this.shape.reduce((product, length) => product * length, 1);
@@ -289,8 +284,8 @@ class Walk {
 }
 
 /**
- * Labels as integers of our own, each read once and checked before it is converted: in 0..classes-1 (from 0 on where `classes` is not
- * given). Takes a number, flat arrays, any typed array of integers and floats whose values are integers.
+ * A copy of labels, each read once and checked: integers in 0..classes-1, or >= 0 if `classes` is not given. Takes a number, a flat array,
+ * or a typed array of integers or of floats with integer values.
  */
 export function readLabels(labels: unknown, classes: number | undefined, what: string): Int32Array {
   return reading(what, () => {
@@ -308,12 +303,9 @@ export function readLabels(labels: unknown, classes: number | undefined, what: s
 
 const INT32_END = 2 ** 31;
 
-/**
- * The label that an item at a place in an array is, checked before it is converted: in 0..classes-1; without `classes` any integer from
- * `least` on that 32 bits hold.
- */
+/** The item at place `at` of an array as a label: an integer in 0..classes-1 or, without `classes`, from `least` to 2^31 - 1. */
 export function labelOf(item: unknown, at: number, classes: number | undefined, what: string, least = 0): number {
-  // a bigint up to 2^53 is that number, and a larger one is out of range
+  // beyond 2^53 a bigint loses digits, but is out of range anyway
   const label = typeof item === "bigint" ? Number(item) : item;
   if (typeof label === "number" && Number.isInteger(label) && label >= least && label < (classes ?? INT32_END)) {
     return label;

@@ -1,10 +1,10 @@
 /**
- * A set that does not keep its members alive. Where a runtime has no weak references, and so collects no tensors either, it holds them.
+ * A set that does not keep its members alive. A runtime without weak references never collects tensors, so there it may hold its members.
  */
 export class WeakBag<T extends object> {
   readonly #links = new Set<Link<T>>();
   readonly #linkOf = new WeakMap<T, Link<T>>();
-  /** At this size those who are gone are sorted out. */
+  /** At this size, links to collected members are removed. */
   #limit = 8;
 
   add(member: T): void {
@@ -19,7 +19,7 @@ export class WeakBag<T extends object> {
     if (link !== undefined) this.#links.delete(link);
   }
 
-  /** The members that are still there; they may be deleted meanwhile. */
+  /** The members that are still alive. Deleting some during the loop is fine. */
   *[Symbol.iterator](): IterableIterator<T> {
     for (const link of this.#links) {
       const member = link.deref();

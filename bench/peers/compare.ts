@@ -14,8 +14,8 @@ import { type Opened, openPeer, PEERS } from "./peers.js";
 import type { Contenders, PeerRow } from "./rows.js";
 
 /**
- * `npm run bench -- peers`: the training step and the forward pass of other libraries beside ours, one thread each, in
- * turns in one process. A row takes `pace` times as long as it wants.
+ * `npm run bench -- peers`: the training step and the forward pass of other libraries and ours, which take turns in one process, each on one
+ * thread. Each row is measured for `pace` times its usual time.
  */
 export async function comparePeers(
   rows: readonly PeerRow[],

@@ -1,14 +1,14 @@
 import type { Problem } from "./problem.js";
 
-/** What is measured: it is done when it returns or, where it returns a promise, when that is kept. */
+/** What is measured, until it returns or the promise that it returns is fulfilled. */
 export type Call<Value> = () => Value | Promise<Value>;
 
 export interface Training extends Disposable {
   /** One training step; the loss before it. */
   readonly step: Call<number>;
   /**
-   * From now on the learning rate is 0, so that every step does the same work: a net that has learnt its batch by heart
-   * has gradients that are denormal numbers, and those slow arithmetic down tenfold.
+   * Sets the learning rate to 0, so that every step does the same work: a net that has learnt its batch by heart has gradients
+   * that are denormal numbers, which slow arithmetic down tenfold.
    */
   freeze(): void;
 }
@@ -20,7 +20,7 @@ export interface Inference extends Disposable {
 
 /** A library that is loaded and set to one thread. */
 export interface Contender {
-  /** Undefined where the library cannot train such a network. */
+  /** Undefined if the library cannot train such a network. */
   train(problem: Problem): Training | undefined;
   infer(problem: Problem): Inference | Promise<Inference>;
 }

@@ -10,7 +10,7 @@ import {
   withChannelsLast,
 } from "./problem.js";
 
-/** A function that is given an array owns it and lets go of it; `ref` is one more claim to the same array. */
+/** A function that takes an array consumes it; `ref` is another reference to the same array. */
 interface Arr {
   readonly ref: Arr;
   add(other: Arr): Arr;
@@ -30,7 +30,7 @@ interface Arr {
   dispose(): void;
 }
 
-/** As much of @jax-js/jax as is used here. */
+/** The part of @jax-js/jax that is used here. */
 interface Jax {
   init(device: string): Promise<string[]>;
   defaultDevice(device: string): string;
@@ -111,7 +111,7 @@ export async function openJax(folder: string): Promise<Contender> {
   };
 }
 
-/** Images with their channels last: so a convolution is a product that its fast kernels do. */
+/** Images with their channels last: so a convolution is a matrix product, for which it has fast kernels. */
 function createNet(jax: Jax, problem: Problem) {
   const { x, layers } = withChannelsLast(problem);
   return { x: arrayOf(jax, x), parameters: parametersOf({ layers }).map((values) => arrayOf(jax, values)) };

@@ -11,7 +11,7 @@ interface Session {
   release(): Promise<void>;
 }
 
-/** As much as is used here of onnxruntime-common, which both packages hand on. */
+/** The part of onnxruntime-common, which both packages export, that is used here. */
 interface OnnxRuntime {
   env: { wasm: { numThreads: number } };
   Tensor: new (type: "float32", values: Float32Array, shape: number[]) => Tensor;

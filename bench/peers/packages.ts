@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-/** With exact versions, so that a figure can be had again. */
+/** With exact versions, so that figures can be reproduced. */
 export type Packages = Readonly<Record<string, string>>;
 
 export const TENSORFLOW: Packages = { "@tensorflow/tfjs-core": "4.22.0", "@tensorflow/tfjs-backend-wasm": "4.22.0" };
@@ -14,7 +14,7 @@ export const JAX: Packages = { "@jax-js/jax": "0.1.25" };
 export const ONNXRUNTIME_WEB: Packages = { "onnxruntime-web": "1.30.0" };
 export const ONNXRUNTIME_NODE: Packages = { "onnxruntime-node": "1.30.0" };
 
-/** Not among our dependencies: some of these packages take 65 to 290 MB. They stay there for the next run. */
+/** Not in our dependencies, since some of these packages take 65 to 290 MB. They stay there for the next run. */
 const CACHE = join(tmpdir(), "lanegrad-peers");
 const INSTALL_MS = 300_000;
 
@@ -22,15 +22,15 @@ export const specsOf = (packages: Packages): string[] =>
   Object.entries(packages).map(([name, version]) => `${name}@${version}`);
 
 /**
- * Installs the packages where they are not yet, and returns their folder; it is for these alone, so that one's failure
- * is not another's.
+ * Installs the packages unless they are there, and returns their folder. It is for these alone, so that a package that fails does not take
+ * others with it.
  */
 export async function install(packages: Packages): Promise<string> {
   const specs = specsOf(packages);
   const home = join(CACHE, specs.join("+").replaceAll("/", "-"));
   if (!existsSync(home)) {
     await mkdir(CACHE, { recursive: true });
-    // beside its place until it is whole: a run that is cut short leaves nothing that looks installed
+    // in another folder until it is complete: a run that is cut short leaves nothing that looks installed
     const partial = await mkdtemp(`${home}-`);
     try {
       await npmInstall(partial, specs);
@@ -42,12 +42,11 @@ export async function install(packages: Packages): Promise<string> {
   return home;
 }
 
-/** What loads the modules that are installed in a folder. */
+/** A function that loads modules installed in a folder. */
 export const requireFrom = (folder: string): NodeJS.Require => createRequire(join(folder, "package.json"));
 
 /**
- * Without install scripts: what onnxruntime-node's would fetch is CUDA's libraries; its binary for one CPU is in the
- * package.
+ * Without install scripts: that of onnxruntime-node would fetch the libraries of CUDA. Its binary for the CPU is in the package.
  */
 async function npmInstall(folder: string, specs: string[]): Promise<void> {
   const flags = ["--ignore-scripts", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--fetch-retries=1"];

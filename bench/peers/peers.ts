@@ -23,7 +23,7 @@ export const PEERS: readonly Peer[] = [
 /** A contender, or why there is none. */
 export type Opened = { contender: Contender } | { missing: string };
 
-/** A library that cannot be had here takes its column only, and not the others' with it. */
+/** A library that cannot be installed here leaves its own column empty, and no other. */
 export async function openPeer({ packages, open }: Peer): Promise<Opened> {
   let folder: string;
   try {

@@ -23,7 +23,7 @@ export type LayerSpec =
 
 export const BATCH_NORM_EPSILON = 1e-5;
 
-/** What everyone trains, with initial parameters, and on what. */
+/** The network that all train, its initial parameters, and the data. */
 export interface Problem {
   readonly batch: number;
   readonly x: Values;
@@ -104,8 +104,8 @@ function oneHotOf(labels: Int32Array): Values {
 }
 
 /**
- * The same network for who has images as [N, H, W, C]: weights of convolutions are [outputs, 3, 3, inputs], and those
- * behind flatten meet its channels last.
+ * The same network for libraries with images as [N, H, W, C]: weights of convolutions are [outputs, 3, 3, inputs], and those
+ * of the layer behind flatten are in the order of channels last.
  */
 export function withChannelsLast({ x, layers }: Problem): Pick<Problem, "x" | "layers"> {
   let channels = 0;

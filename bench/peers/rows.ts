@@ -3,14 +3,14 @@ import type { Scope } from "../row.js";
 import type { Call, Contender, Inference, Training } from "./contender.js";
 import { createDenseProblem, createImageProblem, type Problem } from "./problem.js";
 
-/** The first is ours: it is who the others must agree with. */
+/** The first is ours: all others must agree with it. */
 export type Contenders = ReadonlyMap<string, Contender>;
 
 export interface PeerRow {
   readonly name: string;
   /** How long it is measured, if the machine is quiet. */
   readonly milliseconds: number;
-  /** In the cell of a contender that `prepare` leaves out. */
+  /** What the cell of a contender says that `prepare` leaves out. */
   readonly cannot: string;
   prepare(contenders: Contenders, scope: Scope): Promise<Record<string, Call<unknown>>>;
 }
@@ -71,7 +71,7 @@ async function resultsOf<Of>(
   return results;
 }
 
-/** All compute the same, or their times could not be compared. */
+/** Throws unless all compute the same: otherwise their times could not be compared. */
 function assertSame(what: string, results: Map<string, ArrayLike<number>>): void {
   const [[firstName, first]] = results;
   const tolerance = CHECK_TOLERANCE * Math.max(...Array.from(first, Math.abs));

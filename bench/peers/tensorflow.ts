@@ -23,7 +23,7 @@ interface Optimizer {
   dispose(): void;
 }
 
-/** As much of @tensorflow/tfjs-core as is used here. */
+/** The part of @tensorflow/tfjs-core that is used here. */
 interface TensorFlow {
   setBackend(name: string): Promise<boolean>;
   tensor(values: Float32Array, shape: number[]): Tensor;

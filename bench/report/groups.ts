@@ -1,10 +1,10 @@
 import type { RunRow } from "../run.js";
 
-/** What rows are shown together, in this order. */
+/** Groups of rows that are shown together, in this order. */
 export const GROUPS = ["step", "forward", "product", "convolution", "pass", "coldstart", "other"] as const;
 export type Group = (typeof GROUPS)[number];
 
-/** By the row's name, as the benches give it, and by what its call does. */
+/** The group of a row, by its name and its work. */
 export function groupOf({ name, work }: Pick<RunRow, "name" | "work">): Group {
   if (name.startsWith("step ")) return "step";
   if (name.startsWith("forward ")) return "forward";

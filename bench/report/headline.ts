@@ -3,7 +3,7 @@ import { NORMAL } from "../width.js";
 import { inOrder, kindOf } from "./contenders.js";
 import type { Entry, Report, Setup } from "./model.js";
 
-/** The row that stands for all: a dense network of a usual size at a usual batch. */
+/** The row that stands for all: a usual dense network at a usual batch. */
 const ROW = "step sgd batch 128";
 /** Ours once more, where it was widened. */
 export const WIDE_BAR = `${NORMAL}, wide`;
@@ -22,7 +22,7 @@ export interface HeadlineBar {
   times: number;
 }
 
-/** The result in a few bars: on the setup without wide kernels where most took part, the latest of those. Undefined where none has it. */
+/** The result in a few bars, from the setup without wide kernels in which most took part; of several from the latest. Undefined without such a row. */
 export function headlineOf({ setups, entries }: Report): Headline | undefined {
   const candidates = setups
     .filter(({ wide }) => !wide)

@@ -1,11 +1,11 @@
-/** HTML that is written, in difference to text that is shown. */
+/** HTML, as opposed to text, which has to be escaped. */
 export class Html {
   constructor(readonly text: string) {}
 }
 
 type Value = Html | string | number | undefined | false | readonly Value[];
 
-/** A template of HTML: what is put in becomes text, unless it is HTML itself. */
+/** A template of HTML. Values are escaped, unless they are HTML themselves. */
 export function html(strings: TemplateStringsArray, ...values: Value[]): Html {
   return new Html(String.raw({ raw: strings }, ...values.map(written)));
 }

@@ -1,27 +1,38 @@
 /**
- * `npm run bench:report`: makes bench/report.html and bench/RESULTS.md of the runs that --json wrote, by default all in bench/results.
+ * `npm run bench:report [-- --to FOLDER] [RUN.json ...]`: makes bench/RESULTS.md, the README's bench/chart.svg and the page
+ * build/report.html, or all three in one folder, of the runs that --json wrote, by default all in bench/results.
  */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { parseRun, RunFileError } from "../run.js";
+import { chartOf } from "./chart.js";
+import { headlineOf } from "./headline.js";
 import { markdownOf } from "./markdown.js";
 import { reportOf } from "./model.js";
 import { pageOf } from "./page.js";
 
 const BENCH = fileURLToPath(new URL("..", import.meta.url));
 const RESULTS = join(BENCH, "results");
+/** The page is large and made again by anyone who wants it; git ignores this folder. */
+const BUILD = join(BENCH, "../build");
 const EXIT_BAD_INPUT = 2;
 
 async function main(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { to: { type: "string" } } });
   const files = positionals.length > 0 ? positionals : recordedRuns();
   const report = reportOf(files.map((file) => parseRun(readFileSync(file, "utf8"), file)));
-  // both are made before one is written
-  const outputs = { "report.html": await pageOf(report), "RESULTS.md": markdownOf(report) };
-  for (const [name, text] of Object.entries(outputs)) {
-    const file = join(values.to ?? BENCH, name);
+  const headline = headlineOf(report);
+  // all are made before one is written
+  const outputs = [
+    { name: "RESULTS.md", folder: BENCH, text: markdownOf(report) },
+    ...(headline === undefined ? [] : [{ name: "chart.svg", folder: BENCH, text: chartOf(headline) }]),
+    { name: "report.html", folder: BUILD, text: await pageOf(report) },
+  ];
+  for (const { name, folder, text } of outputs) {
+    const file = join(values.to ?? folder, name);
+    mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
     process.stdout.write(`${file}: ${(text.length / 1000).toFixed(0)} kB\n`);
   }

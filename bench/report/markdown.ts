@@ -62,6 +62,6 @@ function table(titles: string[], isNumeric: boolean[], rows: string[][]): string
   return [line(titles), rule, ...rows.map(line)].join("\n");
 }
 
-/** Text stays text: no cell's end, no tag, no mark-up. */
+/** Escapes what would end a cell, or be a tag or mark-up. */
 const escaped = (text: string): string =>
   text.replace(/[\\|`*_[\]<>]/g, (character) => `\\${character}`).replace(/\s+/g, " ");

@@ -5,7 +5,7 @@ import { hasWide, normalHead, normalRow, wideHead, wideRow } from "../width.js";
 import { explained, inOrder, toRead } from "./contenders.js";
 import { GROUPS, type Group, groupOf, placeOf } from "./groups.js";
 
-/** A run's figures for the one width of our kernels or the other. */
+/** A run's figures for one width of our kernels. */
 interface RunOfWidth extends Run {
   wide: boolean;
 }
@@ -38,7 +38,7 @@ export interface Entry {
   group: Group;
   row: RunRow;
   figures: Figures;
-  /** In the order of all charts: times are multiples of the first one's. */
+  /** In the order of all charts. Times are multiples of the first one's. */
   contenders: string[];
 }
 
@@ -66,7 +66,7 @@ export function reportOf(runs: readonly Run[]): Report {
   return { setups, entries, contenders: aboutContenders(inTime) };
 }
 
-/** Kernels of both widths took turns in one process; from here on they are apart. */
+/** Splits a run by the width of our kernels: both took turns in one process. */
 function byWidth(run: Run): RunOfWidth[] {
   const normal = { ...normalHead(run), rows: run.rows.map(normalRow), wide: false };
   if (!hasWide(run)) return [normal];
@@ -94,7 +94,7 @@ function bySetupOrder(a: RunOfWidth, b: RunOfWidth): number {
   return versions || b.kernels.localeCompare(a.kernels) || Number(a.wide) - Number(b.wide);
 }
 
-/** As short as they can be and still be told apart. */
+/** The shortest labels that differ. */
 function labelsOf(runs: readonly RunOfWidth[]): string[] {
   const rest = ({ kernels, wide }: RunOfWidth) => `${kernels}${wide ? " · wide" : ""}`;
   const forms = [

@@ -10,7 +10,7 @@ import type { Sheet } from "./sheets.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SCRIPT = fileURLToPath(new URL("client/main.ts", import.meta.url));
-const STYLE = new URL("client/style.css", import.meta.url);
+const STYLES = ["client/colors.css", "client/style.css"].map((name) => new URL(name, import.meta.url));
 
 /** The page, in one file: it asks for nothing else. */
 export async function pageOf(report: Report): Promise<string> {
@@ -24,7 +24,7 @@ export async function pageOf(report: Report): Promise<string> {
 <meta name="color-scheme" content="light dark">
 <title>lanegrad bench</title>
 <link rel="icon" href="data:,">
-<style>${new Html(readFileSync(STYLE, "utf8"))}</style>
+<style>${STYLES.map((file) => new Html(readFileSync(file, "utf8")))}</style>
 </head>
 <body>
 <header>
@@ -108,7 +108,7 @@ function footer(licences: string[]): Html {
   return html`<footer><details><summary>Licences of what draws this page</summary>${licences.map((text) => html`<pre>${text}</pre>`)}</details></footer>`;
 }
 
-/** Nothing in it can end the script's element. */
+/** JSON without <, so that nothing in it can end the script's element. */
 const asJson = (report: Report): Html => new Html(JSON.stringify(report).replaceAll("<", "\\u003c"));
 
 async function bundle(): Promise<{ script: Html; licences: string[] }> {
@@ -127,7 +127,7 @@ async function bundle(): Promise<{ script: Html; licences: string[] }> {
   return { script, licences: licencesOf(Object.keys(metafile.inputs)) };
 }
 
-/** What the packages of these files want to have beside every copy, each text once. */
+/** The licences of the packages that these files are from, each text once. */
 function licencesOf(files: string[]): string[] {
   const folders = files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []);
   const texts = new Map<string, string[]>();

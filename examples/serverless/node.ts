@@ -6,7 +6,7 @@ export function createNodeServer(service: Service, { requestMilliseconds = 30_00
   const options = {
     requestTimeout: requestMilliseconds,
     headersTimeout: requestMilliseconds,
-    // how often Node looks for those: by default every 30 s, which would let them stay for as long again
+    // Node checks for those every 30 s by default, which would let them stay twice as long
     connectionsCheckingInterval: requestMilliseconds / 30,
   };
   return createServer(options, async (request, response) => {
@@ -16,7 +16,7 @@ export function createNodeServer(service: Service, { requestMilliseconds = 30_00
       body: request.iterator({ destroyOnReturn: false }),
     });
     response.writeHead(status, headers).end(body);
-    // what was too long to be read: a client may want to send all of it before it looks at the answer
+    // drain what was too long: a client may send all of it before it reads the answer
     request.resume();
   });
 }

@@ -21,7 +21,7 @@ export type Service = (request: ServiceRequest) => Promise<ServiceResponse>;
 
 const PATH = /^\/models\/([a-z0-9-]{1,64})\/(predict|learn)$/;
 export const MAXIMUM_BODY = 65_536;
-/** More tries mean more processes at once than a store is good for. */
+/** If more are needed, too many processes write to the store at once. */
 const TRIES = 10;
 
 /** A request that is answered with this status, and changes nothing. */
@@ -86,7 +86,7 @@ export function createService(store: Store): Service {
   };
 }
 
-/** In one process the examples for a model wait for each other, and those for another model for nobody. */
+/** In one process the examples for a model wait for each other; those for different models do not. */
 function createTurns() {
   const last = new Map<string, Promise<unknown>>();
   return async <T>(name: string, work: () => Promise<T>): Promise<T> => {
@@ -139,7 +139,7 @@ function readExample(text: string): Example {
   return { x, label };
 }
 
-/** What lanegrad refuses is the request's fault if it is about its values, and ours otherwise: weights that do not load, say. */
+/** An error from lanegrad is the request's fault if it is about its values; otherwise, for weights that do not load for instance, it is ours. */
 function asRequestError(error: unknown): RequestError {
   if (error instanceof RequestError) return error;
   if (error instanceof ShapeError || error instanceof ArgumentError || error instanceof DivergedError) {

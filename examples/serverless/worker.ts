@@ -59,7 +59,7 @@ async function answer(service: Service, request: Request): Promise<Response> {
     path: new URL(request.url).pathname,
     body: stream === null ? [] : { [Symbol.asyncIterator]: () => stream.values({ preventCancel: true }) },
   });
-  // what was not read: a client may want to send all of it before it looks at the answer
+  // drain the rest: a client may send all of it before it reads the answer
   await stream?.pipeTo(new WritableStream()).catch(() => {});
   return new Response(body, { status, headers });
 }

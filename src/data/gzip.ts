@@ -1,4 +1,4 @@
-// Gzip by the runtime's own zlib, which checks lengths and checksums; asked for when it is needed, so that importing loads nothing.
+// Gzip by the runtime's own zlib, which checks lengths and checksums. It is loaded on first use, not at import.
 
 import { reasonOf } from "../checks.js";
 import { FormatError, MemoryError } from "../errors.js";
@@ -16,15 +16,15 @@ interface Zlib {
   gunzipSync(bytes: Uint8Array, options: Options): { buffer: Uint8Array; engine: { bytesWritten: number } };
 }
 
-/** How many bytes deflate makes of one at most. */
+/** The most bytes that one byte of deflate data can become. */
 const LARGEST_RATIO = 1032;
-/** Bytes of the file that are tried first, and bytes that may come out of a try. */
+/** How many packed bytes are tried first, and how many may come out of a try. */
 const FIRST_TRY = 1024;
 const LONGEST_TRY = 2 ** 21;
 
 /**
- * The first bytes of what is packed, at least `count` where there are as many. Unpacks a beginning of the file that is long enough
- * for them and little longer, whatever the rest would become.
+ * The beginning of the content, at least `count` bytes if it has as many. Unpacks only a part of the file that is just long enough,
+ * so a file that would unpack to any size is harmless.
  */
 export function peek(packed: Uint8Array, count: number, what: string): Uint8Array {
   let tooShort = 0;
@@ -41,12 +41,12 @@ export function peek(packed: Uint8Array, count: number, what: string): Uint8Arra
   }
 }
 
-/** All that is packed, which must be no more than `length` bytes. */
+/** The whole content, which must be no more than `length` bytes. */
 export function unpack(packed: Uint8Array, length: number, what: string): Uint8Array {
   if (length > packed.length * LARGEST_RATIO) {
     throw new FormatError(`${what}: got ${packed.length} bytes of gzip data, which cannot hold the ${length} promised`);
   }
-  // the last four bytes say how much the last member holds: where that is all, it is unpacked into one piece
+  // the last four bytes are the length of the last member: if that is all, it is unpacked in one piece
   const trailer = new DataView(packed.buffer, packed.byteOffset).getUint32(packed.length - 4, true);
   const isWhole = trailer === length % 2 ** 32;
   const content = run(packed, length, what, { isWhole });
@@ -55,7 +55,7 @@ export function unpack(packed: Uint8Array, length: number, what: string): Uint8A
   return content;
 }
 
-/** Undefined where more than `most` bytes come out. */
+/** Undefined if more than `most` bytes come out. */
 function run(
   packed: Uint8Array,
   most: number,
@@ -79,7 +79,7 @@ function run(
     if (cause instanceof FormatError) throw cause;
     const { code, name } = Object(cause) as { code?: unknown; name?: unknown };
     if (code === "ERR_BUFFER_TOO_LARGE") return undefined;
-    // where memory runs out; the error may be of another realm
+    // out of memory; by name, since the error may be of another realm
     if (name === "RangeError") throw new MemoryError(`${what}: no room to unpack ${most} bytes`, { cause });
     throw new FormatError(`${what}: the gzip data are damaged: ${reasonOf(cause)}`, { cause });
   }

@@ -32,9 +32,11 @@ const LONGEST_HEADER = MAGIC_BYTES + SIZE_BYTES * MOST_AXES;
 
 /**
  * Reads the IDX format of the MNIST files: two zero bytes, the type, the number of axes, each size as a big-endian 32-bit integer,
- * then the values, row-major and big-endian. Gzip is recognised, and unpacked as far as the header promises values. The type parameter
- * is for what the file is known to hold: 0x08 Uint8Array, 0x09 Int8Array, 0x0B Int16Array, 0x0C Int32Array, 0x0D Float32Array, 0x0E
- * Float64Array. Throws FormatError for bytes that are no such file, and for cut or surplus data.
+ * then the values, row-major and big-endian. A gzipped file is unpacked. Give the type parameter if you know what the file holds: Uint8Array
+ * (type 0x08), Int8Array (0x09), Int16Array (0x0B), Int32Array (0x0C), Float32Array (0x0D), Float64Array (0x0E).
+ *
+ * Throws FormatError for bytes that are no IDX file and for missing or surplus data, ArgumentError for anything but bytes, MemoryError if
+ * there is no room.
  */
 export function readIdx<Data extends IdxData = Bytes>(bytes: FileBytes): IdxArray<Data> {
   const file = readBytes(bytes, "readIdx");
@@ -83,7 +85,7 @@ function readHeader(file: Uint8Array): Header {
   return { shape, type, count, start };
 }
 
-/** Turns the bytes of each value around where this machine writes the lowest first, as nearly all do. */
+/** Reverses the bytes of each value on little-endian machines, which nearly all are. */
 function toNativeOrder(bytes: Uint8Array, width: number): void {
   if (width === 1 || new Uint8Array(Uint16Array.of(1).buffer)[0] === 0) return;
   for (let start = 0; start < bytes.length; start += width) {

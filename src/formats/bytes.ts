@@ -1,13 +1,13 @@
-// A file's bytes as they come from outside, and what they are when they are not what was expected.
+// A file's bytes, as the caller gave them, and what kind of file they are if not the expected one.
 
 import { reading, show } from "../checks.js";
 import { ArgumentError, MemoryError } from "../errors.js";
 import { isByteArray, lengthOf, MOST_AXES, placeOf } from "../values.js";
 
-/** What holds a file: a Uint8Array (a Buffer is one) or an ArrayBuffer, as `fetch` gives it. */
+/** A file's bytes: a Uint8Array (a Buffer is one), or an ArrayBuffer as `fetch` gives it. */
 export type FileBytes = Uint8Array | Uint8ClampedArray | ArrayBufferLike;
 
-/** The bytes of a file, of any realm. Where another thread may write them or the buffer may shrink they are copied. */
+/** The bytes of a file, of any realm. They are copied if another thread could write them, or the buffer could shrink. */
 export function readBytes(value: unknown, what: string): Uint8Array {
   return reading(what, () => {
     const isView = isByteArray(value);
@@ -20,14 +20,14 @@ export function readBytes(value: unknown, what: string): Uint8Array {
   });
 }
 
-/** The array's bytes by its accessors, of which a subclass may say something else. */
+/** The array's bytes, by the accessors of all typed arrays: a subclass may have others. */
 function viewOf(array: Uint8Array | Uint8ClampedArray, what: string): Uint8Array<ArrayBufferLike & Resizable> {
   const length = lengthOf(array, what);
   const { buffer, byteOffset } = placeOf(array);
   return new Uint8Array(buffer, byteOffset, length);
 }
 
-/** What newer libraries know of an ArrayBuffer. */
+/** In newer runtimes an ArrayBuffer has this. */
 interface Resizable {
   readonly resizable?: boolean;
 }
@@ -35,7 +35,7 @@ interface Resizable {
 const isBuffer = (value: unknown): value is ArrayBufferLike & Resizable =>
   hasGetter(ArrayBuffer, value) || (typeof SharedArrayBuffer === "function" && hasGetter(SharedArrayBuffer, value));
 
-/** Whether a value is a buffer of this class, whatever its realm: the class's accessor takes no other. */
+/** Whether a value is a buffer of this class, of any realm: the class's accessor takes nothing else. */
 function hasGetter(type: { prototype: object }, value: unknown): value is ArrayBuffer & Resizable {
   try {
     Object.getOwnPropertyDescriptor(type.prototype, "byteLength")!.get!.call(value);
@@ -45,14 +45,14 @@ function hasGetter(type: { prototype: object }, value: unknown): value is ArrayB
   }
 }
 
-/** The number of values; undefined where the shape is none of a tensor: too many axes, or sizes whose product is beyond exact integers. */
+/** The number of values; undefined for a shape that no tensor can have, of too many axes or values. */
 export function countOf(shape: readonly number[]): number | undefined {
   const product = shape.reduce((size, length) => size * Math.max(length, 1), 1);
   if (shape.length > MOST_AXES || product > Number.MAX_SAFE_INTEGER) return undefined;
   return shape.includes(0) ? 0 : product;
 }
 
-/** Makes room, or throws a MemoryError where there is none. */
+/** Allocates, or throws a MemoryError. */
 export function makeRoom<T>(bytes: number, what: string, make: () => T): T {
   try {
     return make();
@@ -64,7 +64,7 @@ export function makeRoom<T>(bytes: number, what: string, make: () => T): T {
 const startsWith = (bytes: Uint8Array, ...start: readonly number[]): boolean =>
   start.every((byte, i) => bytes[i] === byte);
 
-/** What other kind of file these bytes are, where they can be told. */
+/** What kind of file these bytes are, if it is one that we know. */
 export function tellFile(bytes: Uint8Array): string | undefined {
   if (startsWith(bytes, 0x50, 0x4b, 3, 4)) return "a zip archive, as PyTorch's .pt and NumPy's .npz files are";
   if (startsWith(bytes, 0x80) && bytes[1] >= 2 && bytes[1] <= 5)

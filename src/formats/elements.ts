@@ -1,8 +1,8 @@
-// What a file's elements become in a net: float32 values, or the value of a counter.
+// A file's elements as a net has them: float32 values, or the value of a counter.
 
 import type { Dtype, StoredTensor } from "./safetensors.js";
 
-/** The bits of the float32 that has a half float's value: a NaN stays one, with its payload. */
+/** A half float as the bits of a float32. A NaN keeps its payload. */
 function halfBits(half: number): number {
   const sign = (half & 0x8000) << 16;
   const exponent = (half >> 10) & 0x1f;
@@ -10,7 +10,7 @@ function halfBits(half: number): number {
   if (exponent === 0x1f) return sign | 0x7f800000 | (mantissa << 13);
   if (exponent > 0) return sign | ((exponent + 112) << 23) | (mantissa << 13);
   if (mantissa === 0) return sign;
-  // a subnormal is a normal float32: its first 1 goes to where it is not written
+  // a subnormal half is a normal float32, whose leading 1 is not stored
   const shift = Math.clz32(mantissa) - 21;
   return sign | ((113 - shift) << 23) | (((mantissa << shift) & 0x3ff) << 13);
 }
@@ -18,7 +18,7 @@ function halfBits(half: number): number {
 type Table<T> = Partial<Record<Dtype, T>>;
 
 const FLOATS: Table<(source: DataView, target: Float32Array) => void> = {
-  // by bits, which survive: a number's NaN may be another one
+  // by bits: read as a number, a NaN may lose its payload
   F32: (source, target) => asBits(target, (i) => source.getUint32(4 * i, true)),
   F16: (source, target) => asBits(target, (i) => halfBits(source.getUint16(2 * i, true))),
   BF16: (source, target) => asBits(target, (i) => source.getUint16(2 * i, true) << 16),
@@ -49,7 +49,7 @@ export const readsAsFloats = (dtype: Dtype): boolean => FLOATS[dtype] !== undefi
 
 export const readsAsCount = (dtype: Dtype): boolean => INTEGERS[dtype] !== undefined;
 
-/** Rounds to the nearest float32 where the file has more. */
+/** F64 is rounded to the nearest float32. */
 export function writeFloats(source: StoredTensor, target: Float32Array): void {
   FLOATS[source.dtype]!(viewOf(source), target);
 }

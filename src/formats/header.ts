@@ -1,20 +1,20 @@
 import { FormatError } from "../errors.js";
 import { coders } from "../host-types.js";
 
-/** Bytes that all strings of a header may take together, names and metadata: beyond what any net needs, and soon read. */
+/** The most bytes of all strings of a header together: more than any net needs, and still read quickly. */
 export const MOST_TEXT = 2 ** 25;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 /** The largest character of one byte. */
 const LAST_ASCII = 0x7f;
-/** Up to here a string is made from its characters faster than by a decoder. */
+/** Up to this length a string is built faster character by character than by a decoder. */
 const SHORT = 16;
 
 /**
- * Reads the JSON that a safetensors header may consist of, objects, strings and whole numbers, byte by byte, and stops at the first one
- * that does not belong there: whatever the bytes are, what is read once is not copied, and nothing nests deeper than its caller asks.
- * Throws FormatError.
+ * Reads the JSON of a safetensors header: objects, strings and whole numbers. It goes byte by byte and throws a FormatError at the first
+ * byte that does not belong there. So hostile bytes cost no more than their own length: nothing is copied twice, and nothing nests
+ * deeper than the caller asks.
  */
 export class HeaderReader {
   readonly #bytes: Uint8Array;
@@ -38,7 +38,7 @@ export class HeaderReader {
     this.#expect("}");
   }
 
-  /** An array of at most `most` integers >= 0, none beyond what a number holds exactly. */
+  /** An array of at most `most` integers from 0 to 2^53 - 1. */
   integers(most: number): number[] {
     this.#expect("[");
     const values: number[] = [];
@@ -61,7 +61,7 @@ export class HeaderReader {
     for (; bytes[at] !== QUOTE && at <= limit; at++) {
       const byte = bytes[at];
       if (byte === BACKSLASH) at++;
-      // also the end, where there is no byte
+      // at the end `byte` is undefined
       if (!(byte >= 0x20)) {
         this.#at = at;
         throw this.#wrong("a character of a string");
@@ -90,7 +90,7 @@ export class HeaderReader {
     if (this.#at < this.#bytes.length) throw this.#wrong("its end");
   }
 
-  /** A string with escapes, or of other than ASCII. */
+  /** A string with escapes, or one that is not all ASCII. */
   #decode(content: Uint8Array): string {
     let text: string;
     try {
@@ -144,5 +144,5 @@ export class HeaderReader {
 
 const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39;
 
-/** Half of a pair, which UTF-8 cannot hold. */
+/** UTF-8 cannot hold half of a surrogate pair. */
 export const hasLoneSurrogate = (text: string): boolean => /\p{Surrogate}/u.test(text);

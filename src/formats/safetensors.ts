@@ -26,12 +26,12 @@ export interface Entry {
 
 export interface SafeTensors {
   readonly entries: ReadonlyMap<string, Entry>;
-  /** What the ranges are of: a view of the file. */
+  /** The bytes that the ranges are in: a view of the file. */
   readonly data: Uint8Array;
   readonly metadata: Record<string, string>;
 }
 
-/** The bits of an element. */
+/** How many bits an element has. */
 const BITS = {
   BOOL: 8,
   F4: 4,
@@ -60,9 +60,9 @@ export type Dtype = keyof typeof BITS;
 
 const METADATA = "__metadata__";
 const LENGTH_BYTES = 8;
-/** The format's own limit on headers, against files that only claim to have one. */
+/** The format's own limit, against files that claim any length. */
 const MAXIMUM_HEADER = 100_000_000;
-/** Tensors, and entries of metadata, that a file may have: ten times what the largest models need. */
+/** The most tensors, and the most entries of metadata: ten times what the largest models have. */
 const MOST_ENTRIES = 2 ** 17;
 
 /** Throws ArgumentError for names and metadata that a file cannot have. */
@@ -83,7 +83,7 @@ export function encodeSafeTensors(
     end += bytes.length;
   }
   const json = encodeHeader(header);
-  // spaces fill the header up, so that the data starts at a multiple of 8
+  // padded with spaces, so that the data starts at a multiple of 8
   const headerLength = Math.ceil(json.length / 8) * 8;
   const file = new Uint8Array(LENGTH_BYTES + headerLength + end).fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerLength);
   new DataView(file.buffer).setBigUint64(0, BigInt(headerLength), true);
@@ -96,7 +96,7 @@ export function encodeSafeTensors(
   return file;
 }
 
-/** The header as it can be read back. */
+/** The header in JSON. Throws ArgumentError for one that could not be read back. */
 function encodeHeader(header: Readonly<Record<string, unknown>>): Uint8Array {
   const names = [...Object.keys(header), ...Object.entries(Object(header[METADATA])).flat()] as string[];
   const broken = names.find(hasLoneSurrogate);
@@ -110,7 +110,7 @@ function encodeHeader(header: Readonly<Record<string, unknown>>): Uint8Array {
   return json;
 }
 
-/** Throws FormatError for anything that the format does not allow, and for more names or text than a net can need. */
+/** Reads a file. Throws FormatError for anything that the format does not allow, and for more names or text than any net needs. */
 export function decodeSafeTensors(file: Uint8Array): SafeTensors {
   const { header, data } = splitHeader(file);
   const reader = new HeaderReader(header);
@@ -147,7 +147,7 @@ function splitHeader(file: Uint8Array): { header: Uint8Array; data: Uint8Array }
   return { header: file.subarray(LENGTH_BYTES, start), data: file.subarray(start) };
 }
 
-/** What the file is when it is not what was expected. */
+/** What the file is instead, if it is of a kind that we know. */
 function tellOther(file: Uint8Array): string | undefined {
   if (isGzip(file)) return "gzip data: unpack them first";
   if (isIdx(file)) return "an IDX file: readIdx reads it";
@@ -187,7 +187,7 @@ function checkFields({ dtype, shape, data_offsets: offsets }: Fields, name: stri
   return { dtype: dtype as Dtype, shape, start, end };
 }
 
-/** The tensors' ranges must cover the data exactly: no holes, no overlaps. */
+/** The ranges of the tensors must cover the data without holes and overlaps. */
 function checkCoverage(entries: Entry[], available: number): void {
   let position = 0;
   for (const { start, end } of entries.sort((a, b) => a.start - b.start || a.end - b.end)) {

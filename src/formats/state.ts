@@ -9,33 +9,34 @@ import { countBytes, readCount, readsAsCount, readsAsFloats, writeFloats } from 
 import { decodeSafeTensors, type Entry, encodeSafeTensors, type StoredTensor } from "./safetensors.js";
 
 export interface SaveOptions {
-  /** Texts to go with the file, which `load` gives back. "format" and what begins with "constraint." is lanegrad's own. */
+  /** Texts to keep in the file; `load` returns them. The keys "format" and "constraint.…" are lanegrad's own. Default: none. */
   metadata?: Readonly<Record<string, string>>;
 }
 
 export interface LoadOptions {
-  /** Whether everything has to fit; default true. Otherwise what fits by name and shape is taken. */
+  /** Whether everything must fit; default true. If false, what fits by name and shape is taken. */
   strict?: boolean;
 }
 
 export interface LoadResult {
   /** All metadata of the file. */
   metadata: Record<string, string>;
-  /** Names of the net that got nothing from the file. */
+  /** Names in the net for which the file had nothing that fits. */
   missing: string[];
-  /** Names in the file that went nowhere: unknown ones, and those of another shape, type or constraint. */
+  /** Names in the file that were not taken: unknown, or of another shape, type or constraint. */
   unexpected: string[];
 }
 
 /** Metadata key that PyTorch's readers look for. */
 const FORMAT = "format";
-/** Metadata key of a constrained slope: its value says how β gives the slope. */
+/** Begins the metadata key of a constrained slope; the value is the constraint. */
 const CONSTRAINT = "constraint.";
 
 /**
- * The net's state (parameters and running statistics) as a safetensors file, which PyTorch reads. Names are PyTorch's for nets of
- * plain layers; a slope with a constraint is saved as its β, and the metadata say so. Throws ArgumentError for metadata other than
- * strings and for keys that are lanegrad's own.
+ * The net's state, parameters and running statistics, as a safetensors file, which PyTorch reads. For nets of plain layers the names are
+ * PyTorch's. A constrained slope is saved as its β, with its constraint in the metadata.
+ *
+ * Throws ArgumentError for metadata that are no strings and for keys that are lanegrad's own, StateError for a net that was disposed.
  */
 export function save(net: Layer, options?: SaveOptions): Bytes {
   checkNet(net, "save");
@@ -47,7 +48,7 @@ export function save(net: Layer, options?: SaveOptions): Bytes {
   return encodeSafeTensors(tensors, Object.fromEntries([[FORMAT, "pt"], ...constraints, ...own]));
 }
 
-/** The caller's metadata, each read once. */
+/** The caller's metadata, each entry read once. */
 function readMetadata(metadata: unknown): [string, string][] {
   if (metadata === undefined) return [];
   if (typeof metadata !== "object" || metadata === null) {
@@ -73,10 +74,11 @@ function stored(tensor: Tensor): StoredTensor {
 }
 
 /**
- * Reads what `save` or PyTorch wrote into a net of the same names and shapes; F64, F16 and BF16 become float32, a layer's
- * `num_batches_tracked` that the file leaves out becomes 0. Throws FormatError for bytes that are no safetensors file, and one
- * StateError that lists what is missing, unexpected, of another shape, type or constraint; then nothing is changed. With
- * `strict: false` what fits is taken, and the result says what did not.
+ * Reads a file that `save` or PyTorch wrote into a net with the same names and shapes. F64, F16 and BF16 become float32. A
+ * `num_batches_tracked` that the file lacks becomes 0. With `strict: false` what fits is taken, and the result says what did not.
+ *
+ * Throws FormatError for bytes that are no safetensors file, ArgumentError for anything but bytes, and one StateError that lists all that is
+ * missing, unexpected, or of another shape, type or constraint. Then nothing has changed.
  */
 export function load(net: Layer, bytes: FileBytes, options?: LoadOptions): LoadResult {
   checkNet(net, "load");
@@ -84,7 +86,7 @@ export function load(net: Layer, bytes: FileBytes, options?: LoadOptions): LoadR
   checkBoolean(strict, "load: strict");
   const state = stateOf(net, "load");
   const constraints = net.constraints();
-  // nothing of the caller's runs from here on
+  // from here on none of the caller's code runs
   const { entries, data, metadata } = decodeSafeTensors(readBytes(bytes, "load"));
   const fitting: [Tensor, StoredTensor | undefined][] = [];
   const missing: string[] = [];
@@ -110,7 +112,7 @@ export function load(net: Layer, bytes: FileBytes, options?: LoadOptions): LoadR
   return { metadata, missing, unexpected: [...unexpected] };
 }
 
-/** The net's live tensors by name, each of them fit for use. */
+/** The net's live tensors by name, checked. */
 function stateOf(net: Layer, what: string): Map<string, Tensor> {
   const state = new Map(Object.entries(net.stateDict()));
   for (const [name, tensor] of state) checkTensor(tensor, `${what}: ${shorten(name)}`);
@@ -130,7 +132,7 @@ function take(tensor: Tensor, source: StoredTensor | undefined): void {
   tensor.storage.version++;
 }
 
-/** In what the stored tensor does not fit the net's, in words. */
+/** Why the stored tensor does not fit the net's, in words; undefined if it does. */
 function mismatch({ exact, shape }: Tensor, source: StoredTensor | undefined): string | undefined {
   if (source === undefined) return "missing";
   const { dtype } = source;
@@ -141,7 +143,7 @@ function mismatch({ exact, shape }: Tensor, source: StoredTensor | undefined): s
   return undefined;
 }
 
-/** A constraint by name, "none" where there is no entry; a name may be that of anything an object inherits. */
+/** A constraint by name, or "none". Own properties only: a layer may be called "toString". */
 function lookUp(constraints: Readonly<Record<string, string>>, name: string): string {
   return Object.hasOwn(constraints, name) ? constraints[name] : "none";
 }
@@ -149,5 +151,5 @@ function lookUp(constraints: Readonly<Record<string, string>>, name: string): st
 const otherConstraint = (saved: string, expected: string): string | undefined =>
   saved === expected ? undefined : `of the constraint ${show(saved)}, expected ${show(expected)}`;
 
-/** A name as a part of a message: as it is where it is plain. */
+/** A name in a message, in quotes unless it is plain. */
 const label = (name: string): string => (/^[\w.-]{1,80}$/.test(name) ? name : show(name));

@@ -6,13 +6,19 @@ import { Optimizer } from "./optimizer.js";
 import type { ParameterState } from "./state.js";
 
 export interface AdamSettings {
+  /** The learning rate, finite and >= 0; default 1e-3. */
   lr: number;
+  /** How much the means of the gradient and of its square keep at a step, both in [0, 1); default [0.9, 0.999]. */
   betas: readonly [number, number];
+  /** Added to the root that is divided by, finite and >= 0; default 1e-8. */
   eps: number;
+  /** λ, finite and >= 0; default 0 in Adam, 0.01 in AdamW. */
   weightDecay: number;
+  /** Divides by the largest mean square so far (Reddi et al., 2018); default false. */
   amsgrad: boolean;
 }
 
+/** The settings of Adam and AdamW, each with its default. */
 export type AdamOptions = Partial<AdamSettings>;
 
 const OPTIONS = ["lr", "betas", "eps", "weightDecay", "amsgrad"] as const;
@@ -23,19 +29,26 @@ const NUMBERS = ["step"];
 
 const isBeta = (beta: unknown): boolean => typeof beta === "number" && beta >= 0 && beta < 1;
 
-function adamSettings(options: AdamOptions | undefined, name: string, defaultDecay: number): AdamSettings {
-  const given = checkOptions(options, OPTIONS, name);
-  const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = defaultDecay, amsgrad = false } = given;
-  return { lr, betas, eps, weightDecay, amsgrad };
-}
-
-/** What Adam and AdamW share; weight decay acts on the gradient there and on the parameter here. */
+/** What Adam and AdamW share. Weight decay acts on the gradient or, decoupled, on the parameter. */
 abstract class AdamBase extends Optimizer<AdamSettings> {
-  /** Of the last update: most parameters have gone as many steps as the one before. */
+  readonly #isDecoupled: boolean;
+  /** Those of the last update: most parameters have made as many steps as the one before. */
   #last = { step: 0, beta1: 0, beta2: 0, correction1: 1, correction2: 1 };
 
+  constructor(
+    type: string,
+    params: OptimizerParameters<AdamSettings>,
+    options: AdamOptions | undefined,
+    { defaultDecay, isDecoupled }: { defaultDecay: number; isDecoupled: boolean },
+  ) {
+    const given = checkOptions(options, OPTIONS, type);
+    const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = defaultDecay, amsgrad = false } = given;
+    super(type, params, { lr, betas, eps, weightDecay, amsgrad });
+    this.#isDecoupled = isDecoupled;
+  }
+
   protected override readSettings({ lr, betas, eps, weightDecay, amsgrad }: AdamSettings): AdamSettings {
-    const what = this.typeName();
+    const what = this.type;
     checkNonNegative(lr, `${what}: lr`);
     checkNonNegative(eps, `${what}: eps`);
     checkNonNegative(weightDecay, `${what}: weightDecay`);
@@ -59,7 +72,7 @@ abstract class AdamBase extends Optimizer<AdamSettings> {
     return NUMBERS;
   }
 
-  /** 1 - β^step of both betas as they are now: what the moments lack for having begun at 0. */
+  /** 1 - β^step of both betas: what the moments lack because they start at 0. */
   #corrections(step: number, beta1: number, beta2: number): { correction1: number; correction2: number } {
     const last = this.#last;
     if (last.step !== step || last.beta1 !== beta1 || last.beta2 !== beta2) {
@@ -70,14 +83,13 @@ abstract class AdamBase extends Optimizer<AdamSettings> {
     return this.#last;
   }
 
-  /** `gradientDecay` joins the gradient, `keep` scales the parameter. */
-  protected move(
+  protected override update(
     { value, grad }: ReadParameter,
     { tensors, numbers }: ParameterState,
-    { lr, betas, eps, amsgrad }: AdamSettings,
-    gradientDecay: number,
-    keep: number,
+    { lr, betas, eps, weightDecay, amsgrad }: AdamSettings,
   ): void {
+    const gradientDecay = this.#isDecoupled ? 0 : weightDecay;
+    const keep = this.#isDecoupled ? 1 - lr * weightDecay : 1;
     const [beta1, beta2] = betas;
     const { correction1, correction2 } = this.#corrections(++numbers.step, beta1, beta2);
     value.engine.ops.adam(
@@ -100,40 +112,30 @@ abstract class AdamBase extends Optimizer<AdamSettings> {
 }
 
 /**
- * torch.optim.Adam (Kingma and Ba, 2015):  g' = g + weightDecay · p;  m = β1 m + (1 - β1) g';  v = β2 v + (1 - β2) g'²;
- * p -= lr / (1 - β1^t) · m / (sqrt(v̂ / (1 - β2^t)) + eps), v̂ = v or, with amsgrad, the largest v so far.
+ * Adam (Kingma and Ba, 2015), as torch.optim.Adam. At step t of a parameter p with gradient g:
  *
- * Throws ArgumentError for numbers that are not finite and >= 0, betas outside [0, 1) and no parameters; StateError for a
- * parameter twice.
+ *     g' = g + weightDecay · p
+ *     m  = β1 · m + (1 - β1) · g'
+ *     v  = β2 · v + (1 - β2) · g'²
+ *     p -= lr / (1 - β1^t) · m / (sqrt(v̂ / (1 - β2^t)) + eps)
+ *
+ * with v̂ = v or, with amsgrad, the largest v so far. m and v start at 0.
+ *
+ * Throws ArgumentError for an option that is not known or out of range and for no parameters, StateError for a parameter twice or
+ * disposed, EngineError for parameters of different engines.
  */
 export class Adam extends AdamBase {
   constructor(params: OptimizerParameters<AdamSettings>, options?: AdamOptions) {
-    super(params, adamSettings(options, "Adam", 0));
-  }
-
-  protected override typeName(): string {
-    return "Adam";
-  }
-
-  protected override update(parameter: ReadParameter, state: ParameterState, settings: AdamSettings): void {
-    this.move(parameter, state, settings, settings.weightDecay, 1);
+    super("Adam", params, options, { defaultDecay: 0, isDecoupled: false });
   }
 }
 
 /**
- * torch.optim.AdamW (Loshchilov and Hutter, 2019): p = (1 - lr · weightDecay) · p, then Adam's step without weight decay.
- * Throws like Adam.
+ * Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as torch.optim.AdamW: p = (1 - lr · weightDecay) · p, then Adam's
+ * step without weight decay. `weightDecay` is 0.01 by default; the other options and the errors are Adam's.
  */
 export class AdamW extends AdamBase {
   constructor(params: OptimizerParameters<AdamSettings>, options?: AdamOptions) {
-    super(params, adamSettings(options, "AdamW", 0.01));
-  }
-
-  protected override typeName(): string {
-    return "AdamW";
-  }
-
-  protected override update(parameter: ReadParameter, state: ParameterState, settings: AdamSettings): void {
-    this.move(parameter, state, settings, 0, 1 - settings.lr * settings.weightDecay);
+    super("AdamW", params, options, { defaultDecay: 0.01, isDecoupled: true });
   }
 }

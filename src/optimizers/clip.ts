@@ -4,12 +4,12 @@ import type { Parameter } from "../layers/layer.js";
 import { checkSameEngine, isTensor, type Tensor } from "../tensor.js";
 
 /**
- * Scales the gradients together so that their norm is at most `max` (torch.nn.utils.clip_grad_norm_): all are multiplied by
- * max / (norm + 1e-6) where that is below 1. Returns the norm before, the square root of the sum of all squares; a gradient that is
- * none counts as 0 and stays none. A norm that is not finite makes the gradients so.
+ * Limits the norm of all gradients together to `max` (torch.nn.utils.clip_grad_norm_). The norm is the square root of the sum of all
+ * squares. If max / (norm + 1e-6) is below 1, every gradient is multiplied by it. Returns the norm before. A gradient that is none counts
+ * as 0 and stays none. As in PyTorch, an infinite norm makes gradients 0 or NaN, and a norm of NaN makes all NaN.
  *
- * Throws ArgumentError for a `max` that is no number >= 0 and for what is no parameter, StateError for a disposed gradient, EngineError
- * for gradients of different engines.
+ * Throws ArgumentError for a `max` that is no number >= 0 and for anything but parameters, StateError for a disposed gradient,
+ * EngineError for gradients of different engines.
  */
 export function clipGradNorm(params: readonly Parameter[], max: number): number {
   const gradients = reading("clipGradNorm", () => readGradients(params));

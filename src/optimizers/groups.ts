@@ -4,7 +4,7 @@ import { ArgumentError, EngineError, StateError } from "../errors.js";
 import type { Parameter } from "../layers/layer.js";
 import { isTensor, sameShape, type Tensor, type TensorStorage } from "../tensor.js";
 
-/** Parameters with settings of their own; what is not given comes from the optimizer's options. */
+/** Parameters with settings of their own. A setting that is not given is the optimizer's. */
 export type ParameterGroup<Settings> = { params: readonly Parameter[] } & Partial<Settings>;
 
 export type OptimizerParameters<Settings> = readonly Parameter[] | readonly ParameterGroup<Settings>[];
@@ -12,7 +12,7 @@ export type OptimizerParameters<Settings> = readonly Parameter[] | readonly Para
 /** A group as the optimizer holds it: mutable, read at every step. */
 export type Group<Settings> = { params: Parameter[] } & Settings;
 
-/** A parameter as it was read, once: its getters, if it has any, may say something else the next time. */
+/** A parameter as it was read, once: a getter may return something else the next time. */
 export interface ReadParameter {
   readonly given: Parameter;
   readonly value: Tensor;
@@ -25,7 +25,7 @@ export interface ReadGroup<Settings> {
   readonly params: readonly ReadParameter[];
 }
 
-/** Whether the groups have the parameters that were read, so that what was checked then holds. */
+/** Whether the groups still hold the parameters that were read: then nothing has to be checked again. */
 export function haveParams<Settings>(
   groups: readonly { params: readonly Parameter[] }[],
   read: readonly ReadGroup<Settings>[],
@@ -43,7 +43,7 @@ export function haveParams<Settings>(
   return true;
 }
 
-/** Likewise of their settings, which have these names. */
+/** Whether their settings, by these names, are still those that were read. */
 export function haveSettings<Settings>(
   groups: readonly Group<Settings>[],
   read: readonly ReadGroup<Settings>[],
@@ -64,19 +64,19 @@ function isSame(a: unknown, b: unknown): boolean {
   return isArray(a) && a.length === b.length && b.every((item, i) => item === a[i]);
 }
 
-/** How the parameter reads in messages. */
+/** A parameter's name in messages. */
 export function labelOf({ name }: Parameter, index: number): string {
   return typeof name === "string" ? shorten(name) : `parameter ${index}`;
 }
 
-/** Reads groups, and checks that they are made of tensors of one engine and hold no parameter twice. */
+/** Reads groups. Checks that all tensors are of one engine, and that no parameter is there twice. */
 export class GroupReader<Settings> {
   readonly #seen = new Set<TensorStorage>();
   #engine: Engine | undefined;
 
   constructor(readonly what: string) {}
 
-  /** A group, its settings not checked; `known` are their names, and `defaults` serve for those that are not given. */
+  /** A group. Its settings, named in `known`, are not checked; `defaults` are for those that are not given. */
   group(
     group: ParameterGroup<Settings>,
     known: readonly string[],
@@ -99,7 +99,7 @@ export class GroupReader<Settings> {
       throw new ArgumentError(`${this.what}: got ${show(group)}, expected a group { params: [...] }`);
     }
     const read: ReadParameter[] = [];
-    // not by an iterator: a hole is nothing that could be skipped
+    // not forEach, which skips holes
     for (let i = 0; i < params.length; i++) read.push(this.#parameter(params[i] as Parameter, i));
     return read;
   }

@@ -15,45 +15,47 @@ import {
 import { type LoadedGroup, type OptimizerState, ParameterState, readState, type SavedState } from "./state.js";
 
 export interface LearningRate {
+  /** The learning rate, finite and >= 0. */
   lr: number;
 }
 
-/** A tensor of state that a parameter is to have. */
+/** A tensor of state that a parameter needs. */
 type Wanted = readonly [value: Tensor, name: string];
 
 /** One that was made. */
 type Made = readonly [value: Tensor, name: string, tensor: Tensor];
 
 /**
- * What optimizers share: groups, checks, state by parameter. A subclass gives its settings' check, the names of the tensors and
- * numbers that it keeps for a parameter, and the update.
+ * What optimizers share: groups, checks, state by parameter. A subclass checks its settings, names the tensors and numbers that it
+ * keeps for a parameter, and makes the update.
  */
 export abstract class Optimizer<Settings extends LearningRate> {
   /** The groups with their settings, which may be changed between steps. */
   readonly groups: Group<Settings>[];
+  readonly #type: string;
   readonly #settingNames: readonly string[];
   /** The groups as they were last read. */
   #read: readonly ReadGroup<Settings>[];
   readonly #states = new WeakMap<Tensor, ParameterState>();
-  /** All states, also of parameters that are in no group any more. */
+  /** All states, those of parameters that were taken out of the groups too. */
   readonly #allStates = new WeakBag<ParameterState>();
   #disposed = false;
 
-  constructor(params: OptimizerParameters<Settings>, defaults: Settings) {
-    // no accessor of the class: one whose name is computed would keep the class in bundles that do without
+  constructor(type: string, params: OptimizerParameters<Settings>, defaults: Settings) {
+    // not an accessor of the class: bundlers keep a class with a computed member name, used or not
     Object.defineProperty(this, COPY, { value: mark("Optimizer") });
+    this.#type = type;
     this.#settingNames = Object.keys(defaults);
-    const what = this.typeName();
-    this.#read = reading(what, () => {
+    this.#read = reading(type, () => {
       if (!isArray(params)) {
-        throw new ArgumentError(`${what}: got ${show(params)}, expected parameters or groups of them`);
+        throw new ArgumentError(`${type}: got ${show(params)}, expected parameters or groups of them`);
       }
       const isGrouped = params.length > 0 && "params" in Object(params[0]);
       const groups = isGrouped ? params : [{ params }];
       return this.#readGroups(groups as readonly ParameterGroup<Settings>[], defaults);
     });
     if (this.#read.every((group) => group.params.length === 0)) {
-      throw new ArgumentError(`${what}: got no parameters, expected at least one`);
+      throw new ArgumentError(`${type}: got no parameters, expected at least one`);
     }
     assertUsable(this.#read);
     this.groups = this.#read.map((group) => ({
@@ -62,19 +64,21 @@ export abstract class Optimizer<Settings extends LearningRate> {
     }));
   }
 
-  /** The optimizer's name in messages and states. The constructor above asks for it. */
-  protected abstract typeName(): string;
+  /** The optimizer's name in messages and states. */
+  protected get type(): string {
+    return this.#type;
+  }
 
-  /** Copies settings, each read once. Throws an ArgumentError for those that the formula has no meaning for. */
+  /** Copies settings, each read once. Throws an ArgumentError for values that make no sense in the formula. */
   protected abstract readSettings(settings: Settings): Settings;
 
-  /** The tensors of state that these settings ask for; they start as zeros. */
+  /** The tensors of state that these settings need; they start as zeros. */
   protected abstract stateTensors(settings: Settings): readonly string[];
 
-  /** All tensors of state that any settings may ask for. */
+  /** The tensors of state that any settings may need. */
   protected abstract knownTensors(): readonly string[];
 
-  /** The numbers of state, which count from 0. */
+  /** The counters of state, which start at 0. */
   protected abstract stateNumbers(): readonly string[];
 
   protected abstract update(parameter: ReadParameter, state: ParameterState, settings: Settings): void;
@@ -86,16 +90,16 @@ export abstract class Optimizer<Settings extends LearningRate> {
   }
 
   set lr(value: number) {
-    checkNonNegative(value, `${this.typeName()}: lr`);
+    checkNonNegative(value, `${this.type}: lr`);
     this.#set(this.#listOfGroups().map(() => ({ lr: value }) as Partial<Settings>));
   }
 
   /**
-   * One update of every parameter by its gradient. A parameter whose gradient is none, since nobody has sent, written or fetched it
-   * after `zeroGrad`, stays as it is, and so does its state.
+   * Updates every parameter by its gradient. A gradient is none if nobody has sent, written or fetched it since `zeroGrad`: then the
+   * parameter and its state stay as they are.
    *
-   * Settings, tensors and memory are checked before anything is written: ArgumentError for settings or groups that are wrong now,
-   * StateError where a parameter, or the optimizer, was disposed, MemoryError where there is no room for the state.
+   * Everything is checked before anything is written. Throws ArgumentError for settings or groups that have become wrong, StateError
+   * for a parameter or an optimizer that was disposed, MemoryError if there is no room for the state.
    */
   step(): void {
     const groups = this.#currentGroups("step");
@@ -112,7 +116,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
     }
   }
 
-  /** Adds the tensors out of these that the parameter's state lacks. */
+  /** Adds those of these tensors that the parameter's state lacks. */
   #addMissing(value: Tensor, names: readonly string[], missing: Wanted[]): void {
     const tensors = this.#states.get(value)?.tensors;
     for (const name of names) if (tensors?.[name] === undefined) missing.push([value, name]);
@@ -122,7 +126,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
     for (const [value, name, tensor] of made) this.#stateOf(value).tensors[name] = tensor;
   }
 
-  /** The state of a parameter, which begins here. */
+  /** The state of a parameter, a new one at its first step. */
   #stateOf(value: Tensor): ParameterState {
     let state = this.#states.get(value);
     if (state === undefined) {
@@ -133,10 +137,10 @@ export abstract class Optimizer<Settings extends LearningRate> {
     return state;
   }
 
-  /** Sets the gradients of its parameters to none, as `Layer.zeroGrad` does. */
+  /** Sets the gradients of its parameters to none, as `Layer.zeroGrad` does. Throws StateError for what was disposed. */
   zeroGrad(): void {
     this.#assertAlive("zeroGrad");
-    const what = this.typeName();
+    const what = this.type;
     const groups = reading(what, () => {
       if (haveParams(this.groups, this.#read)) return this.#read;
       const reader = new GroupReader<Settings>(what);
@@ -146,10 +150,10 @@ export abstract class Optimizer<Settings extends LearningRate> {
     for (const { params } of groups) for (const { grad } of params) grad.markZero();
   }
 
-  /** Settings and state, copied out. */
+  /** A copy of settings and state. Throws StateError for what was disposed. */
   stateDict(): OptimizerState {
     return {
-      type: this.typeName(),
+      type: this.type,
       groups: this.#currentGroups("stateDict").map((group) => ({
         settings: this.readSettings(group.settings) as unknown as Record<string, unknown>,
         states: group.params.map(({ value }) => {
@@ -163,18 +167,19 @@ export abstract class Optimizer<Settings extends LearningRate> {
   }
 
   /**
-   * Takes over what `stateDict` gave, of an optimizer of the same type over parameters of the same shapes in the same groups, or what
-   * structuredClone or postMessage made of that. Otherwise throws a StateError, and nothing is changed; nor where memory runs out.
+   * Takes over a state: what `stateDict` gave, or a copy of it by structuredClone or postMessage, of an optimizer of the same type with
+   * the same groups of parameters of the same shapes. Throws StateError for any other state, MemoryError if there is no room; then nothing
+   * has changed.
    */
   loadStateDict(state: OptimizerState): void {
     const groups = this.#currentGroups("loadStateDict");
-    const what = `${this.typeName()}: loadStateDict`;
+    const what = `${this.type}: loadStateDict`;
     const loaded = reading(what, () =>
       readState(
         state,
         groups,
         {
-          type: this.typeName(),
+          type: this.type,
           settings: this.#settingNames,
           tensors: this.knownTensors(),
           numbers: this.stateNumbers(),
@@ -184,13 +189,13 @@ export abstract class Optimizer<Settings extends LearningRate> {
         what,
       ),
     );
-    // what reading ran may have disposed something
+    // a getter may have disposed something
     this.#assertAlive("loadStateDict");
     assertUsable(groups);
     this.#replace(groups, loaded);
   }
 
-  /** Takes the memory that is missing and sets the settings, then switches to the loaded state, where nothing can fail. */
+  /** All that can fail comes first: memory, then settings. Then the loaded state is copied. */
   #replace(groups: readonly ReadGroup<Settings>[], loaded: readonly LoadedGroup<Settings>[]): void {
     const saved = new Map<Tensor, SavedState | null>();
     groups.forEach(({ params }, i) => {
@@ -215,8 +220,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
 
   /** Writes settings into the groups, or none of them: groups are the user's to change, and may be frozen. */
   #set(settings: readonly Partial<Settings>[]): void {
-    const what = this.typeName();
-    reading(what, () => {
+    reading(this.type, () => {
       const before: [group: object, name: string, value: unknown][] = [];
       for (const [i, changes] of settings.entries()) {
         const group = this.groups[i];
@@ -224,15 +228,17 @@ export abstract class Optimizer<Settings extends LearningRate> {
           before.push([group, name, group[name as keyof Settings]]);
           if (Reflect.set(group, name, value)) continue;
           for (const [changed, key, old] of before) Reflect.set(changed, key, old);
-          throw new ArgumentError(`${what}: got a group whose ${name} cannot be set, expected one that is not frozen`);
+          throw new ArgumentError(
+            `${this.type}: got a group whose ${name} cannot be set, expected one that is not frozen`,
+          );
         }
       }
     });
   }
 
-  /** The groups, of which there is one at least. */
+  /** The groups, at least one. */
   #listOfGroups(): readonly Group<Settings>[] {
-    const what = `${this.typeName()}: lr`;
+    const what = `${this.type}: lr`;
     return reading(what, () => {
       const { groups } = this;
       if (isArray(groups) && groups.length > 0 && groups.every((group) => Object(group) === group)) return groups;
@@ -241,8 +247,8 @@ export abstract class Optimizer<Settings extends LearningRate> {
   }
 
   /**
-   * Gives the state's memory back; the parameters stay as they are. Using the optimizer afterwards is a StateError, disposing it again
-   * does nothing. A parameter that is disposed takes its state with it without this.
+   * Frees the state; the parameters stay as they are. Using the optimizer afterwards is a StateError, disposing it again does nothing.
+   * A parameter that is disposed frees its state by itself.
    */
   dispose(): void {
     this.#disposed = true;
@@ -262,7 +268,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
   /** The groups as they are now, checked: users may change them. */
   #currentGroups(call: string): readonly ReadGroup<Settings>[] {
     this.#assertAlive(call);
-    this.#read = reading(this.typeName(), (): readonly ReadGroup<Settings>[] => {
+    this.#read = reading(this.type, (): readonly ReadGroup<Settings>[] => {
       const { groups } = this;
       const isAsRead = haveParams(groups, this.#read) && haveSettings(groups, this.#read, this.#settingNames);
       return isAsRead ? this.#read : this.#readGroups(groups, undefined);
@@ -275,7 +281,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
     groups: readonly ParameterGroup<Settings>[],
     defaults: Settings | undefined,
   ): readonly ReadGroup<Settings>[] {
-    const reader = new GroupReader<Settings>(this.typeName());
+    const reader = new GroupReader<Settings>(this.type);
     const read: ReadGroup<Settings>[] = [];
     for (let i = 0; i < groups.length; i++) {
       const { params, settings } = reader.group(groups[i], this.#settingNames, defaults);
@@ -285,11 +291,11 @@ export abstract class Optimizer<Settings extends LearningRate> {
   }
 
   #assertAlive(call: string): void {
-    if (this.#disposed) throw new StateError(`${this.typeName()}: ${call}: the optimizer was disposed`);
+    if (this.#disposed) throw new StateError(`${this.type}: ${call}: the optimizer was disposed`);
   }
 }
 
-/** Asked when everything was read: what that ran may have disposed something. */
+/** Comes after everything was read: a getter may have disposed something. */
 function assertUsable(groups: readonly { readonly params: readonly ReadParameter[] }[]): void {
   for (const { params } of groups) {
     for (const { value, grad } of params) {
@@ -299,7 +305,7 @@ function assertUsable(groups: readonly { readonly params: readonly ReadParameter
   }
 }
 
-/** All of these, or none where memory runs out. */
+/** All of these, or none if memory runs out. */
 function makeTensors(wanted: readonly Wanted[]): Made[] {
   const made: Made[] = [];
   try {

@@ -5,23 +5,32 @@ import { type LearningRate, Optimizer } from "./optimizer.js";
 import type { ParameterState } from "./state.js";
 
 export interface SGDSettings {
+  /** The learning rate, finite and >= 0; no default. */
   lr: number;
+  /** How much the buffer of gradients keeps at a step, finite and >= 0; default 0: no buffer. */
   momentum: number;
+  /** How much less than 1 the gradient counts in the buffer, finite; default 0. */
   dampening: number;
+  /** Nesterov's momentum (Sutskever et al., 2013), for momentum > 0 and no dampening; default false. */
   nesterov: boolean;
+  /** Adds weightDecay · p to the gradient, finite and >= 0; default 0. */
   weightDecay: number;
 }
 
+/** SGD's settings: `lr`, and the others, each with its default. */
 export type SGDOptions = Partial<SGDSettings> & LearningRate;
 
 const OPTIONS = ["lr", "momentum", "dampening", "nesterov", "weightDecay"] as const;
 
 /**
- * torch.optim.SGD:  g' = g + weightDecay · p;  buffer = momentum · buffer + (1 - dampening) · g' (g' at the first step);
- * p -= lr · (nesterov ? g' + momentum · buffer : buffer); without momentum p -= lr · g'.
+ * Stochastic gradient descent, with momentum if wanted, as torch.optim.SGD. For a parameter p with gradient g:
  *
- * `lr` has no default. Throws ArgumentError for numbers that are not finite and >= 0, nesterov without momentum or with
- * dampening, and no parameters; StateError for a parameter twice.
+ *     g' = g + weightDecay · p
+ *     p -= lr · g'                                              without momentum
+ *     buffer = momentum · buffer + (1 - dampening) · g'         with momentum; g' at the first step
+ *     p -= lr · (nesterov ? g' + momentum · buffer : buffer)
+ *
+ * Throws as Adam does, and ArgumentError for a missing `lr` and for nesterov without momentum or with dampening.
  */
 export class SGD extends Optimizer<SGDSettings> {
   constructor(params: OptimizerParameters<SGDSettings>, options: SGDOptions) {
@@ -32,11 +41,7 @@ export class SGD extends Optimizer<SGDSettings> {
       nesterov = false,
       weightDecay = 0,
     } = checkOptions(options, OPTIONS, "SGD");
-    super(params, { lr: lr as number, momentum, dampening, nesterov, weightDecay });
-  }
-
-  protected override typeName(): string {
-    return "SGD";
+    super("SGD", params, { lr: lr as number, momentum, dampening, nesterov, weightDecay });
   }
 
   protected override readSettings({ lr, momentum, dampening, nesterov, weightDecay }: SGDSettings): SGDSettings {
@@ -61,7 +66,7 @@ export class SGD extends Optimizer<SGDSettings> {
     return ["buffer"];
   }
 
-  /** Updates with momentum so far: the first of them begins the buffer with the gradient itself. */
+  /** Updates with momentum so far: at the first one the buffer becomes the gradient itself. */
   protected override stateNumbers(): readonly string[] {
     return ["momentumSteps"];
   }

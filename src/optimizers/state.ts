@@ -4,10 +4,7 @@ import type { Tensor } from "../tensor.js";
 import { copyOf, isFloat32Array, lengthOf } from "../values.js";
 import { labelOf, type ReadGroup } from "./groups.js";
 
-/**
- * What an optimizer keeps for a parameter: tensors of its shape, and counters. It goes with the parameter's value, however long the
- * optimizer lives.
- */
+/** What an optimizer keeps for a parameter: tensors of its shape, and counters. It is disposed with the parameter's value. */
 export class ParameterState {
   readonly tensors: Record<string, Tensor> = {};
 
@@ -18,7 +15,7 @@ export class ParameterState {
     value.dependents.add(this);
   }
 
-  /** Takes what was saved; there are tensors for all of it. */
+  /** Takes over a saved state, for which all tensors have been made. */
   take({ tensors, numbers }: SavedState): void {
     this.numbers = { ...numbers };
     for (const [name, tensor] of Object.entries(this.tensors)) {
@@ -37,32 +34,32 @@ export class ParameterState {
   }
 }
 
-/** A parameter's state, copied out. */
+/** A copy of a parameter's state. */
 export interface SavedState {
   readonly tensors: Readonly<Record<string, Float32Array>>;
   readonly numbers: Readonly<Record<string, number>>;
 }
 
-/** An optimizer's state, to be kept and given back to `loadStateDict`; its content is the optimizer's business. */
+/** An optimizer's state, to keep and to give back to `loadStateDict`. Its content may change between versions. */
 export interface OptimizerState {
   readonly type: string;
   readonly groups: readonly {
     readonly settings: Readonly<Record<string, unknown>>;
-    /** Of each parameter in its order; null of one that was never stepped. */
+    /** One for each parameter, in order; null before its first step. */
     readonly states: readonly (SavedState | null)[];
   }[];
 }
 
-/** What a state must be like, of an optimizer. */
+/** What a state of an optimizer has to hold. */
 export interface StateRules<Settings> {
   readonly type: string;
   readonly settings: readonly string[];
-  /** All tensors of state that any settings may ask for. */
+  /** The tensors that any settings may need. */
   readonly tensors: readonly string[];
   readonly numbers: readonly string[];
-  /** Copies settings. Throws an ArgumentError for those that the formula has no meaning for. */
+  /** Copies settings. Throws an ArgumentError for values that make no sense in the formula. */
   readSettings(settings: Settings): Settings;
-  /** The tensors of state that these settings ask for. */
+  /** The tensors that these settings need. */
   tensorsFor(settings: Settings): readonly string[];
 }
 
@@ -72,10 +69,7 @@ export interface LoadedGroup<Settings> {
   readonly states: readonly (SavedState | null)[];
 }
 
-/**
- * Copies a state, each part of it read once, and checks the copy: it must fit the groups as they are. Throws a StateError where it does
- * not.
- */
+/** Copies a state, each part of it read once. Throws a StateError if the copy does not fit the groups. */
 export function readState<Settings>(
   state: unknown,
   groups: readonly ReadGroup<Settings>[],
@@ -90,7 +84,7 @@ export function readState<Settings>(
   return groups.map((group, i) => readGroupState(list[i], group, rules, `${what}: group ${i}`));
 }
 
-/** As many items as expected, each read once. */
+/** A list of `count` items, each read once. */
 function listOf(given: unknown, count: number, items: string, what: string): unknown[] {
   const length: unknown = isArray(given) ? given.length : undefined;
   if (length !== count) throw new StateError(`${what}: got ${show(length ?? "no")} ${items}, expected ${count}`);
@@ -150,13 +144,13 @@ function readParameterState<Settings>(
   };
 }
 
-/** An object's own properties, each read once; none of what is no object. */
+/** An object's own properties, each read once. What is no object has none. */
 function ownValues(given: unknown): Map<string, unknown> {
   const object = Object(given) === given ? (given as Record<string, unknown>) : {};
   return new Map(Object.keys(object).map((key) => [key, object[key]]));
 }
 
-/** All that is needed must be there, and nothing that nobody knows. */
+/** Throws a StateError if a needed name is missing, or if one is not known. */
 function checkNames(
   names: readonly string[],
   needed: readonly string[],

@@ -9,13 +9,13 @@ import { netEngine, readDataset, readSamples } from "./samples.js";
 import { type BatchTargets, readTargets, type TargetKind } from "./targets.js";
 import type { Steps } from "./turns.js";
 
-/** A batch: inputs, and targets that are yet to be settled by the outputs' shape. */
+/** A batch: inputs, and targets that may still have to take the outputs' shape. */
 export interface Batch {
   readonly x: Tensor;
   readonly y: Int32Array | Tensor;
 }
 
-/** A data set as batches: each is copied into buffers of linear memory, which every batch reuses. */
+/** A data set, batch by batch. Each is copied into the same buffers of linear memory. */
 export class Batches {
   readonly engine: Engine;
   readonly count: number;
@@ -23,7 +23,7 @@ export class Batches {
   readonly #y: BatchTargets;
   readonly #buffer: TensorBuffer;
 
-  /** Throws ShapeError, ArgumentError, StateError or EngineError; no samples are a ShapeError. */
+  /** Throws ShapeError (also for no samples), ArgumentError, StateError or EngineError. */
   constructor(net: Layer, data: unknown, kind: TargetKind, loss: Loss, what: string) {
     const { x, y, sampleShape } = readDataset(data, what);
     this.engine = netEngine(net, x);
@@ -34,13 +34,13 @@ export class Batches {
     this.#buffer = new TensorBuffer(this.engine);
   }
 
-  /** Throws a ShapeError where the net can tell that it does not take `size` samples at a time, or that the targets do not fit. */
+  /** Throws a ShapeError if the shapes tell that the net does not take `size` samples, or that the targets do not fit. */
   checkShapes(net: Layer, size: number): void {
     const outputShape = net.shapeAfter([size, ...this.#x.shape]);
     if (outputShape !== undefined) this.#y.checkFit(outputShape, size);
   }
 
-  /** Looks at all values and labels; yields now and then. */
+  /** Checks all values and labels; yields now and then. */
   *check(): Steps {
     yield* checkRows(this.#x);
     yield* this.#y.check();
@@ -51,7 +51,7 @@ export class Batches {
     return { x: gather(this.#x, selection, this.#buffer), y };
   }
 
-  /** A batch's targets as the loss of these outputs takes them. Throws a ShapeError where a loss of ours does not. */
+  /** A batch's targets in the form that the loss needs. Throws a ShapeError if one of our losses cannot take them. */
   targetsFor(output: Tensor, { y }: Batch): Int32Array | Tensor {
     return this.#y.settle(y, output.shape);
   }

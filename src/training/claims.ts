@@ -4,7 +4,7 @@ import type { Layer } from "../layers/layer.js";
 /** Layers that are being fitted, and the storages of their parameters. */
 const claimed = /* @__PURE__ */ new WeakSet<object>();
 
-/** Notes that a net is being fitted; the result ends that. Throws a StateError where a part of it is already. */
+/** Notes that a net is being fitted, until the result is called. Throws a StateError if a part of it is already. */
 export function claim(net: Layer, layers: readonly Layer[]): () => void {
   for (const layer of layers) {
     if (claimed.has(layer)) {

@@ -17,7 +17,7 @@ export interface Diverged {
   readonly parameters: readonly Parameter[];
 }
 
-/** The error that ends such a training: it says where the first value was that is not finite. */
+/** The error that ends such a training. It says where the first value is that is not finite. */
 export function divergence(diverged: Diverged): StateError {
   const { epoch, batch, batches, loss } = diverged;
   return new StateError(

@@ -10,17 +10,20 @@ import { type TargetKind, targetKind } from "./targets.js";
 import type { Steps } from "./turns.js";
 
 export interface EvaluateOptions {
+  /** Samples in a batch, >= 1; default 256. The result does not depend on it beyond rounding. */
   batchSize?: number;
+  /** Default crossEntropy. */
   loss?: Loss;
-  /** As for `fit`. */
+  /** What y is; see `fit`. */
   targets?: TargetKind;
 }
 
 export interface Evaluation {
+  /** The mean over the samples, each batch weighted by its size. */
   loss: number;
   /**
-   * In 0..1: the share of labels at which the outputs are largest; with bceWithLogits, of values on the target's side of 0.5. NaN for
-   * other targets.
+   * 0..1. For labels: the share of them at which the output is largest. With bceWithLogits: the share of values for which sigmoid(logit) and
+   * target are on the same side of 0.5. NaN for other targets.
    */
   accuracy: number;
 }
@@ -29,8 +32,8 @@ const OPTIONS = ["batchSize", "loss", "targets"] as const;
 export const TEST_BATCH = 256;
 
 /**
- * Mean loss and accuracy over batches, one step a batch: `fit` gives the event loop turns in between. Each step is in eval mode by
- * itself. `batches` is not disposed.
+ * Mean loss and accuracy, a step for each batch: between them `fit` gives the event loop its turns. The net is in eval mode only
+ * during a step. The caller disposes `batches`.
  */
 export function* evaluationSteps(
   net: Layer,
@@ -58,14 +61,14 @@ export function* evaluationSteps(
   return { loss: lossSum / count, accuracy: correct / judged };
 }
 
-/** How many labels, or sides of 0.5, the outputs have right; NaN where there is neither. */
+/** How many labels or sides of 0.5 the outputs get right; NaN for other targets. */
 function countCorrect(output: Tensor, target: Int32Array | Tensor, loss: Loss): number {
   const { data } = output;
   if (target instanceof Int32Array) return countLabels(data, target);
   return loss === bceWithLogits ? countSides(data, target.data) : Number.NaN;
 }
 
-/** How many rows have their first largest value at their label; as in PyTorch NaN is the largest of all. */
+/** How many rows have their largest value at their label. Of equals the first counts; NaN is the largest, as in PyTorch. */
 function countLabels(data: Float32Array, labels: Int32Array): number {
   const classes = data.length / labels.length;
   if (!Number.isInteger(classes)) return Number.NaN;
@@ -74,7 +77,7 @@ function countLabels(data: Float32Array, labels: Int32Array): number {
   return correct;
 }
 
-/** How many logits say what their targets do: above 0.5 or not. NaN says neither. */
+/** How many logits are on their target's side: above 0.5, or not. A NaN is on neither. */
 function countSides(logits: Float32Array, targets: Float32Array): number {
   let correct = 0;
   for (let i = 0; i < logits.length; i++) if (targets[i] > 0.5 ? logits[i] > 0 : logits[i] <= 0) correct++;
@@ -82,8 +85,10 @@ function countSides(logits: Float32Array, targets: Float32Array): number {
 }
 
 /**
- * Mean loss (each batch weighted by its size) and accuracy of a net over a data set, in eval mode; the mode is restored.
- * Throws ShapeError for no samples and for shapes that do not fit, ArgumentError for labels out of range and other wrong values.
+ * Mean loss and accuracy of a net over a data set, in eval mode. Afterwards the net is in the mode it was in before.
+ *
+ * Throws ShapeError for no samples and for shapes that do not fit, ArgumentError for a wrong option, labels out of range and other wrong
+ * values, StateError for a net that was disposed, EngineError for data of another engine.
  */
 export function evaluate(net: Layer, data: Dataset, options?: EvaluateOptions): Evaluation {
   checkNet(net, "evaluate");

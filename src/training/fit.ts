@@ -21,13 +21,14 @@ import {
 import { now, type Steps, Turns } from "./turns.js";
 
 /**
- * Trains a net: for every batch zeroGrad, forward, loss, parameter message, step. The last short batch is kept. Between batches
- * the event loop gets a turn at least every 10 ms (one batch may take longer). The net is left in the mode it was in.
+ * Trains a net: for every batch zeroGrad, forward, loss, parameter message, step. The last, shorter batch is trained on too. Between
+ * batches the event loop gets a turn at least every 10 ms; a batch is not interrupted. Afterwards the net is in the mode it was in before.
  *
- * Resolves to a record for each epoch. Rejects with ArgumentError or ShapeError for wrong options or data before anything is
- * trained, with StateError where the net was disposed or a part of it is being fitted already, and with the signal's reason. A batch whose
- * loss is NaN or infinite is not trained on: it ends the training with a StateError that says where the first such value was. That
- * error, and a reason that is an object, carry the records so far as `history`. A batch that fails changes nothing.
+ * Resolves to a record for each epoch. Rejects with ArgumentError or ShapeError for wrong options or data, mostly before anything is
+ * trained; with StateError for a net that was disposed or a part of which is being fitted already; with the signal's reason.
+ * A loss that is NaN or infinite ends the training with a StateError, which says where the first such value was; that batch is not trained
+ * on. This error, and a signal's reason if it is an object, have the records so far as `history`. A batch that fails before its step
+ * changes nothing.
  */
 export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[]> {
   checkNet(net, "fit");
@@ -64,7 +65,7 @@ function assertUsable(net: Layer, parameters: readonly Parameter[]): void {
   }
 }
 
-/** Whether the net takes every batch there will be, and its outputs every target, as far as that can be told. */
+/** Throws if the net cannot take one of the batches, or the outputs do not fit the targets, as far as the shapes tell. */
 function checkShapes(
   net: Layer,
   layers: readonly Layer[],
@@ -75,7 +76,7 @@ function checkShapes(
   setMode(net, layers, true);
   train.checkShapes(net, Math.min(batchSize, train.count));
   const rest = train.count % batchSize;
-  // too short for batch statistics, it may be
+  // it may be too short for batch statistics
   if (rest > 0) namingTheLastBatch(rest, train.count, () => train.checkShapes(net, rest));
   setMode(net, layers, false);
   test?.checkShapes(net, Math.min(TEST_BATCH, test.count));
@@ -128,7 +129,7 @@ class Training {
     return this.history;
   }
 
-  /** undefined where `onBatch` ended the training. */
+  /** undefined if `onBatch` ended the training. */
   async #epoch(epoch: number, order: Uint32Array | undefined): Promise<EpochRecord | undefined> {
     const { train, settings } = this;
     const { batchSize, onBatch } = settings;
@@ -153,7 +154,7 @@ class Training {
     return record;
   }
 
-  /** Trains on a batch and returns its loss. Where it fails before the step everything is as it was before. */
+  /** Trains on a batch and returns its loss. What fails before the step changes nothing. */
   #batch(selection: Selection, epoch: number, batch: number): number {
     const { net, train, settings } = this;
     assertUsable(net, this.parameters);
@@ -188,24 +189,24 @@ class Training {
   }
 }
 
-/** Throws the signal's reason once there is one. */
+/** Throws the signal's reason if it was aborted. */
 function heedSignal({ signal }: Settings, history: EpochRecord[]): void {
   if (signal === undefined) return;
   const { aborted, reason } = reading("fit: signal", () => ({ aborted: signal.aborted, reason: signal.reason }));
   if (aborted) throw carrying(reason, history);
 }
 
-/** What is thrown with the records so far; a reason that can carry nothing stays as it is. */
+/** What is to be thrown, with the records so far if it can take a property. */
 function carrying(thrown: unknown, history: EpochRecord[]): unknown {
   try {
     Reflect.defineProperty(thrown as object, "history", { value: history, writable: true, configurable: true });
   } catch {
-    // no object, or a proxy that refuses
+    // not an object, or a proxy that refuses
   }
   return thrown;
 }
 
-/** zeroGrad of a net; the result takes it back where no gradient was written since, for zeroGrad only marks them. */
+/** zeroGrad of a net. The result undoes it for gradients that were not written since: zeroGrad itself only marks them. */
 function zeroGrad(net: Layer, parameters: readonly Parameter[]): () => void {
   const before = parameters.map(({ grad }) => grad.storage.flags);
   net.zeroGrad();
@@ -226,10 +227,10 @@ function* putInOrder(order: Uint32Array): Steps {
   }
 }
 
-/** Places that are shuffled between two turns of the event loop. */
+/** How many places are shuffled between two turns of the event loop. */
 const PLACES_A_SLICE = 1 << 13;
 
-/** A random order of what was in order; yields now and then. */
+/** Shuffles an ordered list; yields now and then. */
 function* shuffle(order: Uint32Array, generator: RandomGenerator): Steps {
   for (let from = order.length - 1; from > 0; from -= PLACES_A_SLICE) {
     generator.shuffle(order, from, Math.max(from - PLACES_A_SLICE, 0));

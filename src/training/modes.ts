@@ -4,7 +4,10 @@ import { isLayer, Layer, layersInside } from "../layers/layer.js";
 import type { LossResult } from "../losses.js";
 import { checkSameEngine, isTensor, sameShape, type Tensor } from "../tensor.js";
 
-/** A loss over a batch: the mean over its samples, with its gradient. `targets` says what the second argument is. */
+/**
+ * A loss over a batch: the mean over its samples, and its gradient with respect to the output. The target is an Int32Array of labels or a
+ * Tensor of values, by `fit`'s option `targets`.
+ */
 // biome-ignore lint/suspicious/noExplicitAny: the targets are whatever the loss takes
 export type Loss = (output: Tensor, target: any) => LossResult;
 
@@ -16,7 +19,7 @@ export function checkLoss(loss: unknown, what: string): void {
   if (typeof loss !== "function") throw new ArgumentError(`${what}: loss: got ${show(loss)}, expected a function`);
 }
 
-/** What a loss of the user's returned for these outputs. */
+/** What a loss returned for these outputs, checked: it may be the user's. */
 export function checkLossResult(result: unknown, output: Tensor, what: string): LossResult {
   const { loss, grad } = reading(`${what}: loss`, () => {
     const given = Object(result) as Partial<LossResult>;
@@ -38,7 +41,7 @@ export function checkLossResult(result: unknown, output: Tensor, what: string): 
   return { loss, grad };
 }
 
-/** A net and all layers inside it. Throws ArgumentError or StateError where a user's `children` are not a tree. */
+/** A net and all layers inside it. Throws ArgumentError or StateError if the `children` of a user's layer are no tree. */
 export function layersOf(net: Layer): Layer[] {
   const layers: Layer[] = [];
   const visit = (layer: Layer): void => {
@@ -58,7 +61,7 @@ export function setMode(net: Layer, layers: readonly Layer[], training: boolean)
   else net.eval();
 }
 
-/** Notes the mode of every layer; the result puts them back. */
+/** Remembers the mode of every layer; the result restores them. */
 export function rememberModes(layers: readonly Layer[]): () => void {
   const modes = layers.map(({ training }) => training);
   return () => {
@@ -68,7 +71,7 @@ export function rememberModes(layers: readonly Layer[]): () => void {
   };
 }
 
-/** Runs `work` in eval mode and gives every layer its own mode back. */
+/** Runs `work` in eval mode, then restores the mode of every layer. */
 export function inEvalMode<T>(net: Layer, work: () => T): T {
   const layers = layersOf(net);
   if (layers.every(({ training }) => !training)) return work();

@@ -11,20 +11,24 @@ import { flatRows, gather, nestedRows, type Rows } from "./rows.js";
 import { netEngine, readSamples, type Samples } from "./samples.js";
 
 export interface PredictOptions {
-  /** The shape of one sample, where x is flat and the net does not begin with a dense layer. */
+  /** The shape of one sample, for a flat x; default [n] for a net that begins with a Linear, LinearPReLU or LinearELU of n inputs. */
   sampleShape?: readonly number[];
+  /** Samples in a batch, >= 1; default 256. */
   batchSize?: number;
 }
 
 const OPTIONS = ["sampleShape", "batchSize"] as const;
 
 /**
- * The net's outputs for x, one after the other, in eval mode, copied out; the mode is restored. A Tensor [n] or a flat number[] is
- * one sample, and so is an image [C, H, W] for a net that begins with Conv2d or MaxPool2d (and flattens nothing behind it: a net with
- * Flatten takes [1, C, H, W]). Floats, or bytes (0..255 become 0..1), in a flat typed array are samples of `sampleShape`, by default
- * of [n] where the net begins with a Linear, LinearPReLU or LinearELU; with `sampleShape` so are a Tensor [n] and a flat number[].
+ * The net's outputs for x in eval mode: a copy of the values, sample after sample. Afterwards the net is in the mode it was in before.
  *
- * Throws ShapeError where x does not fit, ArgumentError for what is no x, StateError where the net was disposed.
+ * - A Tensor or nested arrays [N, ...] are N samples.
+ * - A flat typed array holds samples of `sampleShape`: floats, or bytes, whose 0..255 become 0..1.
+ * - A Tensor [n] or a flat number[] is one sample; with `sampleShape` it holds samples as a typed array does.
+ * - An image [C, H, W] is one sample for a net that begins with Conv2d or MaxPool2d and has no Flatten; with Flatten give [1, C, H, W].
+ *
+ * Throws ShapeError if x does not fit, ArgumentError for a wrong option or an x of another kind, StateError for a net that was disposed,
+ * EngineError for a tensor of another engine.
  */
 export function predict(net: Layer, x: Samples, options?: PredictOptions): Floats {
   checkNet(net, "predict");
@@ -45,7 +49,7 @@ export function predict(net: Layer, x: Samples, options?: PredictOptions): Float
   }
 }
 
-/** Whether x is a single batch that a net takes as it is: one that begins with a dense layer reads every form, bytes once scaled. */
+/** Whether x is one batch that the net can take as it is: a dense layer at the beginning reads every form, and bytes once scaled. */
 function isOneBatch(net: Layer, x: Samples, batchSize: number): boolean {
   const width = net.flatInputSize();
   if (width === undefined) return false;
@@ -63,7 +67,7 @@ function scaled(bytes: Uint8Array | Uint8ClampedArray): Float32Array {
   return values;
 }
 
-/** x as rows; one sample without an axis N as a single one. */
+/** x as rows: a single one for a sample without an axis N. */
 function read(
   net: Layer,
   x: Samples,
@@ -77,7 +81,7 @@ function read(
   return { rows, isSample: true };
 }
 
-/** The shape of what has one, as far as the first value tells. */
+/** x's shape, as far as the first item tells; undefined for a flat typed array. */
 function shapeOf(net: Layer, x: Samples): readonly number[] | undefined {
   if (isTensor(x)) {
     x.assertUsable();

@@ -17,31 +17,28 @@ import type { Steps } from "./turns.js";
 /** Writes row `index` to `target` from `position` on. */
 export type CopyRow = (index: number, target: Float32Array, position: number) => void;
 
-/**
- * Rows of numbers outside the linear memory; only batches enter it. What the caller gave is read again for every batch, and checked as it
- * is copied.
- */
+/** Rows of numbers outside the linear memory, which only batches enter. Every batch is read anew, and checked as it is copied. */
 export interface Rows {
-  /** How messages begin. */
+  /** What error messages begin with. */
   readonly what: string;
   readonly count: number;
-  /** Of one row. */
+  /** The shape of one row. */
   readonly shape: readonly number[];
-  /** Whether single values may be wrong: not in typed arrays and tensors. */
+  /** Whether single values may be wrong, as in arrays; in typed arrays and tensors all are numbers. */
   readonly mayBeWrong: boolean;
-  /** Throws where there are fewer rows than there were; the result is good for one batch. */
+  /** Throws if there are fewer rows than before. The result is good for one batch. */
   open(): CopyRow;
 }
 
-/** Rows out of values in a row. A batch is read while nothing else runs: what is there when it is opened stays there. */
+/** Flat values that are cut into rows. Nothing else runs while a batch is read, so its length is checked once, when it is opened. */
 interface FlatSource {
-  /** How many values there are now. */
+  /** How many values it has now. */
   length(): number;
   readonly mayBeWrong: boolean;
   open(): CopyRow;
 }
 
-/** Fewer values than this are copied one by one, without a view. */
+/** A row of fewer values is copied one by one: a view would cost more. */
 const SHORT_ROW = 32;
 
 function typedSource(values: NumberArray, size: number, what: string): FlatSource {
@@ -85,7 +82,7 @@ function tensorSource(tensor: Tensor, size: number): FlatSource {
   };
 }
 
-/** Values in a row, in rows of this shape. Throws a ShapeError where they are no multiple of it. */
+/** Flat values, cut into rows of this shape. Throws a ShapeError if their number is no multiple of its size. */
 export function flatRows(
   values: Tensor | NumberArray | readonly unknown[],
   shape: readonly number[],
@@ -106,7 +103,7 @@ export function flatRows(
   return rowsOf(source, length, length / size, shape, what);
 }
 
-/** Values in a row, shared out evenly among `count` rows. */
+/** Flat values, cut into `count` rows of the same length. */
 export function sharedRows(
   values: Tensor | NumberArray | readonly unknown[],
   length: number,
@@ -132,7 +129,7 @@ function rowsOf(source: FlatSource, length: number, count: number, shape: readon
   };
 }
 
-/** Throws where there is less than there was. */
+/** Throws if there is less than before. */
 export function assertThere(current: number, before: number, noun: string, what: string): void {
   if (current < before) {
     throw new ArgumentError(
@@ -147,7 +144,7 @@ export function tensorRows(tensor: Tensor, what: string): Rows {
   return rowsOf(tensorSource(tensor, sizeOf(shape)), tensor.size, count, shape, what);
 }
 
-/** Nested arrays [N, ...]; the first row says which shape all have. */
+/** Nested arrays [N, ...]. All rows must have the shape of the first. */
 export function nestedRows(items: readonly unknown[], what: string): Rows {
   return reading(what, () => {
     const count = lengthOfItems(items, what);
@@ -181,14 +178,14 @@ export function reshaped(rows: Rows, shape: readonly number[]): Rows {
   return { ...rows, shape };
 }
 
-/** Rows of a batch: as many as `size`, from `start` on, in `order` or the one they have. */
+/** The rows of a batch: `size` of them from place `start` on, in `order` or as they come. */
 export interface Selection {
   readonly order: Uint32Array | undefined;
   readonly start: number;
   readonly size: number;
 }
 
-/** Selected rows as a tensor [size, ...shape] in `buffer`, or in another shape. */
+/** Copies selected rows into `buffer`, as a tensor [size, ...shape] unless another shape is given. */
 export function gather(
   rows: Rows,
   { order, start, size }: Selection,
@@ -206,10 +203,10 @@ export function gather(
   return tensor;
 }
 
-/** Values that are looked at between two turns of the event loop. */
+/** How many values are checked between two turns of the event loop. */
 export const VALUES_A_SLICE = 1 << 16;
 
-/** Looks at every row; yields now and then. */
+/** Checks every row; yields now and then. */
 export function* checkRows(rows: Rows): Steps {
   if (!rows.mayBeWrong) return;
   const row = new Float32Array(sizeOf(rows.shape));

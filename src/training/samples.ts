@@ -8,22 +8,24 @@ import { isByteArray, isFloatArray, kindOf, type NestedNumbers } from "../values
 import { flatRows, nestedRows, type Rows, reshaped, tensorRows } from "./rows.js";
 
 /**
- * Samples: a Tensor or nested arrays [N, ...] (rows may be Float32Arrays), or a flat array with the shape of a sample: floats, or bytes,
- * whose 0..255 become 0..1.
+ * Samples: a Tensor or nested arrays [N, ...], whose rows may be Float32Arrays; or a flat array of floats, or of bytes, whose 0..255
+ * become 0..1. A flat array needs the shape of a sample.
  */
 export type Samples = Tensor | Float32Array | Float64Array | Uint8Array | Uint8ClampedArray | readonly NestedNumbers[];
 
-/** What a net is trained towards: labels, also in rows [N, ...], or values in the forms that samples have. */
+/** What a net is to give: labels [N] or [N, ...], or values in the forms that samples have. */
 export type Targets = Samples | Labels | readonly Labels[];
 
 /**
- * Samples and what they are to become. Both are read where they are, batch by batch, and checked as they are copied: to train on other
- * data write into them (between batches, in `onEpoch`, say), but leave their number and shapes as they are.
+ * Samples with their targets. Each batch is read where it is, and checked as it is copied. So you may write other data into them between
+ * batches, in `onEpoch` for instance, as long as their number and shapes stay.
  */
 export interface Dataset {
+  /** The samples. */
   x: Samples;
+  /** The targets, as many as there are samples; what they are is `fit`'s option `targets`. */
   y: Targets;
-  /** The shape of one sample, needed where x is flat; default: [n], where the net begins with a Linear, LinearPReLU or LinearELU. */
+  /** The shape of one sample, for a flat x; default [n] for a net that begins with a Linear, LinearPReLU or LinearELU of n inputs. */
   sampleShape?: readonly number[];
 }
 
@@ -37,7 +39,7 @@ export function readDataset(data: unknown, what: string): Partial<Dataset> {
   return checkOptions(data as Partial<Dataset>, KEYS, what);
 }
 
-/** The engine of a net: its own, or that of its parameters; where it has none it goes by its input. */
+/** The engine of a net: its own or its parameters'; without either, that of the input. */
 export function netEngine(net: Layer, x: unknown): Engine {
   const own = (net as { engine?: Engine }).engine ?? net.parameters()[0]?.value.engine;
   return own ?? (isTensor(x) ? x.engine : defaultEngine());
@@ -58,7 +60,7 @@ function checkSampleShape(shape: unknown, what: string): readonly number[] {
   return sizes;
 }
 
-/** [n] of the dense layer that the net begins with. */
+/** [n], from the dense layer that the net begins with. */
 function flatSampleShape(net: Layer, what: string): readonly number[] {
   const size = net.flatInputSize();
   if (size === undefined) {

@@ -8,17 +8,21 @@ import { checkLoss, type Loss } from "./modes.js";
 import type { Dataset } from "./samples.js";
 import { type TargetKind, targetKind } from "./targets.js";
 
-/** What `fit` asks of an optimizer. */
+/** What `fit` needs of an optimizer: one of lanegrad's, or your own. */
 export interface Stepper {
+  /** Updates the parameters by their gradients. */
   step(): void;
+  /** The learning rate, for the record of an epoch. */
   readonly lr?: number;
 }
 
+/** What `onBatch` is told. */
 export interface BatchInfo {
-  /** Both count from 1. */
+  /** From 1. */
   epoch: number;
+  /** From 1 in each epoch. */
   batch: number;
-  /** Batches in an epoch. */
+  /** How many batches an epoch has. */
   batches: number;
   /** Samples in this batch. */
   size: number;
@@ -26,44 +30,52 @@ export interface BatchInfo {
   loss: number;
 }
 
+/** What `fit` notes of an epoch. */
 export interface EpochRecord {
-  /** Counts from 1. */
+  /** From 1. */
   epoch: number;
-  /** Mean over the epoch's samples, each batch's before its step. */
+  /** The mean over the epoch's samples, each batch's loss taken before its step. */
   loss: number;
+  /** The mean loss on the test data, if there are any. */
   testLoss?: number;
-  /** On the test data, as `evaluate` has it: where there are labels, or with bceWithLogits; 0..1. */
+  /** On the test data, 0..1, for labels or bceWithLogits; see `evaluate`. */
   accuracy?: number;
-  /** The optimizer's learning rate at the end of the epoch, where it has one. */
+  /** The optimizer's learning rate at the end of the epoch, if it has one. */
   lr?: number;
   /** Training time, without the test. */
   seconds: number;
 }
 
 export interface FitOptions {
+  /** What to train on. */
   train: Dataset;
+  /** What to test on after each epoch; default: no test. */
   test?: Dataset;
+  /** How many times to go through the training data, >= 1. */
   epochs: number;
+  /** Samples in a batch, >= 1. The last batch of an epoch may be shorter. */
   batchSize: number;
+  /** Over parameters of the net; those that it leaves out stay as they are. */
   optimizer: Stepper;
+  /** Default crossEntropy. */
   loss?: Loss;
   /**
-   * What y is, whatever its values: "labels" (default where the loss is crossEntropy) are integers, one a sample or as many as the net has
-   * rows of output for it; the loss gets an Int32Array. "values" (default for other losses, a function of your own included) are numbers,
-   * read as x is: a Tensor [N, ...]; without axes of their own they take those of the outputs, where they are as many.
+   * What y is, whatever its values. "labels" (the default with crossEntropy) are integers: one a sample, or as many as the net gives rows of
+   * output for a sample. The loss gets them as an Int32Array. "values" (the default with any other loss, your own included) are numbers,
+   * read as x is. The loss gets them as a Tensor [N, ...]; in a flat array, in the outputs' shape.
    */
   targets?: TargetKind;
-  /** Another order in every epoch. */
+  /** Whether every epoch has an order of its own; default true. */
   shuffle?: boolean;
-  /** Of the order; a draw from the engine's generator unless given. */
+  /** Seed of the order, a safe integer; default: a draw from the engine's generator. */
   seed?: number;
-  /** Whether to go on where a batch's loss is NaN or infinite. */
+  /** Whether to go on after a loss that is NaN or infinite; default false. */
   allowNonFinite?: boolean;
-  /** Waited for. `false` ends the training there: the history is that of the epochs before. */
+  /** Called after each batch, and awaited. `false` ends the training; the epoch that it cuts short has no record. */
   onBatch?: (info: BatchInfo) => unknown;
-  /** Waited for. `false` ends the training. */
+  /** Called after each epoch, and awaited. `false` ends the training. */
   onEpoch?: (record: EpochRecord) => unknown;
-  /** Rejects with its reason after the current batch. */
+  /** An AbortSignal: `fit` rejects with its reason after the current batch. */
   signal?: Signal;
 }
 
@@ -83,7 +95,7 @@ const OPTIONS = [
   "signal",
 ] as const;
 
-/** Options with their defaults, checked. The data are not looked at yet. */
+/** Checked options with their defaults. The data have not been read yet. */
 export interface Settings extends FitOptions {
   readonly loss: Loss;
   readonly targets: TargetKind;
@@ -127,7 +139,7 @@ function isSignal(signal: unknown): boolean {
   });
 }
 
-/** Throws an ArgumentError for an optimizer of ours that would not change the net. */
+/** Throws an ArgumentError for one of our optimizers that has no parameter of the net. */
 export function checkOptimizer(optimizer: Stepper, net: Layer, parameters: readonly Parameter[]): void {
   const stepped = reading("fit: optimizer", () => {
     const { groups } = optimizer as { groups?: readonly { params: readonly { value: Tensor }[] }[] };

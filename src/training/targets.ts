@@ -15,7 +15,7 @@ export type TargetKind = "labels" | "values";
 
 const KINDS = ["labels", "values"] as const;
 
-/** The kind that was asked for, or that the loss takes. */
+/** The kind that was asked for, or else the one that the loss takes. */
 export function targetKind(targets: unknown, loss: Loss, what: string): TargetKind {
   if (targets === undefined) return loss === crossEntropy ? "labels" : "values";
   return checkOneOf(targets, KINDS, `${what}: targets`);
@@ -23,13 +23,13 @@ export function targetKind(targets: unknown, loss: Loss, what: string): TargetKi
 
 /** The targets of a data set, batch by batch. */
 export interface BatchTargets {
-  /** Throws where they do not fit outputs of this shape for so many samples, as far as the loss is one of ours. */
+  /** Throws if one of our losses cannot take them with outputs of this shape for `samples` samples. */
   checkFit(outputShape: readonly number[], samples: number): void;
-  /** Looks at all of them; yields now and then. */
+  /** Checks all of them; yields now and then. */
   check(): Steps;
-  /** Those of a batch, before its outputs are known. */
+  /** The targets of a batch, before its outputs are known. */
   take(selection: Selection): Int32Array | Tensor;
-  /** What was taken, as it goes with outputs of this shape. */
+  /** The taken targets in the form that goes with outputs of this shape. */
   settle(taken: Int32Array | Tensor, outputShape: readonly number[]): Int32Array | Tensor;
   dispose(): void;
 }
@@ -54,10 +54,10 @@ export function readTargets(
 
 type Items = ArrayLike<unknown>;
 
-/** What a loss of the user's may call a label: -100, say. */
+/** A loss of the user's may have negative labels: -100 for "ignore", for instance. */
 const LEAST_LABEL = -(2 ** 31);
 
-/** Integers, one a sample or several. */
+/** Integers, one or several a sample. */
 class LabelTargets implements BatchTargets {
   readonly #y: object;
   readonly #isNested: boolean;
@@ -116,7 +116,7 @@ class LabelTargets implements BatchTargets {
     return labels;
   }
 
-  /** Copies a sample's labels to the place of sample `at` in a batch. */
+  /** Copies the labels of sample `index` to those of sample `at` of a batch. */
   #open(): (index: number, target: Int32Array, at: number) => void {
     const length = lengthOfAny(this.#y, this.#what);
     const perSample = this.#perSample;
@@ -152,7 +152,7 @@ class LabelTargets implements BatchTargets {
   dispose(): void {}
 }
 
-/** How many labels there are in a Tensor, an array or a typed array of any kind. */
+/** The number of labels in a Tensor, an array or a typed array of any kind. */
 function lengthOfAny(labels: unknown, what: string): number {
   if (isTensor(labels)) {
     labels.assertUsable();
@@ -163,13 +163,13 @@ function lengthOfAny(labels: unknown, what: string): number {
   throw new ArgumentError(`${what}: got ${show(labels)} as labels, expected an array of integers`);
 }
 
-/** Numbers, as many for each sample: in their own shape, or, where they come without axes, in that of the outputs. */
+/** Numbers, equally many for each sample: in their own shape or, from a flat array, in that of the outputs. */
 class ValueTargets implements BatchTargets {
   readonly #rows: Rows;
   readonly #isFlat: boolean;
   readonly #loss: Loss;
   readonly #buffer: TensorBuffer;
-  /** That of the last batch where it was the outputs'. */
+  /** The shape of the last batch's outputs, if flat targets took it. */
   #shape: readonly number[] | undefined;
   #size = 0;
 
@@ -207,7 +207,7 @@ class ValueTargets implements BatchTargets {
   settle(taken: Tensor, outputShape: readonly number[]): Tensor {
     this.checkFit(outputShape, this.#size);
     if (!this.#isFlat || taken.size !== sizeOf(outputShape) || sameShape(taken.shape, outputShape)) return taken;
-    // mostly the same storage, but not where a loss has kept a handle on it
+    // the buffer takes another storage if a loss has kept a handle on this one
     const values = taken.storage.isShared ? taken.data.slice() : undefined;
     this.#shape = outputShape;
     const target = this.#buffer.take(outputShape);
@@ -220,9 +220,9 @@ class ValueTargets implements BatchTargets {
   }
 }
 
-/** How many values there are in what has no axes; undefined for rows. */
+/** The number of flat values; undefined for rows. */
 function flatLength(y: object, what: string): number | undefined {
-  // integers of more than a byte are the numbers that they are
+  // all integers are taken as they are; bytes alone are scaled
   if (isNumberArray(y)) return lengthOf(y, what);
   if (!isInARow(y, what)) return undefined;
   return isTensor(y) ? y.size : lengthOfItems(y, what);

@@ -4,7 +4,7 @@ interface Port {
   close(): void;
 }
 
-/** What turns are made of; which of it there is depends on the host. */
+/** What a host may have to wait for a turn of the event loop. */
 interface Host {
   readonly setImmediate?: (callback: () => void) => void;
   readonly MessageChannel?: new () => { readonly port1: Port; readonly port2: Port };
@@ -12,7 +12,7 @@ interface Host {
   readonly performance: { now(): number };
 }
 
-/** The host's own functions, kept from the start: a test that fakes timers would let a training wait for ever. */
+/** The host's own functions, kept from the start: under a test's fake timers a training would wait for ever. */
 const host = /* @__PURE__ */ keepHost();
 
 function keepHost(): Omit<Host, "performance"> & { now(): number } {
@@ -20,23 +20,23 @@ function keepHost(): Omit<Host, "performance"> & { now(): number } {
   return { setImmediate, MessageChannel, setTimeout, now: performance.now.bind(performance) };
 }
 
-/** Work that yields every now and then, for the event loop to get its turns. */
+/** Work in steps: at each `yield` the event loop may get a turn. */
 export type Steps<T = void> = Generator<undefined, T>;
 
-/** Milliseconds, for differences. */
+/** A clock in milliseconds. */
 export const now = (): number => host.now();
 
-/** The event loop gets a turn when this much time has gone by since the last one. */
+/** The event loop gets a turn this long after the last one. */
 const TURN_MILLISECONDS = 8;
 
 /** Gives the event loop its turns during long work. */
 export class Turns {
   #last = now();
 
-  /** `afterTurn` throws where the work is not to go on. */
+  /** `afterTurn` throws to end the work. */
   constructor(readonly afterTurn: () => void) {}
 
-  /** Something to await where a turn is due. */
+  /** A promise to await if a turn is due. */
   take(): Promise<void> | undefined {
     if (now() - this.#last < TURN_MILLISECONDS) return undefined;
     return eventLoopTurn().then(() => {
@@ -55,9 +55,9 @@ export class Turns {
   }
 }
 
-/** One turn of the event loop, timers and I/O included, as cheaply as the host allows: browsers let timers wait for 4 ms. */
+/** One turn of the event loop, with timers and I/O, in the cheapest way that the host has: in browsers a timer takes 4 ms. */
 function eventLoopTurn(): Promise<void> {
-  // called without a host object, as browsers want it
+  // browsers refuse them as methods of another object
   const { setImmediate, MessageChannel, setTimeout } = host;
   return new Promise((resolve) => {
     if (setImmediate !== undefined) setImmediate(resolve);

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { timeText } from "../../bench/figures.js";
 import { imageRows } from "../../bench/images.js";
 import { kernelRows } from "../../bench/kernels.js";
 import { peerRows } from "../../bench/peers/rows.js";
+import { chartOf } from "../../bench/report/chart.js";
 import { groupOf } from "../../bench/report/groups.js";
 import { headlineOf, headlineText } from "../../bench/report/headline.js";
 import { markdownOf } from "../../bench/report/markdown.js";
@@ -217,8 +219,27 @@ describe("the report", () => {
     expect(rows.filter((row) => groupOf(row) === "other")).toEqual([]);
   });
 
-  it("has written RESULTS.md from the runs beside it", () => {
-    const markdown = markdownOf(reportOf(recorded()));
-    expect(readFileSync(new URL("../../bench/RESULTS.md", import.meta.url), "utf8")).toBe(markdown);
+  it("has written RESULTS.md and the README's chart from the runs beside them", () => {
+    const report = reportOf(recorded());
+    const written = (name: string) => readFileSync(new URL(`../../bench/${name}`, import.meta.url), "utf8");
+    expect(written("RESULTS.md")).toBe(markdownOf(report));
+    expect(written("chart.svg")).toBe(chartOf(headlineOf(report)!));
+  });
+
+  it("draws a chart that asks for nothing else and is light or dark as its reader's screen", () => {
+    const headline = headlineOf(reportOf(recorded()))!;
+    const chart = chartOf(headline);
+    for (const { name, milliseconds } of headline.bars) {
+      expect(chart).toContain(`>${name}</text>`);
+      expect(chart).toMatch(new RegExp(`>${timeText(milliseconds)}( · [\\d.]+×)?</text>`));
+    }
+    // every colour that is used is there for both
+    const [, light, dark] = /:root \{(.*?)\}.*prefers-color-scheme: dark\) \{(.*?)\}/s.exec(chart)!;
+    for (const [, color] of chart.matchAll(/var\((--\w+)\)/g)) {
+      expect(light).toContain(`${color}: #`);
+      expect(dark).toContain(`${color}: #`);
+    }
+    expect(chart.match(/(?:src|href)="|url\(/g)).toBeNull();
+    expect(chart.length).toBeLessThan(60_000);
   });
 });

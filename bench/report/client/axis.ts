@@ -1,6 +1,6 @@
 /** Room that a tick's label takes, in pixels. */
 const LABEL = 34;
-/** Within a power of ten, from many ticks to few. */
+/** The ticks within a power of ten, from many to few. */
 const STEPS = [[1, 1.2, 1.5, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]];
 
 /** Round numbers for a logarithmic axis that is `width` pixels wide, as many as have room beside each other. */
@@ -28,6 +28,6 @@ export const STYLE = { style: { fontSize: "12px" } };
 /** A tooltip; `title` is its text. */
 export const TIP = { stroke: "var(--line)", lineHeight: 1.3, textPadding: 10 };
 
-/** Room for the longest of the words that stand to the left of a chart. */
+/** Room for the longest word to the left of a chart. */
 export const marginFor = (words: readonly string[]): number =>
   18 + 6.8 * Math.max(...words.map(({ length }) => length));

@@ -14,7 +14,7 @@ export interface Chart {
   draw(width: number): Element;
 }
 
-/** One setup's entries, and those of all setups, from which the axis comes: what stands side by side has one scale. */
+/** Draws one setup's entries. The axis covers those of all setups, so that charts side by side have one scale. */
 type Draw = (own: readonly Entry[], all: readonly Entry[], width: number) => Element;
 
 /** By section. */

@@ -12,7 +12,7 @@ interface Bar {
   bare: number;
 }
 
-/** Milliseconds from start to end, and how many of them are more than a process that does nothing takes. */
+/** Milliseconds from start to end; the faint part is what a process takes that does nothing. */
 export function coldStart([entry]: readonly Entry[], all: readonly Entry[], width: number): Element {
   const bars = barsOf(entry);
   const highest = Math.max(...all.flatMap(barsOf).map(({ total }) => total));

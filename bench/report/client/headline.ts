@@ -6,17 +6,18 @@ import { colorOf } from "./words.js";
 
 const LINE = 34;
 
-/** Milliseconds a step, from 0: a bar for each, ours first. */
-export function headlineBars({ bars }: Headline, width: number): Element {
+/** Milliseconds a step, from 0: a bar for each, ours first. Outside a browser it is drawn in the document that is given. */
+export function headlineBars({ bars }: Headline, width: number, within: Document = document): Element {
   const names = bars.map(({ name }) => name);
   return Plot.plot({
     ...STYLE,
+    document: within,
     width,
     height: 50 + LINE * bars.length,
     marginTop: 2,
     marginBottom: 46,
     marginLeft: marginFor(names),
-    marginRight: 104,
+    marginRight: 116,
     x: { domain: [0, Math.max(...bars.map(({ milliseconds }) => milliseconds))], label: null },
     y: { domain: names, padding: 0.25, label: null },
     marks: [

@@ -2,7 +2,7 @@ import "sortable-tablesort/dist/sortable.a11y.js";
 import type { Report } from "../model.js";
 import { type Chart, chartsOf } from "./charts.js";
 
-/** Of the narrowest phones; while the page is being laid out a figure may have none at all. */
+/** The width on the narrowest phones. During layout a figure may have no width yet. */
 const LEAST_WIDTH = 260;
 
 const report: Report = JSON.parse(document.getElementById("report")!.textContent!);

@@ -1,5 +1,6 @@
 import type { Engine } from "../src/index.js";
-import { type Kernels, setWindow, type WindowSizes } from "../src/kernels/kernels.js";
+import type { Kernels } from "../src/kernels/kernels.js";
+import { setWindow, type WindowSizes } from "../src/kernels/window.js";
 import { onEach } from "./engines.js";
 import { CLASSES } from "./network.js";
 import { numbersFrom, uniform } from "./numbers.js";

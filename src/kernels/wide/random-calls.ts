@@ -131,6 +131,11 @@ export class RandomOperands implements Operands {
     return this.#work.address;
   }
 
+  /** The first of their words, as an index into the memory. */
+  get start(): number {
+    return this.#base;
+  }
+
   /** What all operands hold. */
   read(): Int32Array {
     return this.#heap.i32.slice(this.#base, this.#top);

@@ -52,6 +52,13 @@ export const layoutOf = (description: Description): string => description.split(
 /** Whether it reads or writes operands; else it answers a question about sizes. */
 export const hasOperands = (description: Description): boolean => description.includes(" x");
 
+/** Which of the arguments are addresses. */
+export const addressesOf = (description: Description): boolean[] =>
+  description
+    .split(" ")
+    .slice(1)
+    .map((word) => "xwk".includes(word[0]));
+
 export const hasOptional = (description: Description): boolean => description.includes("?");
 
 /** The arguments of a call. */

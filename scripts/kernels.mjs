@@ -27,6 +27,9 @@ export async function readTable() {
 export async function writeKernels() {
   const table = await readTable();
   const groups = Object.entries(table).map(([name, files]) => ({ name, files, type: `${capitalized(name)}Kernels` }));
+  const names = groups.flatMap(({ files }) => kernelsIn(files).map(([name]) => name));
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) fail(twice, "described twice");
   const texts = [
     ["kernels.ts", typesOf(groups)],
     ["descriptions.ts", descriptionsOf(groups)],

@@ -1,9 +1,10 @@
 import type { AllKernels } from "./generated/kernels.js";
+import type { Layout } from "./table/vocabulary.js";
 import type { WindowSizes } from "./window.js";
 
 /**
- * What a program knows of a kernel's arguments, to call it on operands of any size: scripts/kernels.mjs writes it from the table, short
- * since every program has it. A layout (of table/vocabulary.ts), then an argument a word, in the order of the call:
+ * What a program knows of a kernel: enough to call it on operands of any size. scripts/kernels.mjs writes it from the table; it is short
+ * because it is part of every bundle. First the layout (see table/vocabulary.ts), then one word for each argument, in order:
  *
  *     s     size, or a flag that decides on a shape    f     flag
  *     w     window                                     k     a convolution's scratch
@@ -19,10 +20,10 @@ export type Description = string;
 /** A kernel by its name. */
 export type KernelName = keyof AllKernels;
 
-/** Sizes of a call in the order of its arguments, the ten of a window in a row. */
+/** Sizes of a call, in the order of its arguments; a window is its ten sizes. */
 export type Sizes = readonly (number | boolean)[];
 
-/** Decides what a call gets beside its sizes. */
+/** What a call is given beside its sizes. */
 export interface Operands {
   /** The address of as many floats, whatever they hold. */
   floats(length: number): number;
@@ -32,14 +33,14 @@ export interface Operands {
   window(sizes: WindowSizes): number;
   /** The address of the scratch for a convolution with this window. */
   work(window: number): number;
-  /** A number, one of `among` if it has any. */
+  /** A number: one of `among` unless that is empty. */
   scalar(among: readonly number[]): number;
   /** An integer in 0 .. below - 1. */
   integer(below: number): number;
   flag(): boolean;
   /** Whether an optional operand is there. */
   isThere(): boolean;
-  /** Whether an operand is the very buffer that it may be. */
+  /** Whether an operand that may be the same buffer as another one is. */
   isSame(): boolean;
 }
 
@@ -47,7 +48,7 @@ const WINDOW_SIZES = 10;
 /** What may follow a shape. */
 const SUFFIXES = "?&=<";
 
-export const layoutOf = (description: Description): string => description.split(" ", 1)[0];
+export const layoutOf = (description: Description): Layout => description.split(" ", 1)[0] as Layout;
 
 /** Whether it reads or writes operands; else it answers a question about sizes. */
 export const hasOperands = (description: Description): boolean => description.includes(" x");
@@ -67,7 +68,7 @@ export function argumentsOf(description: Description, sizes: Sizes, operands: Op
   const given = [...sizes];
   let window = 0;
   let ofWindow: Readonly<Record<string, number>> = {};
-  // shapes may depend on sizes that come behind
+  // sizes first: a shape may depend on one that comes after it
   const call = words.map((word) => {
     if (word === "s") return given.shift()!;
     if (word !== "w") return 0;
@@ -126,7 +127,7 @@ export const callKernel = (
   args: readonly (number | boolean)[],
 ): number | undefined => (kernels as unknown as Record<KernelName, AnyKernel>)[name](...args);
 
-/** The sizes of one image's tensors, by the capitals of a shape: inputs, outputs, weights, channels out, and a plane. */
+/** What the capitals of a shape mean: the elements of one image in and out, of the weights, the channels out, the elements of a plane. */
 function windowFactors([channels, height, width, outChannels, ...ofKernel]: WindowSizes): Record<string, number> {
   const [kernelHeight, kernelWidth, strideHeight, strideWidth, paddingHeight, paddingWidth] = ofKernel;
   const outHeight = Math.floor((height + 2 * paddingHeight - kernelHeight) / strideHeight) + 1;

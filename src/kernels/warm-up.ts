@@ -11,6 +11,7 @@ import {
 } from "./description.js";
 import { descriptions } from "./feature.js";
 import type { Kernels } from "./kernels.js";
+import type { Layout } from "./table/vocabulary.js";
 import { setWindow, type WindowSizes } from "./window.js";
 
 /** V8 tiers a kernel up after a few calls; small sizes are enough, since code is compiled by function and not by size. */
@@ -28,7 +29,7 @@ const windowOver9x9 = (channels: number, kernel: number, stride: number, padding
 ];
 
 /** Sizes for each way through the kernels of a layout. */
-const SIZES: Readonly<Record<string, readonly Sizes[]>> = {
+const SIZES: Readonly<Record<Layout, readonly Sizes[]>> = {
   elements: [[36]],
   // columns, few and as many as are carried in double; one channel of everything; planes
   channels: [

@@ -17,8 +17,3 @@ export const GROUPS = {
   core: { gemm, reductions, activations, losses, optimizers, random },
   images: { convolution, pooling, normalization },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, KernelFile>>>>;
-
-export type Group = keyof typeof GROUPS;
-
-/** The kernels of a group by their names. */
-export const kernelsOf = (group: Group): KernelFile => Object.assign({}, ...Object.values(GROUPS[group]));

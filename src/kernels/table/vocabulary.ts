@@ -1,6 +1,6 @@
 /**
- * The words in which kernels are described. All of this is for the build (scripts/kernels.mjs) and for tests: programs get what is made
- * of it, in ../generated/.
+ * The words in which kernels are described. The build (scripts/kernels.mjs) and tests read the table; programs contain only what is
+ * generated from it, in ../generated/.
  */
 
 /** One of two factors, by a flag. */
@@ -10,18 +10,14 @@ export interface Either {
   readonly otherwise: string;
 }
 
-/** What window arguments lead to (layouts "convolution" and "pool"). */
-export const WINDOW_FACTORS = ["inputs", "outputs", "weights", "outChannels", "plane"] as const;
-export type WindowFactor = (typeof WINDOW_FACTORS)[number];
-
 /** A size argument by its name, a number, one of two sizes, or what a window leads to: the elements of one image in or out, ... */
 export type Factor = string | number | Either;
 
-/** Elements are the product of the factors, the last one being that of neighbours. */
+/** From the slowest axis to that of neighbours; an operand has as many elements as their product. */
 export type Shape = readonly Factor[];
 
 /**
- * What an axis of sizes means: how self-test and warm-up choose them.
+ * Which sizes a kernel has, from which self-test and warm-up choose them:
  * - "elements": n
  * - "channels": rows, channels, inner
  * - "statistics": likewise, at least two values a channel
@@ -29,8 +25,7 @@ export type Shape = readonly Factor[];
  * - "product": both transposes, m, n, k, and leading dimensions
  * - "convolution", "pool": images and a window
  */
-export const LAYOUTS = ["elements", "channels", "statistics", "classes", "product", "convolution", "pool"] as const;
-export type Layout = (typeof LAYOUTS)[number];
+export type Layout = "elements" | "channels" | "statistics" | "classes" | "product" | "convolution" | "pool";
 
 /** The address of numbers. */
 export interface Operand {
@@ -40,11 +35,11 @@ export interface Operand {
   readonly below?: Factor;
   /** May be 0: none. */
   readonly optional?: boolean;
-  /** Is there where this other optional operand is. */
+  /** Given where this optional operand is given, and else 0. */
   readonly with?: string;
   /** May be the very same buffer as this other operand. */
   readonly mayBe?: string;
-  /** An output that is added to where this flag is set. */
+  /** The flag that has the result added to what is there. */
   readonly accumulate?: string;
 }
 
@@ -64,22 +59,22 @@ export type Argument =
 
 export interface KernelDescription {
   readonly layout: Layout;
-  /** What it computes, as the documentation of the `Kernels` interface. */
+  /** What it computes: the documentation in the `Kernels` interface, where what the arguments' roles say is added. */
   readonly formula: string;
   /** By name, in the order of the call. */
   readonly arguments: Readonly<Record<string, Argument>>;
   /** Whether it returns a number. */
   readonly returns?: "number";
   /**
-   * Size arguments along which results do not depend on each other: a call may become two, each with a part of that size and with every
-   * operand of that factor moved on, where the factors before it are 1. Never one that is summed over. None: the call stays whole.
+   * Size arguments along which a call may be cut in two, for several threads: each part gets a part of the size, and operands with that
+   * factor start further on in the second. That takes factors of 1 before it in every such operand. Never an axis that is summed over.
    */
   readonly split?: readonly string[];
-  /** Whether the twin works on floats by their bits, too. */
+  /** Whether the twin also takes floats as bits. */
   readonly bits?: boolean;
 }
 
-/** What the description of one file of kernels is. */
+/** The kernels of one file, by name. */
 export type KernelFile = Readonly<Record<string, KernelDescription>>;
 
 type Options<Name extends keyof Operand> = Pick<Operand, Name>;

@@ -1,19 +1,21 @@
 import type { LinearMemory } from "../../memory.js";
 import { RandomGenerator } from "../../random.js";
 import { argumentsOf, type Description, layoutOf, type Operands, type Sizes } from "../description.js";
+import type { Layout } from "../table/vocabulary.js";
 import { setWindow, type WindowSizes } from "../window.js";
 
 const WORDS = 1 << 19;
-/** Room behind each operand, for a kernel that strays. */
+/** Words behind each operand, so that a kernel that writes too far is found. */
 const GAP = 8;
-/** A prime, so that operands of one call meet in ever new places. */
+/** Numbers that operands are filled from, in a cycle: a prime, so that two operands of a call line up in ever new ways. */
 const POOL = 1021;
 /** No operand is longer. */
 const LONGEST = 1 << 17;
 
 /**
- * Operands of kernel calls in one block of linear memory: random sizes, among them odd ones and tails of every length, at any multiple of
- * 4 bytes, filled with ordinary values, with infinities, NaN, zeros and subnormals among them, or with bits of any kind.
+ * Arguments of random kernel calls, with the operands in one block of linear memory. Sizes are random, so that vectors end in remainders
+ * of every length. Operands start at any multiple of 4 bytes; they hold ordinary values, or also infinities, NaN, zeros and subnormals,
+ * or any bits.
  */
 export class RandomOperands implements Operands {
   readonly #heap: LinearMemory;
@@ -44,18 +46,18 @@ export class RandomOperands implements Operands {
     if (this.#work.bytes > 0) this.#heap.free(this.#work.address);
   }
 
-  /** Forgets every operand and decides what those of the next call are filled with: often with ordinary values. */
+  /** Forgets every operand, and chooses what the next ones are filled with: ordinary values three times of five. */
   #clear(): void {
     this.#top = this.#base;
     this.#pool = this.#pools[Math.max(0, this.below(5) - 2)];
   }
 
-  /** 0 .. bound - 1 */
+  /** An integer in 0 .. bound - 1. */
   below(bound: number): number {
     return this.#random.below(bound);
   }
 
-  /** The arguments of a random call, after forgetting those of the last. */
+  /** The arguments of a random call. Operands of the call before are forgotten. */
   arguments(description: Description): (number | boolean)[] {
     this.#clear();
     return argumentsOf(description, SIZES[layoutOf(description)](this), this);
@@ -81,14 +83,14 @@ export class RandomOperands implements Operands {
     return items[this.below(items.length)];
   }
 
-  /** The size of an axis, at least `least`: mostly every remainder of every vector, now and then more. */
-  size(least = 0): number {
+  /** The size of an axis: mostly below 20, for every remainder of every vector; sometimes up to 300. */
+  size(): number {
     const few = this.below(5);
-    if (few < 3) return least + this.below(20);
+    if (few < 3) return this.below(20);
     return few === 3 ? 20 + this.below(52) : 72 + this.below(230);
   }
 
-  /** The length of a row that is processed element by element. */
+  /** The length of an operand that is processed element by element. */
   length(): number {
     return this.below(8) === 0 ? 300 + this.below(3000) : this.size();
   }
@@ -121,7 +123,7 @@ export class RandomOperands implements Operands {
     return setWindow(this.#heap, sizes);
   }
 
-  /** A convolution's scratch. It holds no result, so it lies apart. */
+  /** A convolution's scratch: apart from the operands, which are compared. */
   work(window: number): number {
     const bytes = this.#workBytes(window);
     if (bytes > this.#work.bytes) {
@@ -131,7 +133,7 @@ export class RandomOperands implements Operands {
     return this.#work.address;
   }
 
-  /** The first of their words, as an index into the memory. */
+  /** Where operands begin, as an index of words. */
   get start(): number {
     return this.#base;
   }
@@ -163,7 +165,7 @@ function makePools(random: RandomGenerator): Float32Array[] {
 }
 
 /** The sizes of a random call, by its layout. */
-const SIZES: Readonly<Record<string, (o: RandomOperands) => Sizes>> = {
+const SIZES: Readonly<Record<Layout, (o: RandomOperands) => Sizes>> = {
   elements: (o) => [o.length()],
   channels: (o) => channelled(o, 0),
   statistics: (o) => channelled(o, 2),
@@ -172,7 +174,7 @@ const SIZES: Readonly<Record<string, (o: RandomOperands) => Sizes>> = {
     const [m, n, k] = productSizes(o);
     const [transposeA, transposeB] = [o.flag(), o.flag()];
     const [bRows, bColumns] = transposeB ? [n, k] : [k, n];
-    // rows 4 KiB apart meet in the same cache sets: a way of its own
+    // rows of B that are 4 KiB apart share cache sets: the kernel packs them in another way
     const collides = bRows < 100 && bColumns <= 1024 && o.below(8) === 0;
     const lda = (transposeA ? m : k) + o.below(4);
     const ldb = collides ? 1024 : bColumns + o.below(4);
@@ -182,7 +184,7 @@ const SIZES: Readonly<Record<string, (o: RandomOperands) => Sizes>> = {
   pool,
 };
 
-/** Of so many multiplications at most; now and then one axis is longer than every block of the loops around the tiles. */
+/** m, n, k of at most 65,536 multiplications; sometimes one of them is longer than the blocks of its loop. */
 function productSizes(o: RandomOperands): number[] {
   const sizes = [o.size(), o.size(), o.size()];
   while (sizes[0] * sizes[1] * sizes[2] > 1 << 16) {
@@ -197,8 +199,8 @@ function productSizes(o: RandomOperands): number[] {
 }
 
 /**
- * [rows, channels, inner] with at least `least` values a channel: columns, long ones whose sums are carried over blocks, now and then of
- * rows longer than what is carried at a time, planes, or one channel of everything.
+ * [rows, channels, inner] with at least `least` values in each channel: columns; long columns, summed in several blocks, and sometimes
+ * more columns than are summed at a time; planes; or one channel for everything.
  */
 function channelled(o: RandomOperands, least: number): Sizes {
   return o.pick([
@@ -209,7 +211,7 @@ function channelled(o: RandomOperands, least: number): Sizes {
   ])();
 }
 
-/** One axis of a window that fits; of a pool with a padding of at most half the kernel. */
+/** One axis of a window that fits. The padding of a pool is at most half its kernel. */
 function axis(o: RandomOperands, isPool: boolean) {
   const kernel = o.pick([1, 2, 3, 3, 3, 5]);
   const stride = o.pick([1, 1, 2, 3]);
@@ -232,7 +234,7 @@ const windowSizes = (channels: number, outChannels: number, down: Axis, across: 
   across.padding,
 ];
 
-/** Every second one with enough channels for Winograd's way, where its window takes it. */
+/** Half of them have enough channels for Winograd's method, and half of those the same window in both directions, as it needs. */
 function convolution(o: RandomOperands): Sizes {
   const [least, images] = [o.pick([1, 16]), o.below(4)];
   const [channels, outChannels] = [least + o.below(8), least + o.below(20)];

@@ -2,11 +2,12 @@ import type { LinearMemory } from "../../memory.js";
 import { callKernel, hasOperands, type KernelName, layoutOf } from "../description.js";
 import { descriptions } from "../feature.js";
 import type { Kernels } from "../kernels.js";
+import type { Layout } from "../table/vocabulary.js";
 import { RandomOperands } from "./random-calls.js";
 
 /** How often each kernel is called, and those with many ways through them, by their layouts. */
 const CALLS = 12;
-const MORE_CALLS: Readonly<Record<string, number>> = { product: 50, convolution: 16 };
+const MORE_CALLS: Readonly<Partial<Record<Layout, number>>> = { product: 50, convolution: 16 };
 const SEED = 1;
 
 /** The kernels of this program that read or write numbers of tensors. */

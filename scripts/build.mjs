@@ -10,6 +10,7 @@ import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
 import { minify } from "terser";
 import { alignWith, functionNames } from "./align.mjs";
+import { readTable, writeKernels } from "./kernels.mjs";
 import { mergeModules } from "./pieces.mjs";
 import { stripInternals } from "./public-members.mjs";
 import { writeTiles } from "./tiles.mjs";
@@ -43,8 +44,9 @@ async function compileModules() {
 }
 
 /** Writes src/kernels/pieces.ts, which modules.ts puts together again. */
-async function writePieces(modules, { encode, IMAGE_KERNELS }) {
-  const { core, apart, layouts } = mergeModules(...modules, IMAGE_KERNELS);
+async function writePieces(modules, { encode }) {
+  const { images } = await readTable();
+  const { core, apart, layouts } = mergeModules(...modules, Object.values(images).flatMap(Object.keys));
   const about = layouts.map((layout, i) => [KERNEL_SETS[i], { ...layout, widening: widenable(modules[i].text) }]);
   const listOf = (pieces) => pieces.map((piece) => JSON.stringify(encode(piece))).join(",\n");
   const text = `// Written by scripts/build.mjs from build/*.wasm.
@@ -70,8 +72,7 @@ async function writeModules(modules, { askForUnsharedMemory }) {
 
 /** What of src/kernels the build itself needs. */
 async function importSources() {
-  const contents = 'export * from "./module-text.js"; export { IMAGE_KERNELS } from "./feature.js";';
-  const options = { stdin: { contents, resolveDir: "src/kernels" }, bundle: true, format: "esm", write: false };
+  const options = { entryPoints: ["src/kernels/module-text.ts"], bundle: true, format: "esm", write: false };
   const [{ text }] = (await build(options)).outputFiles;
   return import(`data:text/javascript,${encodeURIComponent(text)}`);
 }
@@ -208,7 +209,7 @@ async function writeLicence() {
 }
 
 await rm("dist", { recursive: true, force: true });
-await writeTiles();
+await Promise.all([writeTiles(), writeKernels()]);
 const sources = await importSources();
 const modules = await compileModules();
 await Promise.all([writePieces(modules, sources), writeModules(modules, sources)]);

@@ -1,29 +1,16 @@
-import type { Heap, LinearMemory } from "../memory.js";
-import type { Kernels } from "./kernels.js";
-
-/** What only layers for images call. */
-export const IMAGE_KERNELS = [
-  "conv2d",
-  "conv2dBackwardInput",
-  "conv2dBackwardWeight",
-  "conv2dWorkBytes",
-  "maxPool2d",
-  "maxPool2dBackward",
-  "batchNorm",
-  "normalize",
-  "batchNormBackward",
-] as const;
-
-export type ImageKernel = (typeof IMAGE_KERNELS)[number];
+import type { Heap } from "../memory.js";
+import type { Description, KernelName } from "./description.js";
+import { core } from "./generated/descriptions.js";
+import type { ImagesKernels } from "./generated/kernels.js";
 
 /** Kernels that a program has if it has a layer that calls them. */
 export interface ImageFeature {
   /** Functions of the modules, by their positions (pieces.ts); none where the modules are files. */
   readonly pieces: Readonly<Record<number, string>>;
   /** The twin's. */
-  createTwin(heap: Heap): Pick<Kernels, ImageKernel>;
-  /** Calls each of them once, for `engine.warmUp`. */
-  exercise(ops: Kernels, memory: LinearMemory): void;
+  createTwin(heap: Heap): ImagesKernels;
+  /** How they are called, for `engine.warmUp` and the self-test. */
+  readonly descriptions: Readonly<Record<keyof ImagesKernels, Description>>;
 }
 
 let images: ImageFeature | undefined;
@@ -34,3 +21,7 @@ export const imageFeature = (): ImageFeature | undefined => images;
 export function provideImages(feature: ImageFeature): void {
   images = feature;
 }
+
+/** How the kernels of this program are called. */
+export const descriptions = (): Readonly<Record<KernelName, Description>> =>
+  ({ ...core, ...images?.descriptions }) as Record<KernelName, Description>;

@@ -10,4 +10,4 @@ export { adam, rmsprop, sgd } from "./optimizers";
 export { dropout, normal, uniform } from "./random";
 export { conv2d, conv2dBackwardInput, conv2dBackwardWeight, conv2dWorkBytes } from "./convolution/convolution";
 export { maxPool2d, maxPool2dBackward } from "./pooling";
-export { batchNorm, batchNormBackward, normalize } from "./normalization";
+export { batchNorm, batchNormBackward, normalize } from "./normalization/batch-norm";

@@ -40,12 +40,12 @@ export const WIDENING = {
     not: { "activations/mask1": "with one sum of two: the loop decides, and stores are in blocks of their own" },
   },
   batchNorm: {
-    widens: { "normalization/planesStatistics": 3, "normalization/apply": 2 },
+    widens: { "normalization/planes/planesStatistics": 3, "normalization/apply/apply": 2 },
     not: { columns: "sums in double: conversions do not widen" },
   },
-  normalize: { widens: { "normalization/apply": 2 } },
+  normalize: { widens: { "normalization/apply/apply": 2 } },
   batchNormBackward: {
-    widens: { "normalization/planesGradientSums": 2, "normalization/batchNormBackward": 1 },
+    widens: { "normalization/planes/planesGradientSums": 2, "normalization/batch-norm/batchNormBackward": 1 },
     not: { columns: "sums in double: conversions do not widen" },
   },
   sumOfSquares: { not: { sumOfSquares: "sums in double: conversions do not widen" } },
@@ -81,18 +81,19 @@ export const WIDENING = {
   conv2d: {
     widens: { "convolution/patches/packPatches": 2 },
     not: {
-      "convolution/winograd/transformPlanes":
+      "convolution/winograd/inputs/transformPlanes":
         "four tiles at a time; eight gain 3 % when wide and lose as much when not",
-      "convolution/winograd/transformOutput": "even and odd columns come together by shuffles",
+      "convolution/winograd/outputs/transformOutput": "even and odd columns come together by shuffles",
     },
   },
   conv2dBackwardInput: {
     not: {
-      "convolution/winograd/transformPlanes": "see conv2d; its products and patches are those of gemm and conv2d",
+      "convolution/winograd/inputs/transformPlanes":
+        "see conv2d; its products and patches are those of gemm and conv2d",
     },
   },
   conv2dBackwardWeight: {
-    not: { "convolution/winograd/transformGradientRows": "points are apart; its products are those of gemm" },
+    not: { "convolution/winograd/gradients/transformGradientRows": "points are apart; its products are those of gemm" },
   },
   conv2dWorkBytes: { not: { conv2dWorkBytes: "computes sizes" } },
 };

@@ -28,19 +28,17 @@ import {
   tapBytes,
   weightBytes,
 } from "./geometry";
+import { isWinograd, staysBelow, TAME } from "./winograd/choice";
+import { transformGradient } from "./winograd/gradients";
+import { transformWeights } from "./winograd/weights";
 import {
   addWinogradImage,
-  isWinograd,
-  staysBelow,
-  TAME,
-  transformGradient,
-  transformWeights,
   winogradGradientBytes,
   winogradImage,
   winogradImageBytes,
   winogradRowBytes,
   winogradWeightBytes,
-} from "./winograd";
+} from "./winograd/winograd";
 
 export function conv2d(images: i32, window: usize, x: usize, weight: usize, bias: usize, y: usize, work: usize): void {
   readGeometry(window);

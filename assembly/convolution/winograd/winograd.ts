@@ -1,0 +1,86 @@
+// Winograd's F(2x2, 3x3) for kernels of 3x3 and stride 1 (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016): an
+// output tile of 2x2 takes 16 products instead of 36.
+//
+//   y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A     for each patch d of 4x4, summed over the channels between the brackets
+//
+// which for each of the 16 points (i, j) is a product over channels, M[o, tile] = U[o, c] · V[c, tile]. dx is the same with dy and turned
+// kernels. dW adds up dU = (A dy Aᵀ) ⊙ (Bᵀ d B) over tiles and images and is Gᵀ dU G.
+//
+// An image is copied with its even and odd columns apart, so that four neighbouring tiles are vectors without a shuffle. Rows of tiles
+// are padded to a multiple of four. V and M are in panels of tiles, [point][panel][channel][8 or 16]; for dW they are rows, [point][channel][tile].
+
+import { channels, height, outChannels, outHeight, outWidth, paddingHeight, paddingWidth, width } from "../../window";
+import { wholePanels } from "../geometry";
+import { splitImage } from "../patches";
+import { copyBytesFor, copyColumns, copyRows, panelTiles, pointsBytes, rowTiles, tileCount, tileRows } from "./layout";
+import { transformImage, transformImageRows } from "./inputs";
+import { addPoints, multiplyPoints } from "./products";
+import { transformOutput } from "./outputs";
+import { transformGradientRows } from "./gradients";
+
+export function winogradWeightBytes(): u64 {
+  return pointsBytes(outChannels, channels);
+}
+
+export function winogradGradientBytes(): u64 {
+  return pointsBytes(wholePanels(outChannels), channels);
+}
+
+/** Scratch for `winogradImage` with k channels in and m out. */
+export function winogradImageBytes(k: i32, m: i32, outHeight: i32, outWidth: i32): u64 {
+  const tiles = panelTiles(outHeight, outWidth);
+  return copyBytesFor(k, outHeight, outWidth) + pointsBytes(k, tiles) + pointsBytes(m, tiles);
+}
+
+/** target[m, outHeight, outWidth] (+ bias) from source[k, sourceHeight, sourceWidth], with the transformed weights u[m, k]. */
+export function winogradImage(
+  k: i32,
+  m: i32,
+  sourceHeight: i32,
+  sourceWidth: i32,
+  paddingHeight: i32,
+  paddingWidth: i32,
+  outHeight: i32,
+  outWidth: i32,
+  source: usize,
+  u: usize,
+  bias: usize,
+  scratch: usize,
+  target: usize,
+): void {
+  const tiles = panelTiles(outHeight, outWidth);
+  const copy = scratch;
+  const v = copy + <usize>copyBytesFor(k, outHeight, outWidth);
+  const products = v + <usize>pointsBytes(k, tiles);
+  const rows = copyRows(outHeight);
+  const columns = copyColumns(outWidth);
+  splitImage(k, sourceHeight, sourceWidth, source, 1, 2, 1, 2, -paddingHeight, -paddingWidth, rows, columns, copy);
+  transformImage(k, outHeight, outWidth, copy, v);
+  multiplyPoints(m, k, tileCount(outHeight, outWidth), u, v, products);
+  transformOutput(m, outHeight, outWidth, products, bias, target);
+}
+
+/** Scratch for `addWinogradImage`. */
+export function winogradRowBytes(): u64 {
+  const tiles = tileCount(outHeight, outWidth);
+  const copies = copyBytesFor(channels, outHeight, outWidth) + copyBytesFor(outChannels, outHeight, outWidth);
+  return copies + pointsBytes(channels, tiles) + pointsBytes(outChannels, tiles);
+}
+
+/** dU (+)= what one image says. */
+export function addWinogradImage(x: usize, dy: usize, scratch: usize, gradient: usize, accumulate: bool): void {
+  const rows = tileRows(outHeight);
+  const columns = rowTiles(outWidth);
+  const tiles = rows * columns;
+  const copy = scratch;
+  const dyCopy = copy + <usize>copyBytesFor(channels, outHeight, outWidth);
+  const v = dyCopy + <usize>copyBytesFor(outChannels, outHeight, outWidth);
+  const z = v + <usize>pointsBytes(channels, tiles);
+  const copyHeight = copyRows(outHeight);
+  const copyWidth = copyColumns(outWidth);
+  splitImage(channels, height, width, x, 1, 2, 1, 2, -paddingHeight, -paddingWidth, copyHeight, copyWidth, copy);
+  splitImage(outChannels, outHeight, outWidth, dy, 1, 2, 1, 2, 0, 0, 2 * rows, columns, dyCopy);
+  transformImageRows(channels, outHeight, outWidth, copy, v);
+  transformGradientRows(outChannels, outHeight, outWidth, dyCopy, z);
+  addPoints(outChannels, channels, tiles, v, z, gradient, accumulate);
+}

@@ -6,9 +6,9 @@
 
 import { exp, expm1OfNegative } from "./exponential";
 import { block } from "./gemm/work";
-import { select } from "./lanes";
+import { select, storeFour, storePair } from "./lanes";
 import { addGradient, addTotals, carrySums, COLUMN_TOTALS, SUM_BLOCK, SUM_COLUMNS, SUM_ROWS } from "./reductions";
-import { inTurns, SECOND, sumAt, SUMS, sumsAddress, TURN } from "./vector-loop";
+import { constantLanes, overStrips, SECOND_SUM, setConstant, STRIP, sumAt, SUMS, sumsAddress } from "./vector-loop";
 
 export function prelu(rows: i32, channels: i32, inner: i32, x: usize, slope: usize, y: usize): void {
   if (inner == 1) {
@@ -52,10 +52,7 @@ function forward(SPLAT: bool, bytes: usize, x: usize, slope: usize, y: usize): v
     const y1 = activate(x1, SPLAT ? a : v128.load(slope, 16), zero);
     const y2 = activate(x2, SPLAT ? a : v128.load(slope, 32), zero);
     const y3 = activate(x3, SPLAT ? a : v128.load(slope, 48), zero);
-    v128.store(y, y1, 16);
-    v128.store(y, y0);
-    v128.store(y, y3, 48);
-    v128.store(y, y2, 32);
+    storeFour(y, y0, y1, y2, y3);
     x += 64;
     y += 64;
     if (!SPLAT) slope += 64;
@@ -214,19 +211,15 @@ function maskRows(
         b0 = f32x4.add(b0, r10);
         b1 = f32x4.add(b1, r11);
       }
-      v128.store(dx + row, r11, 16);
-      v128.store(dx + row, r10);
+      storePair(dx + row, r10, r11);
     }
-    v128.store(dx, r01, 16);
-    v128.store(dx, r00);
+    storePair(dx, r00, r01);
     if (SLOPE) {
-      v128.store(dslope, s1, 16);
-      v128.store(dslope, s0);
+      storePair(dslope, s0, s1);
       dslope += 32;
     }
     if (BIAS) {
-      v128.store(dbias, b1, 16);
-      v128.store(dbias, b0);
+      storePair(dbias, b0, b1);
       dbias += 32;
     }
     x += 32;
@@ -343,9 +336,9 @@ function backwardByRuns(
 /** dx for a run of one slope; adds the run's Σ (x > 0 ? 0 : dy · x) and Σ dx to the totals. */
 function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize, totals: usize): void {
   const whole = bytes & ~31;
-  maskTurns(whole, x, dy, slope, dx);
+  maskVectors(whole, x, dy, slope, dx);
   let slopeSum = sumAt(SUMS);
-  let biasSum = sumAt(SUMS + SECOND);
+  let biasSum = sumAt(SUMS + SECOND_SUM);
   const a = load<f32>(slope);
   for (let i = whole; i < bytes; i += 4) {
     const v = load<f32>(x + i);
@@ -359,8 +352,8 @@ function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize, tot
   store<f64>(totals, load<f64>(totals, 8) + biasSum, 8);
 }
 
-/** dx of whole turns; the sums of slopes into SUMS, those of biases behind them. */
-function maskTurns(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): void {
+/** dx of whole pairs of vectors; the sums of slopes into SUMS, those of biases behind them. */
+function maskVectors(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): void {
   const zero = f32x4.splat(0);
   const a = v128.load32_splat(slope);
   let s0 = zero;
@@ -380,14 +373,10 @@ function maskTurns(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): 
     const r1 = select(p1, g1, f32x4.mul(a, g1));
     b0 = f32x4.add(b0, r0);
     b1 = f32x4.add(b1, r1);
-    v128.store(dx, r1, 16);
-    v128.store(dx, r0);
+    storePair(dx, r0, r1);
   }
   const sums = sumsAddress();
-  v128.store(sums, s1, 16);
-  v128.store(sums, s0);
-  v128.store(sums, b1, 48);
-  v128.store(sums, b0, 32);
+  storeFour(sums, s0, s1, b0, b1);
 }
 
 // What follows has no parameters: one loop for y = f(x), one for dx from x and dy, with the function marked by a class.
@@ -395,9 +384,6 @@ function maskTurns(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): 
 class Relu {}
 class Elu {}
 class Exponential {}
-
-/** ELU's. */
-const ALPHA: usize = memory.data(4, 4);
 
 /** f of four lanes. */
 @inline
@@ -418,11 +404,11 @@ function mask<F>(x: v128, dy: v128, alpha: v128, zero: v128): v128 {
 
 
 @inline
-function forwardTurns<F>(bytes: usize, y: usize, x: usize): void {
+function forwardStrips<F>(bytes: usize, y: usize, x: usize): void {
   const zero = f32x4.splat(0);
-  const alpha = v128.load32_splat(ALPHA);
+  const alpha = constantLanes(0);
   const end = y + bytes;
-  for (; y < end; y += TURN, x += TURN) {
+  for (; y < end; y += STRIP, x += STRIP) {
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);
     const x2 = v128.load(x, 32);
@@ -431,74 +417,68 @@ function forwardTurns<F>(bytes: usize, y: usize, x: usize): void {
     const y1 = apply<F>(x1, alpha, zero);
     const y2 = apply<F>(x2, alpha, zero);
     const y3 = apply<F>(x3, alpha, zero);
-    v128.store(y, y1, 16);
-    v128.store(y, y0);
-    v128.store(y, y3, 48);
-    v128.store(y, y2, 32);
+    storeFour(y, y0, y1, y2, y3);
   }
 }
 
 
 @inline
-function backwardTurns<F>(bytes: usize, dx: usize, x: usize, dy: usize): void {
+function backwardStrips<F>(bytes: usize, dx: usize, x: usize, dy: usize): void {
   const zero = f32x4.splat(0);
-  const alpha = v128.load32_splat(ALPHA);
+  const alpha = constantLanes(0);
   const end = dx + bytes;
-  for (; dx < end; dx += TURN, x += TURN, dy += TURN) {
+  for (; dx < end; dx += STRIP, x += STRIP, dy += STRIP) {
     const r0 = mask<F>(v128.load(x), v128.load(dy), alpha, zero);
     const r1 = mask<F>(v128.load(x, 16), v128.load(dy, 16), alpha, zero);
     const r2 = mask<F>(v128.load(x, 32), v128.load(dy, 32), alpha, zero);
     const r3 = mask<F>(v128.load(x, 48), v128.load(dy, 48), alpha, zero);
-    v128.store(dx, r1, 16);
-    v128.store(dx, r0);
-    v128.store(dx, r3, 48);
-    v128.store(dx, r2, 32);
+    storeFour(dx, r0, r1, r2, r3);
   }
 }
 
 /** y = x < 0 ? 0 : x: NaN and -0 stay, as in PyTorch. */
 export function relu(n: i32, x: usize, y: usize): void {
-  inTurns(reluTurns, n, 1, y, x, 0, 0, 0);
+  overStrips(reluStrips, n, 1, y, x, 0, 0, 0);
 }
 
-function reluTurns(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
-  forwardTurns<Relu>(bytes, y, x);
+function reluStrips(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
+  forwardStrips<Relu>(bytes, y, x);
 }
 
 /** dx = x <= 0 ? 0 : dy: a NaN lets dy pass, as in PyTorch. */
 export function reluBackward(n: i32, x: usize, dy: usize, dx: usize): void {
-  inTurns(reluBackwardTurns, n, 1, dx, x, dy, 0, 0);
+  overStrips(reluBackwardStrips, n, 1, dx, x, dy, 0, 0);
 }
 
-function reluBackwardTurns(bytes: usize, dx: usize, x: usize, dy: usize, _d: usize, _e: usize): void {
-  backwardTurns<Relu>(bytes, dx, x, dy);
+function reluBackwardStrips(bytes: usize, dx: usize, x: usize, dy: usize, _d: usize, _e: usize): void {
+  backwardStrips<Relu>(bytes, dx, x, dy);
 }
 
 /** ELU, y = x > 0 ? x : alpha · expm1(x); NaN stays. */
 export function elu(n: i32, x: usize, alpha: f32, y: usize): void {
-  store<f32>(ALPHA, alpha);
-  inTurns(eluTurns, n, 1, y, x, 0, 0, 0);
+  setConstant<f32>(0, alpha);
+  overStrips(eluStrips, n, 1, y, x, 0, 0, 0);
 }
 
-function eluTurns(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
-  forwardTurns<Elu>(bytes, y, x);
+function eluStrips(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
+  forwardStrips<Elu>(bytes, y, x);
 }
 
 /** dx = x > 0 ? dy : dy · alpha · exp(x) */
 export function eluBackward(n: i32, x: usize, dy: usize, alpha: f32, dx: usize): void {
-  store<f32>(ALPHA, alpha);
-  inTurns(eluBackwardTurns, n, 1, dx, x, dy, 0, 0);
+  setConstant<f32>(0, alpha);
+  overStrips(eluBackwardStrips, n, 1, dx, x, dy, 0, 0);
 }
 
-function eluBackwardTurns(bytes: usize, dx: usize, x: usize, dy: usize, _d: usize, _e: usize): void {
-  backwardTurns<Elu>(bytes, dx, x, dy);
+function eluBackwardStrips(bytes: usize, dx: usize, x: usize, dy: usize, _d: usize, _e: usize): void {
+  backwardStrips<Elu>(bytes, dx, x, dy);
 }
 
 /** y = exp(x) */
 export function exponential(n: i32, x: usize, y: usize): void {
-  inTurns(exponentialTurns, n, 1, y, x, 0, 0, 0);
+  overStrips(exponentialStrips, n, 1, y, x, 0, 0, 0);
 }
 
-function exponentialTurns(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
-  forwardTurns<Exponential>(bytes, y, x);
+function exponentialStrips(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
+  forwardStrips<Exponential>(bytes, y, x);
 }

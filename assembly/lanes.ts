@@ -70,17 +70,26 @@ export function storeUpTo4(address: usize, value: v128, count: usize): void {
   else storeTail(address, value, count);
 }
 
-/** Copies 8 floats, or 16: loads first, then stores in pairs. */
+/** Stores two vectors side by side, the higher address first: what V8 merges into one store of 256 bits. */
+@inline
+export function storePair(address: usize, v0: v128, v1: v128): void {
+  v128.store(address, v1, 16);
+  v128.store(address, v0);
+}
+
+/** Stores four vectors side by side, as pairs. */
+@inline
+export function storeFour(address: usize, v0: v128, v1: v128, v2: v128, v3: v128): void {
+  storePair(address, v0, v1);
+  v128.store(address, v3, 48);
+  v128.store(address, v2, 32);
+}
+
+/** Copies 8 floats, or 16. */
 @inline
 export function copyRun(IS_WIDE: bool, from: usize, to: usize): void {
   const v0 = v128.load(from);
   const v1 = v128.load(from, 16);
-  const v2 = IS_WIDE ? v128.load(from, 32) : v0;
-  const v3 = IS_WIDE ? v128.load(from, 48) : v1;
-  v128.store(to, v1, 16);
-  v128.store(to, v0);
-  if (IS_WIDE) {
-    v128.store(to, v3, 48);
-    v128.store(to, v2, 32);
-  }
+  if (IS_WIDE) storeFour(to, v0, v1, v128.load(from, 32), v128.load(from, 48));
+  else storePair(to, v0, v1);
 }

@@ -6,8 +6,8 @@
 // the second for 8j + 4 .. 8j + 7.
 
 import { logCubic, ones } from "./exponential";
-import { multiplyAddExactly, select } from "./lanes";
-import { inTurns } from "./vector-loop";
+import { multiplyAddExactly, select, storeFour, storePair } from "./lanes";
+import { constantLanes, overStrips, setConstant } from "./vector-loop";
 
 const PARITY: i32 = 0x1bd11bda;
 
@@ -87,10 +87,7 @@ function threefry(j: i32, key0: i32, key1: i32): void {
     b = next;
   }
   const pairs = load<usize>(PAIRS_POINTER);
-  v128.store(pairs, y0, 16);
-  v128.store(pairs, x0);
-  v128.store(pairs, y1, 48);
-  v128.store(pairs, x1, 32);
+  storeFour(pairs, x0, y0, x1, y1);
 }
 
 /** The words of `count` elements from the i-th, a multiple of 16, into WORDS. */
@@ -106,28 +103,24 @@ function drawWords(i: i32, count: i32, key0: i32, key1: i32): void {
   }
 }
 
-/** What the loops take as they begin, in the order of the parameters. */
-const CONSTANTS: usize = memory.data(8, 4);
-
 /** Uniform on [low, low + span): low + span · u, u the upper 24 bits of a word. */
 export function uniform(n: i32, x: usize, key0: i32, key1: i32, low: f32, span: f32): void {
-  store<f32>(CONSTANTS, low);
-  store<f32>(CONSTANTS, span, 4);
+  setConstant<f32>(0, low);
+  setConstant<f32>(1, span);
   for (let i = 0; i < n; i += FLOATS, x += BYTES) {
     const count = min(n - i, FLOATS);
     drawWords(i, count, key0, key1);
-    inTurns(uniformTurns, count, 1, x, WORDS, 0, 0, 0);
+    overStrips(uniformStrips, count, 1, x, WORDS, 0, 0, 0);
   }
 }
 
-function uniformTurns(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
-  const low = v128.load32_splat(CONSTANTS);
-  const span = v128.load32_splat(CONSTANTS, 4);
+function uniformStrips(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
+  const low = constantLanes(0);
+  const span = constantLanes(1);
   for (const end = x + bytes; x < end; x += 32, words += 32) {
     const x0 = uniformLanes(v128.load(words), low, span);
     const x1 = uniformLanes(v128.load(words, 16), low, span);
-    v128.store(x, x1, 16);
-    v128.store(x, x0);
+    storePair(x, x0, x1);
   }
 }
 
@@ -140,25 +133,24 @@ function uniformLanes(word: v128, low: v128, span: v128): v128 {
 
 /** y[i] = x[i] · (0 where the upper 24 bits of the i-th word are below `threshold`, else factor). */
 export function dropout(n: i32, x: usize, key0: i32, key1: i32, threshold: i32, factor: f32, y: usize): void {
-  store<i32>(CONSTANTS, threshold);
-  store<f32>(CONSTANTS, factor, 4);
+  setConstant<i32>(0, threshold);
+  setConstant<f32>(1, factor);
   for (let i = 0; i < n; i += FLOATS, x += BYTES, y += BYTES) {
     const count = min(n - i, FLOATS);
     drawWords(i, count, key0, key1);
-    inTurns(dropoutTurns, count, 1, y, x, WORDS, 0, 0);
+    overStrips(dropoutStrips, count, 1, y, x, WORDS, 0, 0);
   }
 }
 
-function dropoutTurns(bytes: usize, y: usize, x: usize, words: usize, _d: usize, _e: usize): void {
-  const threshold = v128.load32_splat(CONSTANTS);
-  const factor = v128.load32_splat(CONSTANTS, 4);
+function dropoutStrips(bytes: usize, y: usize, x: usize, words: usize, _d: usize, _e: usize): void {
+  const threshold = constantLanes(0);
+  const factor = constantLanes(1);
   for (const end = y + bytes; y < end; y += 32, x += 32, words += 32) {
     const keeps0 = i32x4.ge_s(i32x4.shr_u(v128.load(words), 8), threshold);
     const keeps1 = i32x4.ge_s(i32x4.shr_u(v128.load(words, 16), 8), threshold);
     const y0 = f32x4.mul(v128.load(x), v128.and(keeps0, factor));
     const y1 = f32x4.mul(v128.load(x, 16), v128.and(keeps1, factor));
-    v128.store(y, y1, 16);
-    v128.store(y, y0);
+    storePair(y, y0, y1);
   }
 }
 
@@ -167,21 +159,20 @@ function dropoutTurns(bytes: usize, y: usize, x: usize, words: usize, _d: usize,
  * precision approximation ("Approximating the erfinv function", 2012); the farthest draw is 5.2 standard deviations out.
  */
 export function normal(n: i32, x: usize, key0: i32, key1: i32, std: f32): void {
-  store<f32>(CONSTANTS, std * <f32>1.4142135623730951);
+  setConstant<f32>(0, std * <f32>1.4142135623730951);
   for (let i = 0; i < n; i += FLOATS, x += BYTES) {
     const count = min(n - i, FLOATS);
     drawWords(i, count, key0, key1);
-    inTurns(normalTurns, count, 1, x, WORDS, 0, 0, 0);
+    overStrips(normalStrips, count, 1, x, WORDS, 0, 0, 0);
   }
 }
 
-function normalTurns(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
-  const scale = v128.load32_splat(CONSTANTS);
+function normalStrips(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
+  const scale = constantLanes(0);
   for (const end = x + bytes; x < end; x += 32, words += 32) {
     const x0 = normalLanes(v128.load(words), scale);
     const x1 = normalLanes(v128.load(words, 16), scale);
-    v128.store(x, x1, 16);
-    v128.store(x, x0);
+    storePair(x, x0, x1);
   }
 }
 

@@ -146,8 +146,8 @@ ${vectors.map((j) => `s${j} = f32x4.add(s${j}, s${j});`).join("\n")}
 ${pairsReversed(vectors.length)
   .map((j) => `v128.store(to, s${j}, ${apart * j});`)
   .join("\n")}`;
-  return `export function additions(together: bool, turns: i32, from: usize, to: usize): void {
-for (; turns > 0; turns--) {
+  return `export function additions(together: bool, repeats: i32, from: usize, to: usize): void {
+for (; repeats > 0; repeats--) {
 if (together) {
 ${sums(16)}
 } else {

@@ -6,24 +6,24 @@
 export const SETUP = ["memory", "isRelaxed", "useWork", "workBytes", "useTall", "useWide"];
 
 export const WIDENING = {
-  // passes over operands, in turns of four vectors
-  fill: { widens: { "reductions/fillTurns": 2 } },
-  scale: { widens: { "reductions/scaleTurns": 2 } },
-  addScaled: { widens: { "reductions/addScaledTurns": 2 } },
-  addProduct: { widens: { "reductions/addProductTurns": 2 } },
-  relu: { widens: { "activations/reluTurns": 2 } },
-  reluBackward: { widens: { "activations/reluBackwardTurns": 2 } },
-  elu: { widens: { "activations/eluTurns": 2 } },
-  eluBackward: { widens: { "activations/eluBackwardTurns": 2 } },
-  exponential: { widens: { "activations/exponentialTurns": 2 } },
-  squaredError: { widens: { "losses/squaredErrorTurns": 2 } },
-  binaryCrossEntropy: { widens: { "losses/crossEntropyTurns": 2 } },
-  sgd: { widens: { "optimizers/sgdTurns": 8 } },
-  adam: { widens: { "optimizers/adamTurns": 4 } },
-  rmsprop: { widens: { "optimizers/rmspropTurns": 4 } },
-  dropout: { widens: { "random/threefry": 2, "random/dropoutTurns": 1 } },
-  uniform: { widens: { "random/threefry": 2, "random/uniformTurns": 1 } },
-  normal: { widens: { "random/threefry": 2, "random/normalTurns": 1 } },
+  // passes over operands, by strips of four vectors
+  fill: { widens: { "reductions/fillStrips": 2 } },
+  scale: { widens: { "reductions/scaleStrips": 2 } },
+  addScaled: { widens: { "reductions/addScaledStrips": 2 } },
+  addProduct: { widens: { "reductions/addProductStrips": 2 } },
+  relu: { widens: { "activations/reluStrips": 2 } },
+  reluBackward: { widens: { "activations/reluBackwardStrips": 2 } },
+  elu: { widens: { "activations/eluStrips": 2 } },
+  eluBackward: { widens: { "activations/eluBackwardStrips": 2 } },
+  exponential: { widens: { "activations/exponentialStrips": 2 } },
+  squaredError: { widens: { "losses/squaredErrorStrips": 2 } },
+  binaryCrossEntropy: { widens: { "losses/crossEntropyStrips": 2 } },
+  sgd: { widens: { "optimizers/sgdStrips": 8 } },
+  adam: { widens: { "optimizers/adamStrips": 4 } },
+  rmsprop: { widens: { "optimizers/rmspropStrips": 4 } },
+  dropout: { widens: { "random/threefry": 2, "random/dropoutStrips": 1 } },
+  uniform: { widens: { "random/threefry": 2, "random/uniformStrips": 1 } },
+  normal: { widens: { "random/threefry": 2, "random/normalStrips": 1 } },
 
   // rows and planes
   channelSums: { widens: { "reductions/sumColumns": 2, "reductions/blockSum": 1 } },
@@ -40,10 +40,10 @@ export const WIDENING = {
     not: { "activations/mask1": "with one sum of two: the loop decides, and stores are in blocks of their own" },
   },
   batchNorm: {
-    widens: { "normalization/planes/planesStatistics": 3, "normalization/apply/apply": 2 },
+    widens: { "normalization/planes/planesStatistics": 3, "normalization/apply/applyForward": 2 },
     not: { columns: "sums in double: conversions do not widen" },
   },
-  normalize: { widens: { "normalization/apply/apply": 2 } },
+  normalize: { widens: { "normalization/apply/applyForward": 2 } },
   batchNormBackward: {
     widens: { "normalization/planes/planesGradientSums": 2, "normalization/batch-norm/batchNormBackward": 1 },
     not: { columns: "sums in double: conversions do not widen" },
@@ -59,7 +59,7 @@ export const WIDENING = {
   gemm: {
     widens: {
       "gemm/tiles/rows1x8": 1,
-      "gemm/tile/tilesOfRows": 2,
+      "gemm/tile/tileColumn": 2,
       "gemm/tiles/rows4x8": 4,
       "gemm/tiles/rows4x16": 8,
       "gemm/tiles/rows1x32": 4,

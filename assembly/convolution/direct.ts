@@ -11,10 +11,10 @@
 
 import { edgeColumn } from "../gemm/edge";
 import { evenBlock } from "../gemm/gemm";
-import { tileColumns } from "../gemm/mode";
+import { nr } from "../gemm/mode";
 import { packRows, unpackRows } from "../gemm/pack";
-import { DEPTH, HEIGHT, TILE_COLUMNS } from "../gemm/sizes";
-import { tilesOfRows } from "../gemm/tile";
+import { KC, MC, NR } from "../gemm/sizes";
+import { tileColumn } from "../gemm/tile";
 import { panel } from "../gemm/work";
 import {
   channels,
@@ -121,23 +121,23 @@ function correlate(
   const row = width == pitch ? outputs : width;
   const plane = (<usize>outputs) << 2;
   const aRow = (<usize>k) << 2;
-  const step = evenBlock(k, DEPTH);
+  const step = evenBlock(k, KC);
   for (let k0 = 0; k0 < k; k0 += step) {
     const kc = min(step, k - k0);
     const kx = (<usize>k0) << 2;
-    for (let i0 = 0; i0 < m; i0 += HEIGHT) {
-      const mc = min(HEIGHT, m - i0);
+    for (let i0 = 0; i0 < m; i0 += MC) {
+      const mc = min(MC, m - i0);
       const aBlock = a + <usize>i0 * aRow + kx;
       let tile = 0;
       for (let p = 0; p < outputs; p += tile) {
-        tile = outputs - p >= tileColumns ? tileColumns : TILE_COLUMNS;
+        tile = outputs - p >= nr ? nr : NR;
         const columns = min(tile, outputs - p);
         packPatches(columns, tile, kc, source, p, row, pitch, taps + kx);
         const pc = c + <usize>i0 * plane + ((<usize>p) << 2);
         const addend = k0 > 0 ? pc : biasRows ? biasRows + <usize>i0 * BIAS_ROW : 0;
         const addendRow = k0 > 0 ? plane : BIAS_ROW;
         if (columns < tile) edgeColumn(mc, columns, kc, aBlock, aRow, pc, plane, addend, addendRow);
-        else tilesOfRows(tile, mc, kc, aBlock, aRow, panel, (<usize>tile) << 2, pc, plane, addend, addendRow);
+        else tileColumn(tile, mc, kc, aBlock, aRow, panel, (<usize>tile) << 2, pc, plane, addend, addendRow);
       }
     }
   }
@@ -306,7 +306,7 @@ export function unpackGradient(gradient: usize, dweight: usize, accumulate: bool
   const row = (<usize>depth) << 2;
   let tile = 0;
   for (let o = 0; o < outChannels; o += tile) {
-    tile = outChannels - o > TILE_COLUMNS ? tileColumns : TILE_COLUMNS;
+    tile = outChannels - o > NR ? nr : NR;
     const offset = <usize>o * row;
     const count = min(tile, outChannels - o);
     unpackRows(count, depth, gradient + offset, (<usize>tile) << 2, dweight + offset, row, 0, accumulate);
@@ -331,10 +331,10 @@ function addPatches(
   dy += (<usize>p) << 2;
   let tile = 0;
   for (let o = 0; o < outChannels; o += tile) {
-    tile = outChannels - o > TILE_COLUMNS ? tileColumns : TILE_COLUMNS;
+    tile = outChannels - o > NR ? nr : NR;
     const step = (<usize>tile) << 2;
     packRows(min(tile, outChannels - o), tile, count, dy, plane, panel);
-    tilesOfRows(tile, depth, count, patches, patchRow, panel, step, gradient, step, accumulate ? gradient : 0, step);
+    tileColumn(tile, depth, count, patches, patchRow, panel, step, gradient, step, accumulate ? gradient : 0, step);
     dy += plane * <usize>tile;
     gradient += <usize>depth * step;
   }

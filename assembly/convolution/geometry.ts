@@ -9,7 +9,7 @@
 // rows firstRow .. firstRow + dyHeight - 1 of dy, zeros where there are none.
 
 import { evenBlock } from "../gemm/gemm";
-import { PATCH_FLOATS, PATCH_LEAST, PATCH_MOST, WIDE_COLUMNS } from "../gemm/sizes";
+import { PATCH_FLOATS, LEAST_PATCHES, MOST_PATCHES, WIDE_NR } from "../gemm/sizes";
 import {
   channels,
   height,
@@ -63,7 +63,7 @@ export function readGeometry(window: usize): void {
   firstColumn = ceilDivide(paddingWidth - kernelWidth + 1, strideWidth);
   dyHeight = (paddingHeight + height - 1) / strideHeight - firstRow + 1;
   dyWidth = (paddingWidth + width - 1) / strideWidth - firstColumn + 1;
-  patchBlock = evenBlock(outHeight * outWidth, max(PATCH_LEAST, min(PATCH_MOST, PATCH_FLOATS / max(depth, 1))));
+  patchBlock = evenBlock(outHeight * outWidth, max(LEAST_PATCHES, min(MOST_PATCHES, PATCH_FLOATS / max(depth, 1))));
   patchRow = ((<usize>patchBlock) << 2) + SLACK;
 }
 
@@ -85,10 +85,10 @@ export function copyBytes(): u64 {
 }
 
 /** Bytes of a row with an output channel's bias in each column of a tile. */
-export const BIAS_ROW: usize = (<usize>WIDE_COLUMNS) << 2;
+export const BIAS_ROW: usize = (<usize>WIDE_NR) << 2;
 
 export function biasBytes(): u64 {
-  return piece(<u64>outChannels * WIDE_COLUMNS);
+  return piece(<u64>outChannels * WIDE_NR);
 }
 
 export function dyCopyBytes(): u64 {
@@ -116,5 +116,5 @@ export function gradientBytes(): u64 {
 /** Rounded up to whole panels of any width: scratch serves whichever tiles come into effect. */
 @inline
 export function wholePanels(columns: i32): i32 {
-  return (columns + WIDE_COLUMNS - 1) & -WIDE_COLUMNS;
+  return (columns + WIDE_NR - 1) & -WIDE_NR;
 }

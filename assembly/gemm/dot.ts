@@ -7,13 +7,13 @@
 
 import { multiplyAdd, sums4 } from "../lanes";
 import { isWide } from "./mode";
-import { DOT_COLUMNS, DOT_ROWS } from "./sizes";
+import { DOT_NC, DOT_MC } from "./sizes";
 import { dots1x4, dots1x8, dots2x2, dots2x4, dots2x4half } from "./tiles";
 import { block } from "./work";
 
 /** Bytes of an output's partial sums. */
 const SUMS: usize = 32;
-const SUMS_ROW: usize = SUMS * <usize>DOT_COLUMNS;
+const SUMS_ROW: usize = SUMS * <usize>DOT_NC;
 
 export function dots(
   m: i32,
@@ -29,12 +29,12 @@ export function dots(
   accumulate: bool,
 ): void {
   const eighths = k >> 3;
-  if (eighths == 0) memory.fill(block, 0, SUMS_ROW * <usize>DOT_ROWS);
-  for (let j = 0; j < n; j += DOT_COLUMNS) {
-    const columns = min(DOT_COLUMNS, n - j);
+  if (eighths == 0) memory.fill(block, 0, SUMS_ROW * <usize>DOT_MC);
+  for (let j = 0; j < n; j += DOT_NC) {
+    const columns = min(DOT_NC, n - j);
     const pb = b + <usize>j * bRow;
-    for (let i = 0; i < m; i += DOT_ROWS) {
-      const rows = min(DOT_ROWS, m - i);
+    for (let i = 0; i < m; i += DOT_MC) {
+      const rows = min(DOT_MC, m - i);
       const pa = a + <usize>i * aRow;
       const pc = c + <usize>i * cRow + ((<usize>j) << 2);
       if (eighths > 0) partialSums(rows, columns, eighths, pa, aRow, pb, bRow);

@@ -8,28 +8,28 @@
 
 import { dots } from "./dot";
 import { edgeColumn } from "./edge";
-import { tileColumns } from "./mode";
+import { nr } from "./mode";
 import { packColumns, packColumnsEdge, packGroup, packRows, unpackRows } from "./pack";
 import {
-  COLLISION,
-  DEPTH,
-  DOT_BELOW_ROWS,
-  DOT_DEPTH,
-  DOT_UP_TO_COLUMNS,
-  GROUP_BELOW_ROWS,
-  GROUP_COLUMNS,
-  GROUP_DEPTH,
-  GROUP_FROM_ROWS,
-  HEIGHT,
-  PACK_B_FROM_ROWS,
-  PACKED_HEIGHT,
-  SWAP_BELOW_ROWS,
-  SWAP_COLUMNS,
-  SWAP_DEPTH,
-  TILE_COLUMNS,
-  VECTOR_DEPTH,
+  COLLISION_BYTES,
+  KC,
+  DOT_BELOW_M,
+  DOT_KC,
+  DOT_UP_TO_N,
+  GROUP_BELOW_M,
+  GROUP_NC,
+  GROUP_KC,
+  GROUP_FROM_M,
+  MC,
+  PACK_B_FROM_M,
+  PACKED_MC,
+  SWAP_BELOW_M,
+  SWAP_NC,
+  SWAP_KC,
+  NR,
+  VECTOR_KC,
 } from "./sizes";
-import { tilesOfRows } from "./tile";
+import { tileColumn } from "./tile";
 import { outerProduct, vectorTimesMatrix } from "./vector";
 import { block, panel } from "./work";
 
@@ -54,20 +54,20 @@ export function gemm(
   const cRow = (<usize>ldc) << 2;
   if (k <= 0) {
     if (!accumulate) emptyProduct(m, n, c, cRow, bias);
-  } else if (transposeB && !transposeA && (m < DOT_BELOW_ROWS || n <= DOT_UP_TO_COLUMNS)) {
-    for (let k0 = 0; k0 < k; k0 += DOT_DEPTH) {
+  } else if (transposeB && !transposeA && (m < DOT_BELOW_M || n <= DOT_UP_TO_N)) {
+    for (let k0 = 0; k0 < k; k0 += DOT_KC) {
       const at = (<usize>k0) << 2;
-      dots(m, n, min(DOT_DEPTH, k - k0), a + at, aRow, b + at, bRow, c, cRow, bias, accumulate || k0 > 0);
+      dots(m, n, min(DOT_KC, k - k0), a + at, aRow, b + at, bRow, c, cRow, bias, accumulate || k0 > 0);
     }
-  } else if (transposeB && !transposeA && m < SWAP_BELOW_ROWS) {
+  } else if (transposeB && !transposeA && m < SWAP_BELOW_M) {
     swapped(m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
   } else if (!transposeB && k == 1) {
     outerProduct(m, n, a, transposeA ? 4 : aRow, b, c, cRow, accumulate ? c : bias, accumulate ? cRow : 0);
   } else if (!transposeB && !transposeA && m == 1) {
-    for (let k0 = 0; k0 < k; k0 += VECTOR_DEPTH) {
+    for (let k0 = 0; k0 < k; k0 += VECTOR_KC) {
       const pa = a + ((<usize>k0) << 2);
       const addend = accumulate || k0 > 0 ? c : bias;
-      vectorTimesMatrix(n, min(VECTOR_DEPTH, k - k0), pa, b + <usize>k0 * bRow, bRow, c, addend);
+      vectorTimesMatrix(n, min(VECTOR_KC, k - k0), pa, b + <usize>k0 * bRow, bRow, c, addend);
     }
   } else {
     blocked(transposeA, transposeB, m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
@@ -104,12 +104,12 @@ function blocked(
   bias: usize,
   accumulate: bool,
 ): void {
-  const packB = m >= PACK_B_FROM_ROWS;
+  const packB = m >= PACK_B_FROM_M;
   // rows of B that are this far apart meet in the same cache sets, all of them
-  const collides = (bRow & (COLLISION - 1)) == 0 && m >= GROUP_FROM_ROWS && m < GROUP_BELOW_ROWS;
+  const collides = (bRow & (COLLISION_BYTES - 1)) == 0 && m >= GROUP_FROM_M && m < GROUP_BELOW_M;
   const groups = collides && !transposeA && !transposeB;
-  const depth = evenBlock(k, groups ? GROUP_DEPTH : DEPTH);
-  const height = transposeA ? PACKED_HEIGHT : HEIGHT;
+  const depth = evenBlock(k, groups ? GROUP_KC : KC);
+  const height = transposeA ? PACKED_MC : MC;
   for (let k0 = 0; k0 < k; k0 += depth) {
     const kc = min(depth, k - k0);
     const adds = accumulate || k0 > 0;
@@ -125,19 +125,19 @@ function blocked(
       }
       let width = 0;
       for (let j = 0; j < n; j += width) {
-        width = n - j >= tileColumns ? tileColumns : TILE_COLUMNS;
+        width = n - j >= nr ? nr : NR;
         const columns = min(width, n - j);
         const x = (<usize>j) << 2;
-        const groupB = groups && width == tileColumns;
+        const groupB = groups && width == nr;
         const groupPanel = ((<usize>(kc * width)) << 2) + 64;
-        if (groupB && j % GROUP_COLUMNS == 0) {
-          packGroup(min(GROUP_COLUMNS, n - j) / width, width, kc, bBlock + x, bRow, block, groupPanel);
+        if (groupB && j % GROUP_NC == 0) {
+          packGroup(min(GROUP_NC, n - j) / width, width, kc, bBlock + x, bRow, block, groupPanel);
         }
         let pb = panel;
         let bStep = (<usize>width) << 2;
         if (transposeB) packRows(columns, width, kc, bBlock + <usize>j * bRow, bRow, panel);
         else if (columns < width) packColumnsEdge(columns, kc, bBlock + x, bRow, panel);
-        else if (groupB) pb = block + <usize>((j % GROUP_COLUMNS) / width) * groupPanel;
+        else if (groupB) pb = block + <usize>((j % GROUP_NC) / width) * groupPanel;
         else if (packB) packColumns(width, kc, bBlock + x, bRow, panel);
         else {
           pb = bBlock + x;
@@ -147,7 +147,7 @@ function blocked(
         const addend = adds ? pc : bias ? bias + x : 0;
         const addendRow = adds ? cRow : 0;
         if (columns < width) edgeColumn(mc, columns, kc, aBlock, aStep, pc, cRow, addend, addendRow);
-        else tilesOfRows(width, mc, kc, aBlock, aStep, pb, bStep, pc, cRow, addend, addendRow);
+        else tileColumn(width, mc, kc, aBlock, aStep, pb, bStep, pc, cRow, addend, addendRow);
       }
     }
   }
@@ -155,7 +155,7 @@ function blocked(
 
 /**
  * A·Bᵀ with the roles swapped: some rows of A, transposed into a panel, are the tile's columns; B's rows are its splats. Blocks of
- * [SWAP_COLUMNS][width] results are transposed on their way into C.
+ * [SWAP_NC][width] results are transposed on their way into C.
  */
 function swapped(
   m: i32,
@@ -170,20 +170,20 @@ function swapped(
   bias: usize,
   accumulate: bool,
 ): void {
-  const depth = evenBlock(k, SWAP_DEPTH);
+  const depth = evenBlock(k, SWAP_KC);
   for (let k0 = 0; k0 < k; k0 += depth) {
     const kc = min(depth, k - k0);
     const kx = (<usize>k0) << 2;
     let width = 0;
     for (let i = 0; i < m; i += width) {
-      width = m - i > TILE_COLUMNS ? tileColumns : TILE_COLUMNS;
+      width = m - i > NR ? nr : NR;
       const rows = min(width, m - i);
       const step = (<usize>width) << 2;
       packRows(rows, width, kc, a + <usize>i * aRow + kx, aRow, panel);
-      for (let j = 0; j < n; j += SWAP_COLUMNS) {
-        const nc = min(SWAP_COLUMNS, n - j);
+      for (let j = 0; j < n; j += SWAP_NC) {
+        const nc = min(SWAP_NC, n - j);
         const x = (<usize>j) << 2;
-        tilesOfRows(width, nc, kc, b + <usize>j * bRow + kx, bRow, panel, step, block, step, 0, 0);
+        tileColumn(width, nc, kc, b + <usize>j * bRow + kx, bRow, panel, step, block, step, 0, 0);
         unpackRows(rows, nc, block, step, c + <usize>i * cRow + x, cRow, bias ? bias + x : 0, accumulate || k0 > 0);
       }
     }

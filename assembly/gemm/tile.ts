@@ -3,11 +3,11 @@
 // the same order in all of them.
 
 import { isTall } from "./mode";
-import { TALL_ROWS, TILE_ROWS, WIDE_COLUMNS } from "./sizes";
+import { TALL_MR, MR, WIDE_NR } from "./sizes";
 import { rows1x8, rows2x8, rows4x16, rows4x8, rows6x16, rows6x8 } from "./tiles";
 
 /** `m` rows of `width` (8 or 16) columns with A read along its rows, `aRow` bytes apart. */
-export function tilesOfRows(
+export function tileColumn(
   width: i32,
   m: i32,
   k: i32,
@@ -24,9 +24,9 @@ export function tilesOfRows(
   if (ASC_FEATURE_RELAXED_SIMD) {
     const tiles = isTall ? tallTiles(m) : 0;
     if (tiles > 0) {
-      if (width == WIDE_COLUMNS) rows6x16(tiles, k, a, aRow, b, bStep, c, cRow, addend, addendRow);
+      if (width == WIDE_NR) rows6x16(tiles, k, a, aRow, b, bStep, c, cRow, addend, addendRow);
       else rows6x8(tiles, k, a, aRow, b, bStep, c, cRow, addend, addendRow);
-      done = <usize>(tiles * TALL_ROWS);
+      done = <usize>(tiles * TALL_MR);
     }
   }
   const tiles = (m - <i32>done) >> 2;
@@ -34,9 +34,9 @@ export function tilesOfRows(
     const from = a + done * aRow;
     const to = c + done * cRow;
     const plus = at(addend, addendRow, done, 0);
-    if (width == WIDE_COLUMNS) rows4x16(tiles, k, from, aRow, b, bStep, to, cRow, plus, addendRow);
+    if (width == WIDE_NR) rows4x16(tiles, k, from, aRow, b, bStep, to, cRow, plus, addendRow);
     else rows4x8(tiles, k, from, aRow, b, bStep, to, cRow, plus, addendRow);
-    done += <usize>(tiles * TILE_ROWS);
+    done += <usize>(tiles * MR);
   }
   for (let x: usize = 0; x < (<usize>width) << 2; x += 32) {
     let row = done;
@@ -75,8 +75,8 @@ export function tilesOfRows(
 /** As many as leave no rest of two or three rows: two tiles of four are better than one of six and a flat one. */
 @inline
 function tallTiles(m: i32): i32 {
-  const tiles = m / TALL_ROWS;
-  const rest = m - tiles * TALL_ROWS;
+  const tiles = m / TALL_MR;
+  const rest = m - tiles * TALL_MR;
   return tiles > 0 && (rest == 2 || rest == 3) ? tiles - 1 : tiles;
 }
 

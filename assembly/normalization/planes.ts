@@ -1,68 +1,103 @@
-// The sums over a group of planes.
+// Sums over planes. float32 lanes add up a block, blocks are added in double. Each pass over a group goes in the order of memory: the
+// planes of one channel lie at distances that collide in the cache.
 
-import { multiplyAdd } from "../lanes";
+import { multiplyAdd, storeFour } from "../lanes";
 import { blockSum, SUM_BLOCK } from "../reductions";
-import { SUMS as LANES, SECOND as SECOND_LANES, sumAt, sumsAddress } from "../vector-loop";
-import { MEAN, refineMeans, roundMeans, SECOND, SUMS } from "./group";
+import { SECOND_SUM, sumAt, SUMS as LANE_SUMS, sumsAddress } from "../vector-loop";
+import {
+  count,
+  Deviations,
+  Gradients,
+  groupSize,
+  MEAN,
+  planeBytes,
+  refineMeans,
+  roundMeans,
+  rowBytes,
+  rows,
+  SECOND,
+  SUMS,
+} from "./group";
 
+/** Squares leave the range of float32 long before the numbers do. */
 const LARGE: f64 = 1e37;
-
 const SMALL: f64 = 1e-28;
 
-/** Less than this of what was taken from a sum of squares, and what is left is roundings. */
+/** Of a constant channel only roundings are left: less than this of what was taken from its squares. */
 const LEAST_LEFT: f64 = 1e-4;
 
-/** Mean and Σ (x - mean)² of a group of planes, into SUMS; `least` will be added to the squares. */
-export function planesStatistics(rows: i32, row: usize, run: usize, lanes: i32, x: usize, least: f64): void {
-  const count = <f64>rows * <f64>(run >> 2);
+/** Mean and Σ (x - mean)² of each channel, into SUMS; `least` will be added to the squares. */
+export function planesStatistics(x: usize, least: f64): void {
   memory.fill(SUMS, 0, 2 * SECOND);
-  for (let r: usize = 0; r < <usize>rows; r++) {
-    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
-      const plane = x + r * row + lane * run;
+  for (let r: usize = 0; r < rows; r++) {
+    for (let c: usize = 0; c < groupSize; c++) {
+      const plane = x + r * rowBytes + c * planeBytes;
+      const sums = SUMS + (c << 3);
       let total: f64 = 0;
-      for (let at: usize = 0; at < run; at += SUM_BLOCK) total += blockSum(min(SUM_BLOCK, run - at), plane + at);
-      store<f64>(SUMS + (lane << 3), load<f64>(SUMS + (lane << 3)) + total);
+      for (let at: usize = 0; at < planeBytes; at += SUM_BLOCK) {
+        total += blockSum(min(SUM_BLOCK, planeBytes - at), plane + at);
+      }
+      store<f64>(sums, load<f64>(sums) + total);
     }
   }
-  roundMeans(lanes, count);
+  roundMeans();
+  sumPlanes<Deviations>(x, x);
+  refineMeans();
+  for (let c: usize = 0; c < groupSize; c++) {
+    const sums = SUMS + (c << 3);
+    const squares = load<f64>(sums, SECOND);
+    const lost = load<f64>(sums) - <f64>load<f32>(MEAN + (c << 2));
+    if (!(squares <= LARGE && squares + least >= SMALL && squares >= LEAST_LEFT * count * lost * lost)) {
+      statisticsInDouble(x + c * planeBytes, sums);
+    }
+  }
+}
+
+/** Σ dy and Σ dy · (x - MEAN) of each channel, into SUMS. */
+export function planesGradientSums(x: usize, dy: usize): void {
+  sumPlanes<Gradients>(x, dy);
+  for (let c: usize = 0; c < groupSize; c++) {
+    const sums = SUMS + (c << 3);
+    if (!isFinite(load<f64>(sums)) || !isFinite(load<f64>(sums, SECOND))) {
+      gradientSumsInDouble(MEAN + (c << 2), x + c * planeBytes, dy + c * planeBytes, sums);
+    }
+  }
+}
+
+/** Σ g and Σ g · (x - MEAN) of each channel, into SUMS. */
+@inline
+function sumPlanes<G>(x: usize, dy: usize): void {
   memory.fill(SUMS, 0, 2 * SECOND);
-  for (let r: usize = 0; r < <usize>rows; r++) {
-    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
-      const plane = x + r * row + lane * run;
-      for (let at: usize = 0; at < run; at += SUM_BLOCK) {
-        addSquares(min(SUM_BLOCK, run - at), MEAN + (lane << 2), plane + at, SUMS + (lane << 3));
+  for (let r: usize = 0; r < rows; r++) {
+    for (let c: usize = 0; c < groupSize; c++) {
+      const start = r * rowBytes + c * planeBytes;
+      const end = start + planeBytes;
+      for (let at = start; at < end; at += SUM_BLOCK) {
+        addBlock<G>(min(SUM_BLOCK, end - at), MEAN + (c << 2), x + at, dy + at, SUMS + (c << 3));
       }
     }
   }
-  refineMeans(lanes, count);
-  for (let lane: usize = 0; lane < <usize>lanes; lane++) {
-    const squares = load<f64>(SUMS + (lane << 3), SECOND);
-    const lost = load<f64>(SUMS + (lane << 3)) - <f64>load<f32>(MEAN + (lane << 2));
-    // squares leave the range of float32 long before the numbers do; of a constant channel only roundings are left
-    if (!(squares <= LARGE && squares + least >= SMALL && squares >= LEAST_LEFT * count * lost * lost)) {
-      statisticsInDouble(rows, row, run, x + lane * run, SUMS + (lane << 3));
-    }
-  }
 }
 
-/** Adds a block's Σ (x - mean) and Σ (x - mean)². */
-function addSquares(bytes: usize, mean: usize, x: usize, sums: usize): void {
+/** Adds a block's sums. */
+function addBlock<G>(bytes: usize, mean: usize, x: usize, dy: usize, sums: usize): void {
   const whole = bytes & ~31;
-  squareTurns(whole, mean, x);
-  let total = sumAt(LANES);
-  let squares = sumAt(LANES + SECOND_LANES);
+  sumVectors<G>(whole, mean, x, dy);
+  let total = sumAt(LANE_SUMS);
+  let product = sumAt(LANE_SUMS + SECOND_SUM);
   const center = load<f32>(mean);
   for (let i = whole; i < bytes; i += 4) {
     const d = load<f32>(x + i) - center;
-    total += <f64>d;
-    squares += <f64>(d * d);
+    const g = idof<G>() == idof<Deviations>() ? d : load<f32>(dy + i);
+    total += <f64>g;
+    product += <f64>(g * d);
   }
   store<f64>(sums, load<f64>(sums) + total);
-  store<f64>(sums, load<f64>(sums, SECOND) + squares, SECOND);
+  store<f64>(sums, load<f64>(sums, SECOND) + product, SECOND);
 }
 
-/** Σ (x - mean) and Σ (x - mean)² of whole turns, into LANES. */
-function squareTurns(bytes: usize, mean: usize, x: usize): void {
+/** The sums of whole pairs of vectors, into LANE_SUMS. */
+function sumVectors<G>(bytes: usize, mean: usize, x: usize, dy: usize): void {
   const center = v128.load32_splat(mean);
   let s0 = f32x4.splat(0);
   let s1 = s0;
@@ -71,29 +106,28 @@ function squareTurns(bytes: usize, mean: usize, x: usize): void {
   for (const end = x + bytes; x < end; x += 32) {
     const d0 = f32x4.sub(v128.load(x), center);
     const d1 = f32x4.sub(v128.load(x, 16), center);
-    s0 = f32x4.add(s0, d0);
-    s1 = f32x4.add(s1, d1);
-    t0 = multiplyAdd(d0, d0, t0);
-    t1 = multiplyAdd(d1, d1, t1);
+    const g0 = idof<G>() == idof<Deviations>() ? d0 : v128.load(dy);
+    const g1 = idof<G>() == idof<Deviations>() ? d1 : v128.load(dy, 16);
+    s0 = f32x4.add(s0, g0);
+    s1 = f32x4.add(s1, g1);
+    t0 = multiplyAdd(g0, d0, t0);
+    t1 = multiplyAdd(g1, d1, t1);
+    if (idof<G>() == idof<Gradients>()) dy += 32;
   }
-  const sums = sumsAddress();
-  v128.store(sums, s1, 16);
-  v128.store(sums, s0);
-  v128.store(sums, t1, 48);
-  v128.store(sums, t0, 32);
+  storeFour(sumsAddress(), s0, s1, t0, t1);
 }
 
-/** The same of one channel, where float32 lanes ran over or the squares vanished. */
-function statisticsInDouble(rows: i32, row: usize, run: usize, x: usize, sums: usize): void {
-  const end = x + <usize>rows * row;
+/** Mean and Σ (x - mean)² of one channel, where float32 lanes overflowed or the squares vanished. */
+function statisticsInDouble(x: usize, sums: usize): void {
+  const end = x + rows * rowBytes;
   let total: f64 = 0;
-  for (let plane = x; plane < end; plane += row) {
-    for (let i: usize = 0; i < run; i += 4) total += <f64>load<f32>(plane + i);
+  for (let plane = x; plane < end; plane += rowBytes) {
+    for (let i: usize = 0; i < planeBytes; i += 4) total += <f64>load<f32>(plane + i);
   }
-  const mean = total / (<f64>rows * <f64>(run >> 2));
+  const mean = total / count;
   let squares: f64 = 0;
-  for (let plane = x; plane < end; plane += row) {
-    for (let i: usize = 0; i < run; i += 4) {
+  for (let plane = x; plane < end; plane += rowBytes) {
+    for (let i: usize = 0; i < planeBytes; i += 4) {
       const d = <f64>load<f32>(plane + i) - mean;
       squares += d * d;
     }
@@ -102,71 +136,17 @@ function statisticsInDouble(rows: i32, row: usize, run: usize, x: usize, sums: u
   store<f64>(sums, squares, SECOND);
 }
 
-/** Σ dy and Σ dy (x - MEAN) of a group of planes, into SUMS. */
-export function planesGradientSums(rows: i32, row: usize, run: usize, lanes: i32, x: usize, dy: usize): void {
-  memory.fill(SUMS, 0, 2 * SECOND);
-  for (let r: usize = 0; r < <usize>rows; r++) {
-    for (let lane: usize = 0; lane < <usize>lanes; lane++) {
-      const start = r * row + lane * run;
-      for (let at = start; at < start + run; at += SUM_BLOCK) {
-        addGradientSums(min(SUM_BLOCK, start + run - at), MEAN + (lane << 2), x + at, dy + at, SUMS + (lane << 3));
-      }
-    }
-  }
-  for (let lane: usize = 0; lane < <usize>lanes; lane++) {
-    const sums = SUMS + (lane << 3);
-    if (!isFinite(load<f64>(sums)) || !isFinite(load<f64>(sums, SECOND))) {
-      gradientSumsInDouble(rows, row, run, MEAN + (lane << 2), x + lane * run, dy + lane * run, sums);
-    }
-  }
-}
-
-function addGradientSums(bytes: usize, mean: usize, x: usize, dy: usize, sums: usize): void {
-  const whole = bytes & ~31;
-  gradientTurns(whole, mean, x, dy);
-  let total = sumAt(LANES);
-  let product = sumAt(LANES + SECOND_LANES);
-  const center = load<f32>(mean);
-  for (let i = whole; i < bytes; i += 4) {
-    const g = load<f32>(dy + i);
-    total += <f64>g;
-    product += <f64>(g * (load<f32>(x + i) - center));
-  }
-  store<f64>(sums, load<f64>(sums) + total);
-  store<f64>(sums, load<f64>(sums, SECOND) + product, SECOND);
-}
-
-/** Σ dy and Σ dy (x - mean) of whole turns, into LANES. */
-function gradientTurns(bytes: usize, mean: usize, x: usize, dy: usize): void {
-  const center = v128.load32_splat(mean);
-  let s0 = f32x4.splat(0);
-  let s1 = s0;
-  let t0 = s0;
-  let t1 = s0;
-  for (const end = x + bytes; x < end; x += 32, dy += 32) {
-    const g0 = v128.load(dy);
-    const g1 = v128.load(dy, 16);
-    s0 = f32x4.add(s0, g0);
-    s1 = f32x4.add(s1, g1);
-    t0 = multiplyAdd(g0, f32x4.sub(v128.load(x), center), t0);
-    t1 = multiplyAdd(g1, f32x4.sub(v128.load(x, 16), center), t1);
-  }
-  const sums = sumsAddress();
-  v128.store(sums, s1, 16);
-  v128.store(sums, s0);
-  v128.store(sums, t1, 48);
-  v128.store(sums, t0, 32);
-}
-
-function gradientSumsInDouble(rows: i32, row: usize, run: usize, mean: usize, x: usize, dy: usize, sums: usize): void {
+/** Σ dy and Σ dy · (x - MEAN) of one channel, where float32 lanes overflowed. */
+function gradientSumsInDouble(mean: usize, x: usize, dy: usize, sums: usize): void {
   const center = <f64>load<f32>(mean);
+  const end = x + rows * rowBytes;
   let total: f64 = 0;
   let product: f64 = 0;
-  for (; rows > 0; rows--, x += row, dy += row) {
-    for (let j: usize = 0; j < run; j += 4) {
-      const g = <f64>load<f32>(dy + j);
+  for (; x < end; x += rowBytes, dy += rowBytes) {
+    for (let i: usize = 0; i < planeBytes; i += 4) {
+      const g = <f64>load<f32>(dy + i);
       total += g;
-      product += g * (<f64>load<f32>(x + j) - center);
+      product += g * (<f64>load<f32>(x + i) - center);
     }
   }
   store<f64>(sums, total);

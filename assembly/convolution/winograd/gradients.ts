@@ -1,7 +1,7 @@
 // The transforms on the way to dW: Z = A dy Aᵀ, and dW = Gᵀ dU G.
 
-import { tileColumns } from "../../gemm/mode";
-import { TILE_COLUMNS } from "../../gemm/sizes";
+import { nr } from "../../gemm/mode";
+import { NR } from "../../gemm/sizes";
 import { gradientPoint, pointBytes, rowTiles, tileRows } from "./layout";
 import { column } from "./outputs";
 
@@ -51,10 +51,10 @@ export function transformGradient(
   const point = gradientPoint(outChannels, channels);
   for (let o = 0; o < outChannels; o++) {
     // the panel that o lies in, as addPoints laid them out
-    const column = o % tileColumns;
+    const column = o % nr;
     const first = o - column;
-    const narrow = outChannels - first <= TILE_COLUMNS;
-    const panelRow = (<usize>(narrow ? TILE_COLUMNS : tileColumns)) << 2;
+    const narrow = outChannels - first <= NR;
+    const panelRow = (<usize>(narrow ? NR : nr)) << 2;
     for (let c = 0; c < channels; c++) {
       const from = gradient + ((<usize>(first * channels + column)) << 2) + <usize>c * panelRow;
       // Gᵀ over the rows of points, then over their columns

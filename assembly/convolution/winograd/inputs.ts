@@ -1,6 +1,6 @@
 // V = Bᵀ d B: the transform of patches of an image, whose even and odd columns lie apart.
 
-import { tileColumns } from "../../gemm/mode";
+import { nr } from "../../gemm/mode";
 import { wholePanels } from "../geometry";
 import { copyColumns, copyRows, panelOffset, pointBytes, POINTS, rowTiles, tileCount, tileRows } from "./layout";
 
@@ -8,12 +8,12 @@ import { copyColumns, copyRows, panelOffset, pointBytes, POINTS, rowTiles, tileC
 export function transformImage(channels: i32, height: i32, width: i32, copy: usize, v: usize): void {
   const tiles = tileCount(height, width);
   const point = pointBytes(channels, wholePanels(tiles));
-  const step = (<usize>tileColumns) << 2;
+  const step = (<usize>nr) << 2;
   const panelBytes = <usize>channels * step;
-  for (let tile = tiles; tile % tileColumns != 0; tile += 4) {
-    clearTiles(channels, point, step, v + panelOffset(tile, tileColumns, panelBytes));
+  for (let tile = tiles; tile % nr != 0; tile += 4) {
+    clearTiles(channels, point, step, v + panelOffset(tile, nr, panelBytes));
   }
-  transformPlanes(channels, height, width, copy, point, tileColumns, step, panelBytes, v);
+  transformPlanes(channels, height, width, copy, point, nr, step, panelBytes, v);
 }
 
 /** V[point][channel][tile] of a copy, for dW: a single panel for all tiles. */

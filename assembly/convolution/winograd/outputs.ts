@@ -1,6 +1,6 @@
 // y = Aᵀ M A + bias: the transform of products into outputs.
 
-import { tileColumns } from "../../gemm/mode";
+import { nr } from "../../gemm/mode";
 import { storeUpTo4 } from "../../lanes";
 import { panelOffset, panelTiles, pointBytes, rowTiles, tileRows } from "./layout";
 
@@ -9,7 +9,7 @@ export function transformOutput(channels: i32, height: i32, width: i32, m: usize
   const rows = tileRows(height);
   const columns = rowTiles(width);
   const point = pointBytes(channels, panelTiles(height, width));
-  const step = (<usize>tileColumns) << 2;
+  const step = (<usize>nr) << 2;
   const panelBytes = <usize>channels * step;
   const row = (<usize>width) << 2;
   for (let c = 0; c < channels; c++) {
@@ -19,7 +19,7 @@ export function transformOutput(channels: i32, height: i32, width: i32, m: usize
     for (let ty = 0; ty < rows; ty++) {
       const isDouble = 2 * ty + 1 < height;
       for (let tx = 0; tx < columns; tx += 4) {
-        const at = from + panelOffset(tile, tileColumns, panelBytes);
+        const at = from + panelOffset(tile, nr, panelBytes);
         tile += 4;
         const count = min(8, width - 2 * tx);
         if (count > 0) transformTiles(at, point, addend, count, isDouble, row, y + ((<usize>tx) << 3));

@@ -4,17 +4,17 @@ import { pointBytes } from "./layout";
 import { column } from "./outputs";
 
 /**
- * U[point][m][k] = G g Gᵀ of weight[outChannels, channels, 3, 3]: m counts output channels and k input channels, or, `turned`, the other
- * way round with each kernel turned by 180 degrees.
+ * U[point][m][k] = G g Gᵀ of weight[outChannels, channels, 3, 3]: m counts output channels and k input channels, or, `flipped`, the other
+ * way round with each kernel flipped by 180 degrees.
  */
-export function transformWeights(outChannels: i32, channels: i32, turned: bool, weight: usize, u: usize): void {
-  const k = turned ? outChannels : channels;
+export function transformWeights(outChannels: i32, channels: i32, flipped: bool, weight: usize, u: usize): void {
+  const k = flipped ? outChannels : channels;
   const point = pointBytes(outChannels, channels);
   for (let o = 0; o < outChannels; o++) {
     for (let c = 0; c < channels; c++) {
-      const row = turned ? c : o;
-      const column = turned ? o : c;
-      transformKernel(turned, weight, point, u + ((<usize>(row * k + column)) << 2));
+      const row = flipped ? c : o;
+      const column = flipped ? o : c;
+      transformKernel(flipped, weight, point, u + ((<usize>(row * k + column)) << 2));
       weight += 36;
     }
   }
@@ -31,9 +31,9 @@ function storeRow(a: f32, b: f32, c: f32, to: usize, step: usize): void {
   store<f32>(to + 3 * step, c);
 }
 
-function transformKernel(turned: bool, g: usize, point: usize, to: usize): void {
-  const first: usize = turned ? 32 : 0;
-  const step: usize = turned ? <usize>-4 : 4;
+function transformKernel(flipped: bool, g: usize, point: usize, to: usize): void {
+  const first: usize = flipped ? 32 : 0;
+  const step: usize = flipped ? <usize>-4 : 4;
   let at = g + first;
   const g00 = load<f32>(at);
   const g01 = load<f32>(at + step);

@@ -3,7 +3,7 @@
 //
 //   y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A     for each patch d of 4x4, summed over the channels between the brackets
 //
-// which for each of the 16 points (i, j) is a product over channels, M[o, tile] = U[o, c] · V[c, tile]. dx is the same with dy and turned
+// which for each of the 16 points (i, j) is a product over channels, M[o, tile] = U[o, c] · V[c, tile]. dx is the same with dy and flipped
 // kernels. dW adds up dU = (A dy Aᵀ) ⊙ (Bᵀ d B) over tiles and images and is Gᵀ dU G.
 //
 // An image is copied with its even and odd columns apart, so that four neighbouring tiles are vectors without a shuffle. Rows of tiles

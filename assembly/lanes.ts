@@ -85,11 +85,35 @@ export function storeFour(address: usize, v0: v128, v1: v128, v2: v128, v3: v128
   v128.store(address, v2, 32);
 }
 
-/** Copies 8 floats, or 16. */
+/** The same, or adds them to what is there. */
 @inline
-export function copyRun(IS_WIDE: bool, from: usize, to: usize): void {
+export function storeOrAddFour(accumulate: bool, address: usize, v0: v128, v1: v128, v2: v128, v3: v128): void {
+  if (accumulate) {
+    v0 = f32x4.add(v128.load(address), v0);
+    v1 = f32x4.add(v128.load(address, 16), v1);
+    v2 = f32x4.add(v128.load(address, 32), v2);
+    v3 = f32x4.add(v128.load(address, 48), v3);
+  }
+  storeFour(address, v0, v1, v2, v3);
+}
+
+/** Tiles and panels of 8 columns. */
+export class Narrow {}
+
+/** Of 16: for 256 bits. */
+export class Wide {}
+
+/** Bytes of a row of a panel. */
+@inline
+export function rowOf<W>(): usize {
+  return idof<W>() == idof<Wide>() ? 64 : 32;
+}
+
+/** Copies a row of a panel. */
+@inline
+export function copyRow<W>(from: usize, to: usize): void {
   const v0 = v128.load(from);
   const v1 = v128.load(from, 16);
-  if (IS_WIDE) storeFour(to, v0, v1, v128.load(from, 32), v128.load(from, 48));
+  if (idof<W>() == idof<Wide>()) storeFour(to, v0, v1, v128.load(from, 32), v128.load(from, 48));
   else storePair(to, v0, v1);
 }

@@ -7,8 +7,8 @@ import {
   clearSums,
   constantLanes,
   overPaddedStrips,
-  overStrips,
   setConstant,
+  StripLoop,
   sumAt,
   SUMS,
   sumsAddress,
@@ -113,17 +113,22 @@ function scaleRow(row: usize, y: usize, factor: f32, shift: f32): void {
 /** Floats that are summed in float32 before the sum is carried in double, so that long sums lose nothing. */
 const SUM_FLOATS: i32 = 512;
 
-/** Mean squared error without the mean: returns Σ (y - t)²; grad = 2 · (y - t) · scale. */
-export function squaredError(n: i32, y: usize, target: usize, grad: usize, scale: f32): f64 {
-  setConstant<f32>(0, 2 * scale);
+/** Σ of the losses of n numbers, of which the loop adds a block's to SUMS; those that pad its last strip are `padding`. */
+function totalLoss(loop: StripLoop, padding: f32, n: i32, y: usize, target: usize, grad: usize): f64 {
   let total: f64 = 0;
   for (let i = 0; i < n; i += SUM_FLOATS) {
     const at = (<usize>i) << 2;
     clearSums();
-    overStrips(squaredErrorStrips, min(n - i, SUM_FLOATS), 1, grad + at, y + at, target + at, 0, 0);
+    overPaddedStrips(loop, min(n - i, SUM_FLOATS), 1, padding, grad + at, y + at, target + at, 0, 0);
     total += sumAt(SUMS);
   }
   return total;
+}
+
+/** Mean squared error without the mean: returns Σ (y - t)²; grad = 2 · (y - t) · scale. */
+export function squaredError(n: i32, y: usize, target: usize, grad: usize, scale: f32): f64 {
+  setConstant<f32>(0, 2 * scale);
+  return totalLoss(squaredErrorStrips, 0, n, y, target, grad);
 }
 
 /** Adds to SUMS. */
@@ -151,14 +156,7 @@ const NO_LOSS: f32 = -1000;
  */
 export function binaryCrossEntropy(n: i32, z: usize, target: usize, grad: usize, scale: f32): f64 {
   setConstant<f32>(0, scale);
-  let total: f64 = 0;
-  for (let i = 0; i < n; i += SUM_FLOATS) {
-    const at = (<usize>i) << 2;
-    clearSums();
-    overPaddedStrips(crossEntropyStrips, min(n - i, SUM_FLOATS), 1, NO_LOSS, grad + at, z + at, target + at, 0, 0);
-    total += sumAt(SUMS);
-  }
-  return total;
+  return totalLoss(crossEntropyStrips, NO_LOSS, n, z, target, grad);
 }
 
 /** Adds to SUMS. */

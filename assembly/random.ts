@@ -5,9 +5,9 @@
 // exclusive ors only. Four counters (4j .. 4j + 3, 0) at a time give two vectors of words: the first is for elements 8j .. 8j + 3,
 // the second for 8j + 4 .. 8j + 7.
 
-import { logCubic, ones } from "./exponential";
+import { logCubic, ones, polynomial } from "./exponential";
 import { multiplyAddExactly, select, storeFour, storePair } from "./lanes";
-import { constantLanes, overStrips, setConstant } from "./vector-loop";
+import { constantLanes, overStrips, setConstant, StripLoop } from "./vector-loop";
 
 const PARITY: i32 = 0x1bd11bda;
 
@@ -103,15 +103,22 @@ function drawWords(i: i32, count: i32, key0: i32, key1: i32): void {
   }
 }
 
+/** Runs a loop over n floats of `result`, their words, and those of `x` where it is not 0. */
+function overWords(loop: StripLoop, n: i32, key0: i32, key1: i32, result: usize, x: usize): void {
+  for (let i = 0; i < n; i += FLOATS) {
+    const count = min(n - i, FLOATS);
+    drawWords(i, count, key0, key1);
+    overStrips(loop, count, 1, result, WORDS, x, 0, 0);
+    result += BYTES;
+    if (x) x += BYTES;
+  }
+}
+
 /** Uniform on [low, low + span): low + span · u, u the upper 24 bits of a word. */
 export function uniform(n: i32, x: usize, key0: i32, key1: i32, low: f32, span: f32): void {
   setConstant<f32>(0, low);
   setConstant<f32>(1, span);
-  for (let i = 0; i < n; i += FLOATS, x += BYTES) {
-    const count = min(n - i, FLOATS);
-    drawWords(i, count, key0, key1);
-    overStrips(uniformStrips, count, 1, x, WORDS, 0, 0, 0);
-  }
+  overWords(uniformStrips, n, key0, key1, x, 0);
 }
 
 function uniformStrips(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
@@ -135,14 +142,10 @@ function uniformLanes(word: v128, low: v128, span: v128): v128 {
 export function dropout(n: i32, x: usize, key0: i32, key1: i32, threshold: i32, factor: f32, y: usize): void {
   setConstant<i32>(0, threshold);
   setConstant<f32>(1, factor);
-  for (let i = 0; i < n; i += FLOATS, x += BYTES, y += BYTES) {
-    const count = min(n - i, FLOATS);
-    drawWords(i, count, key0, key1);
-    overStrips(dropoutStrips, count, 1, y, x, WORDS, 0, 0);
-  }
+  overWords(dropoutStrips, n, key0, key1, y, x);
 }
 
-function dropoutStrips(bytes: usize, y: usize, x: usize, words: usize, _d: usize, _e: usize): void {
+function dropoutStrips(bytes: usize, y: usize, words: usize, x: usize, _d: usize, _e: usize): void {
   const threshold = constantLanes(0);
   const factor = constantLanes(1);
   for (const end = y + bytes; y < end; y += 32, x += 32, words += 32) {
@@ -160,11 +163,7 @@ function dropoutStrips(bytes: usize, y: usize, x: usize, words: usize, _d: usize
  */
 export function normal(n: i32, x: usize, key0: i32, key1: i32, std: f32): void {
   setConstant<f32>(0, std * <f32>1.4142135623730951);
-  for (let i = 0; i < n; i += FLOATS, x += BYTES) {
-    const count = min(n - i, FLOATS);
-    drawWords(i, count, key0, key1);
-    overStrips(normalStrips, count, 1, x, WORDS, 0, 0, 0);
-  }
+  overWords(normalStrips, n, key0, key1, x, 0);
 }
 
 function normalStrips(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
@@ -174,19 +173,6 @@ function normalStrips(bytes: usize, x: usize, words: usize, _c: usize, _d: usize
     const x1 = normalLanes(v128.load(words, 16), scale);
     storePair(x, x0, x1);
   }
-}
-
-
-@inline
-function polynomial(TABLE: usize, x: v128): v128 {
-  let y = multiplyAddExactly(v128.load32_splat(TABLE), x, v128.load32_splat(TABLE, 4));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 8));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 12));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 16));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 20));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 24));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 28));
-  return multiplyAddExactly(y, x, v128.load32_splat(TABLE, 32));
 }
 
 const NEAR: usize = memory.data<f32>([

@@ -1,7 +1,7 @@
 // Passes over memory that add up or scale: bias gradients, fills, scaled sums and products, norms.
 
 import { block } from "./gemm/work";
-import { multiplyAdd, storeFour, storePair } from "./lanes";
+import { multiplyAdd, storeFour, storeOrAddFour, storePair } from "./lanes";
 import { constant, constantLanes, overStrips, setConstant, STRIP, sumAt, SUMS, sumsAddress } from "./vector-loop";
 
 /** Bytes of a run that float32 lanes add up before the sum is carried in double. */
@@ -135,13 +135,7 @@ function sumColumns16(rows: i32, row: usize, x: usize, y: usize, accumulate: boo
     s2 = f32x4.add(s2, v128.load(x, 32));
     s3 = f32x4.add(s3, v128.load(x, 48));
   }
-  if (accumulate) {
-    s0 = f32x4.add(v128.load(y), s0);
-    s1 = f32x4.add(v128.load(y, 16), s1);
-    s2 = f32x4.add(v128.load(y, 32), s2);
-    s3 = f32x4.add(v128.load(y, 48), s3);
-  }
-  storeFour(y, s0, s1, s2, s3);
+  storeOrAddFour(accumulate, y, s0, s1, s2, s3);
 }
 
 /** x[i] = value */
@@ -202,17 +196,11 @@ function addProductStrips(bytes: usize, z: usize, x: usize, y: usize, _d: usize,
   const s = constantLanes(0);
   const accumulate = constant<bool>(1);
   for (const end = z + bytes; z < end; z += STRIP, x += STRIP, y += STRIP) {
-    let r0 = f32x4.mul(s, f32x4.mul(v128.load(x), v128.load(y)));
-    let r1 = f32x4.mul(s, f32x4.mul(v128.load(x, 16), v128.load(y, 16)));
-    let r2 = f32x4.mul(s, f32x4.mul(v128.load(x, 32), v128.load(y, 32)));
-    let r3 = f32x4.mul(s, f32x4.mul(v128.load(x, 48), v128.load(y, 48)));
-    if (accumulate) {
-      r0 = f32x4.add(v128.load(z), r0);
-      r1 = f32x4.add(v128.load(z, 16), r1);
-      r2 = f32x4.add(v128.load(z, 32), r2);
-      r3 = f32x4.add(v128.load(z, 48), r3);
-    }
-    storeFour(z, r0, r1, r2, r3);
+    const r0 = f32x4.mul(s, f32x4.mul(v128.load(x), v128.load(y)));
+    const r1 = f32x4.mul(s, f32x4.mul(v128.load(x, 16), v128.load(y, 16)));
+    const r2 = f32x4.mul(s, f32x4.mul(v128.load(x, 32), v128.load(y, 32)));
+    const r3 = f32x4.mul(s, f32x4.mul(v128.load(x, 48), v128.load(y, 48)));
+    storeOrAddFour(accumulate, z, r0, r1, r2, r3);
   }
 }
 

@@ -9,7 +9,7 @@ import { sum } from "./lanes";
 export const STRIP: usize = 64;
 
 /** A loop over whole strips of up to five operands; `bytes` of each. */
-type StripLoop = (bytes: usize, a: usize, b: usize, c: usize, d: usize, e: usize) => void;
+export type StripLoop = (bytes: usize, a: usize, b: usize, c: usize, d: usize, e: usize) => void;
 
 const OPERANDS: i32 = 5;
 /** A strip for each operand's tail. */

@@ -30,16 +30,17 @@ export function dots(
 ): void {
   const eighths = k >> 3;
   if (eighths == 0) memory.fill(block, 0, SUMS_ROW * <usize>DOT_MC);
-  for (let j = 0; j < n; j += DOT_NC) {
-    const columns = min(DOT_NC, n - j);
-    const pb = b + <usize>j * bRow;
-    for (let i = 0; i < m; i += DOT_MC) {
-      const rows = min(DOT_MC, m - i);
-      const pa = a + <usize>i * aRow;
-      const pc = c + <usize>i * cRow + ((<usize>j) << 2);
+  for (let jc = 0; jc < n; jc += DOT_NC) {
+    const columns = min(DOT_NC, n - jc);
+    const pb = b + <usize>jc * bRow;
+    const x = (<usize>jc) << 2;
+    for (let ic = 0; ic < m; ic += DOT_MC) {
+      const rows = min(DOT_MC, m - ic);
+      const pa = a + <usize>ic * aRow;
+      const to = c + <usize>ic * cRow + x;
       if (eighths > 0) partialSums(rows, columns, eighths, pa, aRow, pb, bRow);
-      const addend = accumulate ? pc : bias ? bias + ((<usize>j) << 2) : 0;
-      addUp(rows, columns, k, pa, aRow, pb, bRow, pc, cRow, addend, accumulate ? cRow : 0);
+      const addend = accumulate ? to : bias ? bias + x : 0;
+      addUp(rows, columns, k, pa, aRow, pb, bRow, to, cRow, addend, accumulate ? cRow : 0);
     }
   }
 }

@@ -43,11 +43,11 @@ export const DOT_NC: i32 = 16;
 export const SWAP_BELOW_M: i32 = 256;
 
 /**
- * Blocks of the swapped form: a panel of 8 or 16 rows of A by 1024; 256 columns of C before they are transposed back. At k = 784 a wide panel takes
+ * Blocks of the swapped form: a panel of 8 or 16 rows of A by 1024; 256 of B's rows, whose results are then transposed back. At k = 784 a wide panel takes
  * 50 KB, more than L1 has; two blocks would fit, and lose 3 % to the second pass over the results.
  */
 export const SWAP_KC: i32 = 1024;
-export const SWAP_NC: i32 = 256;
+export const SWAP_MC: i32 = 256;
 
 /** Where one sum of an output, or eight, runs along k: blocks that keep long sums as exact as those of the tiles. */
 export const VECTOR_KC: i32 = 1024;
@@ -75,3 +75,10 @@ export const EDGE_BYTES: usize = 256;
 export const PANEL_BYTES: usize = ((<usize>(max(SWAP_KC, KC) * WIDE_NR)) << 2) + 128;
 export const BLOCK_BYTES: usize = (<usize>(PACKED_MC * KC)) << 2;
 export const WORK_BYTES: usize = EDGE_BYTES + PANEL_BYTES + BLOCK_BYTES;
+
+/** An even share of k, a multiple of 4, at most `limit`: 784 is two blocks of 392, not 512 and 272. */
+@inline
+export function evenBlock(k: i32, limit: i32): i32 {
+  const blocks = max(1, (k + limit - 1) / limit);
+  return ((k + blocks - 1) / blocks + 3) & ~3;
+}

@@ -33,42 +33,24 @@ export function tileColumn(
   if (tiles > 0) {
     const from = a + done * aRow;
     const to = c + done * cRow;
-    const plus = at(addend, addendRow, done, 0);
+    const plus = below(addend, addendRow, done);
     if (width == WIDE_NR) rows4x16(tiles, k, from, aRow, b, bStep, to, cRow, plus, addendRow);
     else rows4x8(tiles, k, from, aRow, b, bStep, to, cRow, plus, addendRow);
     done += <usize>(tiles * MR);
   }
-  for (let x: usize = 0; x < (<usize>width) << 2; x += 32) {
-    let row = done;
-    if ((m - <i32>done) & 2) {
-      rows2x8(
-        1,
-        k,
-        a + row * aRow,
-        aRow,
-        b + x,
-        bStep,
-        c + row * cRow + x,
-        cRow,
-        at(addend, addendRow, row, x),
-        addendRow,
-      );
-      row += 2;
+  const rest = m - <i32>done;
+  if (rest == 0) return;
+  a += done * aRow;
+  c += done * cRow;
+  addend = below(addend, addendRow, done);
+  for (let x: usize = 0; x < (<usize>width) << 2; x += 32, b += 32, c += 32) {
+    if (rest & 2) rows2x8(1, k, a, aRow, b, bStep, c, cRow, addend, addendRow);
+    if (rest & 1) {
+      const row = <usize>(rest & 2);
+      const last = below(addend, addendRow, row);
+      rows1x8(1, k, a + row * aRow, aRow, b, bStep, c + row * cRow, cRow, last, addendRow);
     }
-    if ((m - <i32>done) & 1) {
-      rows1x8(
-        1,
-        k,
-        a + row * aRow,
-        aRow,
-        b + x,
-        bStep,
-        c + row * cRow + x,
-        cRow,
-        at(addend, addendRow, row, x),
-        addendRow,
-      );
-    }
+    if (addend) addend += 32;
   }
 }
 
@@ -80,8 +62,8 @@ function tallTiles(m: i32): i32 {
   return tiles > 0 && (rest == 2 || rest == 3) ? tiles - 1 : tiles;
 }
 
-/** The addend's address some rows and bytes further; none stays none. */
+/** The addend some rows further down; none stays none. */
 @inline
-function at(addend: usize, addendRow: usize, rows: usize, bytes: usize): usize {
-  return addend ? addend + rows * addendRow + bytes : 0;
+function below(addend: usize, addendRow: usize, rows: usize): usize {
+  return addend ? addend + rows * addendRow : 0;
 }

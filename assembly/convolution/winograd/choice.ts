@@ -1,28 +1,16 @@
 // When Winograd's way is taken.
 
 import { WINOGRAD_FROM_CHANNELS, WINOGRAD_PERCENT } from "../../gemm/sizes";
-import {
-  channels,
-  height,
-  kernelHeight,
-  kernelWidth,
-  outChannels,
-  outHeight,
-  outWidth,
-  paddingHeight,
-  paddingWidth,
-  strideHeight,
-  strideWidth,
-  width,
-} from "../../window";
+import * as window from "../../window";
 import { tileCount } from "./layout";
 
 /** Whether the way is open, and pays: padded tiles must leave enough of the 36 / 16, and the products enough to transform for. */
 export function isWinograd(): bool {
-  const fits = kernelHeight == 3 && kernelWidth == 3 && strideHeight == 1 && strideWidth == 1;
-  if (!fits || paddingHeight > 2 || paddingWidth > 2) return false;
-  if (min(channels, outChannels) < WINOGRAD_FROM_CHANNELS) return false;
-  return pays(outHeight, outWidth) && pays(height, width);
+  const fits =
+    window.kernelHeight == 3 && window.kernelWidth == 3 && window.strideHeight == 1 && window.strideWidth == 1;
+  if (!fits || window.paddingHeight > 2 || window.paddingWidth > 2) return false;
+  if (min(window.channels, window.outChannels) < WINOGRAD_FROM_CHANNELS) return false;
+  return pays(window.outHeight, window.outWidth) && pays(window.height, window.width);
 }
 
 function pays(rows: i32, columns: i32): bool {

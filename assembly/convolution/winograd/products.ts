@@ -1,9 +1,8 @@
 // The 16 products, one a point.
 
-import { evenBlock } from "../../gemm/gemm";
 import { nr } from "../../gemm/mode";
 import { packRows } from "../../gemm/pack";
-import { KC, NR, WINOGRAD_KC } from "../../gemm/sizes";
+import { evenBlock, KC, NR, WINOGRAD_KC } from "../../gemm/sizes";
 import { tileColumn } from "../../gemm/tile";
 import { panel } from "../../gemm/work";
 import { wholePanels } from "../geometry";

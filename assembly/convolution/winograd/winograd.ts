@@ -9,7 +9,7 @@
 // An image is copied with its even and odd columns apart, so that four neighbouring tiles are vectors without a shuffle. Rows of tiles
 // are padded to a multiple of four. V and M are in panels of tiles, [point][panel][channel][8 or 16]; for dW they are rows, [point][channel][tile].
 
-import { channels, height, outChannels, outHeight, outWidth, paddingHeight, paddingWidth, width } from "../../window";
+import * as window from "../../window";
 import { wholePanels } from "../geometry";
 import { splitImage } from "../patches";
 import { copyBytesFor, copyColumns, copyRows, panelTiles, pointsBytes, rowTiles, tileCount, tileRows } from "./layout";
@@ -19,11 +19,11 @@ import { transformOutput } from "./outputs";
 import { transformGradientRows } from "./gradients";
 
 export function winogradWeightBytes(): u64 {
-  return pointsBytes(outChannels, channels);
+  return pointsBytes(window.outChannels, window.channels);
 }
 
 export function winogradGradientBytes(): u64 {
-  return pointsBytes(wholePanels(outChannels), channels);
+  return pointsBytes(wholePanels(window.outChannels), window.channels);
 }
 
 /** Scratch for `winogradImage` with k channels in and m out. */
@@ -62,25 +62,41 @@ export function winogradImage(
 
 /** Scratch for `addWinogradImage`. */
 export function winogradRowBytes(): u64 {
-  const tiles = tileCount(outHeight, outWidth);
-  const copies = copyBytesFor(channels, outHeight, outWidth) + copyBytesFor(outChannels, outHeight, outWidth);
-  return copies + pointsBytes(channels, tiles) + pointsBytes(outChannels, tiles);
+  const tiles = tileCount(window.outHeight, window.outWidth);
+  const copies =
+    copyBytesFor(window.channels, window.outHeight, window.outWidth) +
+    copyBytesFor(window.outChannels, window.outHeight, window.outWidth);
+  return copies + pointsBytes(window.channels, tiles) + pointsBytes(window.outChannels, tiles);
 }
 
 /** dU (+)= what one image says. */
 export function addWinogradImage(x: usize, dy: usize, scratch: usize, gradient: usize, accumulate: bool): void {
-  const rows = tileRows(outHeight);
-  const columns = rowTiles(outWidth);
+  const rows = tileRows(window.outHeight);
+  const columns = rowTiles(window.outWidth);
   const tiles = rows * columns;
   const copy = scratch;
-  const dyCopy = copy + <usize>copyBytesFor(channels, outHeight, outWidth);
-  const v = dyCopy + <usize>copyBytesFor(outChannels, outHeight, outWidth);
-  const z = v + <usize>pointsBytes(channels, tiles);
-  const copyHeight = copyRows(outHeight);
-  const copyWidth = copyColumns(outWidth);
-  splitImage(channels, height, width, x, 1, 2, 1, 2, -paddingHeight, -paddingWidth, copyHeight, copyWidth, copy);
-  splitImage(outChannels, outHeight, outWidth, dy, 1, 2, 1, 2, 0, 0, 2 * rows, columns, dyCopy);
-  transformImageRows(channels, outHeight, outWidth, copy, v);
-  transformGradientRows(outChannels, outHeight, outWidth, dyCopy, z);
-  addPoints(outChannels, channels, tiles, v, z, gradient, accumulate);
+  const dyCopy = copy + <usize>copyBytesFor(window.channels, window.outHeight, window.outWidth);
+  const v = dyCopy + <usize>copyBytesFor(window.outChannels, window.outHeight, window.outWidth);
+  const z = v + <usize>pointsBytes(window.channels, tiles);
+  const copyHeight = copyRows(window.outHeight);
+  const copyWidth = copyColumns(window.outWidth);
+  splitImage(
+    window.channels,
+    window.height,
+    window.width,
+    x,
+    1,
+    2,
+    1,
+    2,
+    -window.paddingHeight,
+    -window.paddingWidth,
+    copyHeight,
+    copyWidth,
+    copy,
+  );
+  splitImage(window.outChannels, window.outHeight, window.outWidth, dy, 1, 2, 1, 2, 0, 0, 2 * rows, columns, dyCopy);
+  transformImageRows(window.channels, window.outHeight, window.outWidth, copy, v);
+  transformGradientRows(window.outChannels, window.outHeight, window.outWidth, dyCopy, z);
+  addPoints(window.outChannels, window.channels, tiles, v, z, gradient, accumulate);
 }

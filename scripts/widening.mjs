@@ -11,11 +11,11 @@ export const WIDENING = {
   scale: { widens: { "reductions/scaleStrips": 2 } },
   addScaled: { widens: { "reductions/addScaledStrips": 2 } },
   addProduct: { widens: { "reductions/addProductStrips": 2 } },
-  relu: { widens: { "activations/reluStrips": 2 } },
-  reluBackward: { widens: { "activations/reluBackwardStrips": 2 } },
-  elu: { widens: { "activations/eluStrips": 2 } },
-  eluBackward: { widens: { "activations/eluBackwardStrips": 2 } },
-  exponential: { widens: { "activations/exponentialStrips": 2 } },
+  relu: { widens: { "activations/elementwise/reluStrips": 2 } },
+  reluBackward: { widens: { "activations/elementwise/reluBackwardStrips": 2 } },
+  elu: { widens: { "activations/elementwise/eluStrips": 2 } },
+  eluBackward: { widens: { "activations/elementwise/eluBackwardStrips": 2 } },
+  exponential: { widens: { "activations/elementwise/exponentialStrips": 2 } },
   squaredError: { widens: { "losses/squaredErrorStrips": 2 } },
   binaryCrossEntropy: { widens: { "losses/crossEntropyStrips": 2 } },
   sgd: { widens: { "optimizers/sgdStrips": 8 } },
@@ -27,17 +27,20 @@ export const WIDENING = {
 
   // rows and planes
   channelSums: { widens: { "reductions/sumColumns": 2, "reductions/blockSum": 1 } },
-  prelu: { widens: { "activations/prelu": 4 } },
+  prelu: { widens: { "activations/prelu/prelu": 4 } },
   preluBackward: {
     widens: {
-      "activations/maskSlopeBias2": 4,
-      "activations/maskSlope2": 3,
-      "activations/maskBias2": 3,
-      "activations/mask1": 4,
-      "activations/backwardByRows": 2,
-      "activations/maskRun": 3,
+      "activations/prelu-backward/maskRows<activations/prelu-backward/TwoRows,activations/prelu-backward/BothSums>": 4,
+      "activations/prelu-backward/maskRows<activations/prelu-backward/TwoRows,activations/prelu-backward/SlopeSum>": 3,
+      "activations/prelu-backward/maskRows<activations/prelu-backward/TwoRows,activations/prelu-backward/BiasSum>": 3,
+      "activations/prelu-backward/maskRows<activations/prelu-backward/OneRow,activations/prelu-backward/BothSums>": 3,
+      "activations/prelu-backward/backwardByRows": 2,
+      "activations/prelu-backward/maskRun": 3,
     },
-    not: { "activations/mask1": "with one sum of two: the loop decides, and stores are in blocks of their own" },
+    not: {
+      "activations/prelu-backward/maskRows<activations/prelu-backward/OneRow,activations/prelu-backward/AnySums>":
+        "the loop decides, and stores are in blocks of their own",
+    },
   },
   batchNorm: {
     widens: { "normalization/planes/planesStatistics": 3, "normalization/apply/applyForward": 2 },

@@ -1,7 +1,7 @@
-// Maxima of windows. A window keeps the first of equals and the last NaN: it moves on to what is greater or no number.
+// Maxima of windows. The maximum is the first of equals, or the last NaN.
 //
-// Windows of 2x2 that do not overlap go four at a time: even and odd columns of two rows, in row-major order. An index is the
-// place in the plane, so that the way back only compares it with the places it writes.
+// 2x2 windows with stride 2 go four at a time: even and odd columns of two rows, in row-major order. An index is a place in the plane; the way
+// back compares it with the places that it writes.
 
 import { loadUpTo4, select, storeUpTo4 } from "./lanes";
 import * as window from "./window";

@@ -1,5 +1,5 @@
-// Random numbers by position: element i of a buffer depends on the key and on i alone, so that neither the kernel set nor a split
-// over threads changes a draw. Hence every rounding is spelled out, in the relaxed build too.
+// Random numbers by position: element i of a buffer depends on the key and on i alone, whatever the kernel set or a split over threads. So
+// the relaxed build rounds as the other does.
 //
 // Threefry-2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): additions, rotations and
 // exclusive ors only. Four counters (4j .. 4j + 3, 0) at a time give two vectors of words: the first is for elements 8j .. 8j + 3,
@@ -33,7 +33,7 @@ function threefry(j: i32, key0: i32, key1: i32): void {
   const start = i32x4.splat((j << 2) + key0);
   let x0 = i32x4.add(start, v128.load(COUNTERS));
   let y0 = i32x4.add(start, v128.load(COUNTERS, 16));
-  // from memory, or the first steps would be one for both and the pairs come apart
+  // from memory: as constants, V8 would compute the first steps once for both, and not merge the pairs
   let x1 = v128.load(KEYS);
   let y1 = v128.load(KEYS, 16);
   let a = key1;

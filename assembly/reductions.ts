@@ -58,7 +58,7 @@ export const SUM_ROWS: i32 = 32;
 /** Bytes of a row's part whose columns' sums are carried at a time. */
 export const SUM_COLUMNS: usize = 2048 << 2;
 
-/** Behind the sums of a block of rows, at most two for each column, which are floats at the start of the work area: their totals in double. */
+/** Where the totals in double begin: behind the float sums of a block of rows, at most two for each column, at the start of the work area. */
 export const COLUMN_TOTALS: usize = SUM_COLUMNS << 1;
 
 /** y[j] (+)= Σ_i x[i, j] */
@@ -80,7 +80,7 @@ function columnSums(rows: i32, n: i32, x: usize, y: usize, accumulate: bool): vo
   }
 }
 
-/** Adds `bytes` of sums to their totals, four at a time: what follows the last goes to totals that nobody reads. */
+/** Adds `bytes` of sums to their totals, four at a time; the excess goes to totals that nobody reads. */
 export function carrySums(bytes: usize): void {
   let total = block + COLUMN_TOTALS;
   let sums = block;

@@ -1,4 +1,5 @@
-// PReLU's way back, with the gradients of the slopes and of a bias before it in the same pass.
+// PReLU's way back, in one pass with the gradients of its slopes and of the bias before it. Loads come before arithmetic, arithmetic before
+// stores.
 
 import { block } from "../gemm/work";
 import { select, storeFour, storePair } from "../lanes";

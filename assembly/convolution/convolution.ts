@@ -1,9 +1,9 @@
 // Convolution, image by image: by Winograd's way where it pays and the numbers allow it, else directly.
 //
-// Winograd's sums spread a NaN or an infinity over a patch, and numbers near the ends of float32 run over in them: weights or an image
-// that hold any go the direct way, which costs one look at each number.
+// Winograd's sums spread a NaN or an infinity over a patch, and overflow near the ends of float32. Weights and images that hold such numbers
+// go the direct way; to find them costs a pass over each.
 //
-// The scratch: what all images share for either way, then room for one image by one of them.
+// The scratch holds what all images share, for either way, then one image, for one of them.
 
 import * as window from "../window";
 import {

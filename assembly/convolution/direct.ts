@@ -1,5 +1,5 @@
-// The direct way, for every kernel, stride and padding: through the tiles of the product, one image at a time, with no matrix of patches but
-// for a panel or a block of them.
+// The direct way, for every kernel, stride and padding: through the tiles of the product, one image at a time. Of the matrix of patches
+// there is never more than a panel or a block.
 //
 //   forward  y[o, p]  = W[o, k] · patches[k, p] + bias      W's rows where they lie; patches packed just in time, a tile's outputs by a block of k
 //   input    dx[c, p] = W'[c, k] · patches of dy[k, p]      W' = the kernel's taps of one phase, flipped; once for each phase of the stride
@@ -76,7 +76,7 @@ export function tapsOfImage(taps: usize): void {
   }
 }
 
-/** Each output channel's bias as often as a tile has columns: an addend as it takes it. */
+/** Repeats each output channel's bias for every column of a tile: the addend of a tile. */
 function spreadBias(bias: usize, rows: usize): void {
   for (let o = 0; o < window.outChannels; o++) {
     const value = v128.load32_splat(bias);
@@ -179,7 +179,7 @@ export function spreadImage(dy: usize, weight: usize, dx: usize): void {
   }
 }
 
-/** What one output says to the patch that begins at (top, left). */
+/** Adds one output's gradient to dx over the patch that begins at (top, left). */
 function spreadOutput(value: f32, o: i32, top: i32, left: i32, weight: usize, dx: usize): void {
   let w = weight + ((<usize>(o * depth)) << 2);
   for (let c = 0; c < window.channels; c++) {
@@ -292,7 +292,7 @@ function spreadPhase(rows: i32, columns: i32, phase: usize, dx: usize): void {
   }
 }
 
-/** dWᵀ (+)= what one image says. */
+/** dWᵀ (+)= the products of one image. */
 export function addImage(
   x: usize,
   dy: usize,

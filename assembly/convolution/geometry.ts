@@ -1,4 +1,4 @@
-// What a convolution's sizes lead to, and where its scratch keeps what. One convolution at a time: `readGeometry` comes first.
+// The derived sizes of a convolution, and the layout of its scratch. One convolution at a time: `readGeometry` comes first.
 //
 // An image is read from a padded copy that is split by the stride's phases:
 //   copy[c][r][s][y][x] = image[c][y · strideHeight + r - paddingHeight][x · strideWidth + s - paddingWidth], 0 outside

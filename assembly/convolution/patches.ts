@@ -1,4 +1,4 @@
-// Patches: what the outputs of a convolution read, brought from a padded copy of an image into the order in which tiles read it.
+// Patches, the inputs that the outputs of a convolution read: from an image to its padded copy, and from there to panels or rows.
 
 import { panel } from "../gemm/work";
 import { NR } from "../gemm/sizes";
@@ -118,7 +118,7 @@ export function packPatches(
   else packRows<Wide>(k, end, taps, panel);
 }
 
-/** All outputs lie in one row. */
+/** Outputs in one row. */
 function packRow<W>(k: i32, from: usize, taps: usize, target: usize): void {
   for (; k > 0; k--) {
     copyRow<W>(from + load<u32>(taps), target);
@@ -127,7 +127,7 @@ function packRow<W>(k: i32, from: usize, taps: usize, target: usize): void {
   }
 }
 
-/** They lie in several: each segment is stored as if it were as long as the panel; what follows overwrites what it has too much. */
+/** Outputs in several rows. Each segment is stored as long as the panel; the next overwrites the excess. */
 function packRows<W>(k: i32, end: usize, taps: usize, target: usize): void {
   for (; k > 0; k--) {
     const tap = load<u32>(taps);

@@ -2,8 +2,8 @@
 //
 //   C[i, j] = Σ_k A[i, k] · B[j, k] (+ bias[j], or + C[i, j])
 //
-// Tiles leave eight partial sums of each output, k mod 8, in scratch. A pass of its own adds them up, s_l + s_(l + 4) and then (0 + 1) + (2 + 3),
-// and the last k mod 8 products one by one: what transposes must not stand beside stores that V8 merges.
+// Tiles leave eight partial sums of each output, k mod 8, in scratch. A second pass adds them up, s_l + s_(l + 4) and then (0 + 1) + (2 + 3), and
+// the last k mod 8 products one by one. It transposes, so it is kept apart from the stores that V8 merges.
 
 import { multiplyAdd, sums4 } from "../lanes";
 import { isWide } from "./mode";

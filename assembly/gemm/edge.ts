@@ -2,7 +2,7 @@ import { MR } from "./sizes";
 import { tileColumn } from "./tile";
 import { edge, panel } from "./work";
 
-/** The last columns, fewer than 8: tiles go to the edge area and what counts of them from there to C. */
+/** The last columns, fewer than 8: tiles are written to the edge area, and their valid columns go from there to C. */
 export function edgeColumn(
   m: i32,
   columns: i32,

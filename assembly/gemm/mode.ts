@@ -7,7 +7,7 @@ export let nr: i32 = NR;
 /** Tiles of 6 rows, which need multiply-add in one instruction and a compiler that leaves the order of loads alone. */
 export let isTall: bool = false;
 
-/** The tiles and thresholds for 256 bits, or those for 128. The results are the same. */
+/** Tiles for 256 bits, or for 128. The results are the same. */
 export function useWide(wide: bool): void {
   nr = wide ? WIDE_NR : NR;
 }

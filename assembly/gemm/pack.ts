@@ -1,7 +1,6 @@
 // Packing: the operands of a tile, laid out in the order in which the tile reads them, and results back from where tiles left them.
 //
-// Functions that transpose hold shuffles, and store nothing to neighbouring addresses: V8's pass that merges neighbours errs where
-// both come together.
+// Functions that transpose hold shuffles, and store nothing to neighbouring addresses: V8 13.6 widens functions with both to wrong code.
 
 import { copyRow, Narrow, rowOf, Wide } from "../lanes";
 import { NR } from "./sizes";
@@ -99,8 +98,8 @@ function packRows4(count: i32, k: i32, row0: usize, row: usize, panel: usize, st
 }
 
 /**
- * What lies transposed, source[n] with `step` bytes between, as `count` rows: target[count, n] (+ bias, or + what the target holds). Results
- * that were computed transposed on their way into C, or a stored A[k, m] on its way into rows.
+ * target[count, n] = source[n, count]ᵀ (+ bias, or + target), the rows of source `step` bytes apart: results that were computed transposed on
+ * their way into C, or a stored A[k, m] on its way into rows.
  */
 export function unpackRows(
   count: i32,

@@ -1,6 +1,5 @@
-// A column of tiles, whatever its height: the tallest tiles first, smaller ones for the rows that remain. The tiles themselves are written by
-// scripts/tiles.mjs. Which sizes there are in effect depends on what V8 makes of them: `useWide` and `useTall`. Each element is the same sum in
-// the same order in all of them.
+// The ir loop: a column of tiles, the tallest first, smaller ones for the rows that remain. scripts/tiles.mjs writes the tiles; `useWide` and
+// `useTall` choose among them. In all of them an element is the same sum in the same order.
 
 import { isTall } from "./mode";
 import { TALL_MR, MR, WIDE_NR } from "./sizes";
@@ -54,7 +53,7 @@ export function tileColumn(
   }
 }
 
-/** As many as leave no rest of two or three rows: two tiles of four are better than one of six and a flat one. */
+/** As many as leave no two or three rows: two tiles of four are faster than one of six and a flat one. */
 @inline
 function tallTiles(m: i32): i32 {
   const tiles = m / TALL_MR;

@@ -1,4 +1,4 @@
-// Batch 1: products of a vector, where every element of the matrix is used once and packing could only cost.
+// Batch 1: products of a vector. Each element of the matrix is used once, so that packing would only cost.
 
 import { multiplyAdd, storeFour } from "../lanes";
 import { isWide } from "./mode";

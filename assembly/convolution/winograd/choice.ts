@@ -4,7 +4,7 @@ import { WINOGRAD_FROM_CHANNELS, WINOGRAD_PERCENT } from "../../gemm/sizes";
 import * as window from "../../window";
 import { tileCount } from "./layout";
 
-/** Whether the way is open, and pays: padded tiles must leave enough of the 36 / 16, and the products enough to transform for. */
+/** Whether the kernel fits and it pays: with enough channels, and without too many tiles of padding. */
 export function isWinograd(): bool {
   const fits =
     window.kernelHeight == 3 && window.kernelWidth == 3 && window.strideHeight == 1 && window.strideWidth == 1;
@@ -17,7 +17,7 @@ function pays(rows: i32, columns: i32): bool {
   return <i64>1600 * ((tileCount(rows, columns) + 7) & ~7) <= <i64>WINOGRAD_PERCENT * 9 * rows * columns;
 }
 
-/** Numbers up to here cannot run over in sums of transformed products. */
+/** Numbers up to here cannot overflow in sums of transformed products. */
 export const TAME: f32 = 1e15;
 
 /** Whether every number of a tensor is one and at most `most` in size. */

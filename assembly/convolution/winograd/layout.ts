@@ -17,7 +17,7 @@ export function rowTiles(width: i32): i32 {
   return (((width + 1) >> 1) + 3) & ~3;
 }
 
-/** Bytes of transformed values, and from point to point: off a power of two. In 64 bits, as sizes that do not fit the memory are asked for as well. */
+/** Bytes of all points: [rows, columns] each, off a power of two. In 64 bits, since it may exceed the memory. */
 @inline
 export function pointsBytes(rows: i32, columns: i32): u64 {
   return POINTS * (((<u64>rows * columns) << 2) + SLACK);
@@ -47,7 +47,7 @@ export function panelTiles(height: i32, width: i32): i32 {
   return wholePanels(tileCount(height, width));
 }
 
-/** Where a tile lies in panels of so many. */
+/** Where a tile lies in panels of `columns` tiles. */
 @inline
 export function panelOffset(tile: i32, columns: i32, panelBytes: usize): usize {
   const column = tile % columns;

@@ -64,7 +64,7 @@ function columnBelow(b: usize, c: usize, d: usize): v128 {
   return f32x4.sub(f32x4.sub(v128.load(b), v128.load(c)), v128.load(d));
 }
 
-/** Even and odd columns by turns. */
+/** Interleaves even and odd columns. */
 @inline
 function storeColumns(even: v128, odd: v128, count: i32, y: usize): void {
   const first = v128.shuffle<f32>(even, odd, 0, 4, 1, 5);

@@ -69,7 +69,7 @@ export function winogradRowBytes(): u64 {
   return copies + pointsBytes(window.channels, tiles) + pointsBytes(window.outChannels, tiles);
 }
 
-/** dU (+)= what one image says. */
+/** dU (+)= the products of one image. */
 export function addWinogradImage(x: usize, dy: usize, scratch: usize, gradient: usize, accumulate: bool): void {
   const rows = tileRows(window.outHeight);
   const columns = rowTiles(window.outWidth);

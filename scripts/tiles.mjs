@@ -1,8 +1,8 @@
 // Writes assembly/gemm/tiles.ts: the register tiles of the product, unrolled.
 //
 //   rowsRxC   R x C of C = A · B + addend over a block of k. A is read along R rows, `aRow` bytes apart; B as C neighbouring floats a step
-//             of k, `bStep` bytes apart: a packed panel, or B[k, n] where it lies. `addend` is 0 for none, or an address like c's with
-//             its own distance between rows: a row of bias (0), or C itself (cRow).
+//             of k, `bStep` bytes apart: a packed panel, or B[k, n] where it lies. `addend` is 0 for none, or the address of
+//             the rows to add, `addendRow` bytes apart: 0 for a bias, cRow for C itself.
 //   dotsRxQ   the partial sums of R x Q outputs of A · Bᵀ, where A and B both lie contiguous along k: output (r, q) has eight of them, k
 //             mod 8, in two vectors at sums + r · sumsRow + 32 q. The two are computed `together`, which V8 merges but which
 //             needs too many registers at 128 bits, `apart` in two basic blocks, or only `one` of them for twice as many outputs.

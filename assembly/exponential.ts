@@ -83,18 +83,23 @@ export function expm1OfNegative(x: v128): v128 {
   return f32x4.add(multiplyAdd(tail(r), scaled, scaled), f32x4.sub(power, v128.load32_splat(TABLE, ONE)));
 }
 
-/** f³ · P(f), what Cephes' logf adds to f - f² / 2 for log(1 + f), f in sqrt(1/2) - 1 .. sqrt(2) - 1. `square` is f². For random draws, too: alike in every build. */
+/** The polynomial in x with nine coefficients, the highest power's first. For random draws, too: alike in every build. */
+@inline
+export function polynomial(TABLE: usize, x: v128): v128 {
+  let y = multiplyAddExactly(v128.load32_splat(TABLE), x, v128.load32_splat(TABLE, 4));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 8));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 12));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 16));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 20));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 24));
+  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 28));
+  return multiplyAddExactly(y, x, v128.load32_splat(TABLE, 32));
+}
+
+/** f³ · P(f), which Cephes' logf adds to f - f² / 2 for log(1 + f), f in sqrt(1/2) - 1 .. sqrt(2) - 1. `square` is f². */
 @inline
 export function logCubic(f: v128, square: v128): v128 {
-  let p = multiplyAddExactly(v128.load32_splat(LOG_TABLE, 8), f, v128.load32_splat(LOG_TABLE, 12));
-  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 16));
-  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 20));
-  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 24));
-  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 28));
-  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 32));
-  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 36));
-  p = multiplyAddExactly(p, f, v128.load32_splat(LOG_TABLE, 40));
-  return f32x4.mul(f32x4.mul(p, f), square);
+  return f32x4.mul(f32x4.mul(polynomial(LOG_TABLE + 8, f), f), square);
 }
 
 /**

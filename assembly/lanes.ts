@@ -70,17 +70,50 @@ export function storeUpTo4(address: usize, value: v128, count: usize): void {
   else storeTail(address, value, count);
 }
 
-/** Copies 8 floats, or 16: loads first, then stores in pairs. */
+/** Stores two vectors side by side, the higher address first: what V8 merges into one store of 256 bits. */
 @inline
-export function copyRun(IS_WIDE: bool, from: usize, to: usize): void {
+export function storePair(address: usize, v0: v128, v1: v128): void {
+  v128.store(address, v1, 16);
+  v128.store(address, v0);
+}
+
+/** Stores four vectors side by side, as pairs. */
+@inline
+export function storeFour(address: usize, v0: v128, v1: v128, v2: v128, v3: v128): void {
+  storePair(address, v0, v1);
+  v128.store(address, v3, 48);
+  v128.store(address, v2, 32);
+}
+
+/** The same, or adds them to what is there. */
+@inline
+export function storeOrAddFour(accumulate: bool, address: usize, v0: v128, v1: v128, v2: v128, v3: v128): void {
+  if (accumulate) {
+    v0 = f32x4.add(v128.load(address), v0);
+    v1 = f32x4.add(v128.load(address, 16), v1);
+    v2 = f32x4.add(v128.load(address, 32), v2);
+    v3 = f32x4.add(v128.load(address, 48), v3);
+  }
+  storeFour(address, v0, v1, v2, v3);
+}
+
+/** Tiles and panels of 8 columns. */
+export class Narrow {}
+
+/** Of 16: for 256 bits. */
+export class Wide {}
+
+/** Bytes of a row of a panel. */
+@inline
+export function rowOf<W>(): usize {
+  return idof<W>() == idof<Wide>() ? 64 : 32;
+}
+
+/** Copies a row of a panel. */
+@inline
+export function copyRow<W>(from: usize, to: usize): void {
   const v0 = v128.load(from);
   const v1 = v128.load(from, 16);
-  const v2 = IS_WIDE ? v128.load(from, 32) : v0;
-  const v3 = IS_WIDE ? v128.load(from, 48) : v1;
-  v128.store(to, v1, 16);
-  v128.store(to, v0);
-  if (IS_WIDE) {
-    v128.store(to, v3, 48);
-    v128.store(to, v2, 32);
-  }
+  if (idof<W>() == idof<Wide>()) storeFour(to, v0, v1, v128.load(from, 32), v128.load(from, 48));
+  else storePair(to, v0, v1);
 }

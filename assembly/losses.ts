@@ -1,9 +1,18 @@
 // Losses: value and gradient in one pass over the rows.
 
 import { exp, log1pOfUnit, ones } from "./exponential";
-import { loadTail, select, storeTail, sum } from "./lanes";
+import { loadTail, select, storePair, storeTail, sum } from "./lanes";
 import { log } from "./logarithm";
-import { clearSums, inPaddedTurns, inTurns, sumAt, SUMS, sumsAddress } from "./vector-loop";
+import {
+  clearSums,
+  constantLanes,
+  overPaddedStrips,
+  setConstant,
+  StripLoop,
+  sumAt,
+  SUMS,
+  sumsAddress,
+} from "./vector-loop";
 
 /**
  * Softmax cross-entropy of logits z[rows, classes] with label smoothing s:
@@ -103,25 +112,28 @@ function scaleRow(row: usize, y: usize, factor: f32, shift: f32): void {
 
 /** Floats that are summed in float32 before the sum is carried in double, so that long sums lose nothing. */
 const SUM_FLOATS: i32 = 512;
-/** What the loops take as they begin. */
-const FACTOR: usize = memory.data(4, 4);
 
-/** Mean squared error without the mean: returns Σ (y - t)²; grad = 2 · (y - t) · scale. */
-export function squaredError(n: i32, y: usize, target: usize, grad: usize, scale: f32): f64 {
-  store<f32>(FACTOR, 2 * scale);
+/** Σ of the losses of n numbers, of which the loop adds a block's to SUMS; those that pad its last strip are `padding`. */
+function totalLoss(loop: StripLoop, padding: f32, n: i32, y: usize, target: usize, grad: usize): f64 {
   let total: f64 = 0;
   for (let i = 0; i < n; i += SUM_FLOATS) {
     const at = (<usize>i) << 2;
     clearSums();
-    inTurns(squaredErrorTurns, min(n - i, SUM_FLOATS), 1, grad + at, y + at, target + at, 0, 0);
+    overPaddedStrips(loop, min(n - i, SUM_FLOATS), 1, padding, grad + at, y + at, target + at, 0, 0);
     total += sumAt(SUMS);
   }
   return total;
 }
 
+/** Mean squared error without the mean: returns Σ (y - t)²; grad = 2 · (y - t) · scale. */
+export function squaredError(n: i32, y: usize, target: usize, grad: usize, scale: f32): f64 {
+  setConstant<f32>(0, 2 * scale);
+  return totalLoss(squaredErrorStrips, 0, n, y, target, grad);
+}
+
 /** Adds to SUMS. */
-function squaredErrorTurns(bytes: usize, grad: usize, y: usize, target: usize, _d: usize, _e: usize): void {
-  const factor = v128.load32_splat(FACTOR);
+function squaredErrorStrips(bytes: usize, grad: usize, y: usize, target: usize, _d: usize, _e: usize): void {
+  const factor = constantLanes(0);
   const sums = sumsAddress();
   let s0 = v128.load(sums);
   let s1 = v128.load(sums, 16);
@@ -130,11 +142,9 @@ function squaredErrorTurns(bytes: usize, grad: usize, y: usize, target: usize, _
     const d1 = f32x4.sub(v128.load(y, 16), v128.load(target, 16));
     s0 = f32x4.add(s0, f32x4.mul(d0, d0));
     s1 = f32x4.add(s1, f32x4.mul(d1, d1));
-    v128.store(grad, f32x4.mul(d1, factor), 16);
-    v128.store(grad, f32x4.mul(d0, factor));
+    storePair(grad, f32x4.mul(d0, factor), f32x4.mul(d1, factor));
   }
-  v128.store(sums, s1, 16);
-  v128.store(sums, s0);
+  storePair(sums, s0, s1);
 }
 
 /** A logit whose loss is 0 beside a target of 0. */
@@ -145,20 +155,13 @@ const NO_LOSS: f32 = -1000;
  * targets in 0..1; NaN at -Infinity, as PyTorch's. grad = (sigmoid(z) - t) · scale.
  */
 export function binaryCrossEntropy(n: i32, z: usize, target: usize, grad: usize, scale: f32): f64 {
-  store<f32>(FACTOR, scale);
-  let total: f64 = 0;
-  for (let i = 0; i < n; i += SUM_FLOATS) {
-    const at = (<usize>i) << 2;
-    clearSums();
-    inPaddedTurns(crossEntropyTurns, min(n - i, SUM_FLOATS), 1, NO_LOSS, grad + at, z + at, target + at, 0, 0);
-    total += sumAt(SUMS);
-  }
-  return total;
+  setConstant<f32>(0, scale);
+  return totalLoss(crossEntropyStrips, NO_LOSS, n, z, target, grad);
 }
 
 /** Adds to SUMS. */
-function crossEntropyTurns(bytes: usize, grad: usize, z: usize, target: usize, _d: usize, _e: usize): void {
-  const factor = v128.load32_splat(FACTOR);
+function crossEntropyStrips(bytes: usize, grad: usize, z: usize, target: usize, _d: usize, _e: usize): void {
+  const factor = constantLanes(0);
   const sums = sumsAddress();
   let s0 = v128.load(sums);
   let s1 = v128.load(sums, 16);
@@ -175,11 +178,9 @@ function crossEntropyTurns(bytes: usize, grad: usize, z: usize, target: usize, _
     s1 = f32x4.add(s1, crossEntropy(z1, n1, t1, e1));
     const g0 = f32x4.mul(f32x4.sub(sigmoid(n0, e0), t0), factor);
     const g1 = f32x4.mul(f32x4.sub(sigmoid(n1, e1), t1), factor);
-    v128.store(grad, g1, 16);
-    v128.store(grad, g0);
+    storePair(grad, g0, g1);
   }
-  v128.store(sums, s1, 16);
-  v128.store(sums, s0);
+  storePair(sums, s0, s1);
 }
 
 /** `isNegative` is the sign of z, e is exp(-|z|). */

@@ -1,9 +1,9 @@
 // Parameter updates: one pass over parameter, gradient and state. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW, RMSprop), in its
 // order: ((1 - β2) g) g holds gradients up to 1e20, whose squares float32 does not.
 
-import { multiplyAdd } from "./lanes";
+import { multiplyAdd, storePair } from "./lanes";
 import { fill } from "./reductions";
-import { inTurns, TURN } from "./vector-loop";
+import { constant, constantLanes, overStrips, setConstant, STRIP } from "./vector-loop";
 
 /**
  * g' = g + weightDecay · p;  buffer = bufferDecay · buffer + gradientScale · g';
@@ -23,35 +23,32 @@ export function sgd(
 ): void {
   // 0 · -0 + s is s, whatever s is
   if (buffer && bufferDecay == 0) fill(n, buffer, -0.0);
-  store<f32>(CONSTANTS, -lr);
-  store<f32>(CONSTANTS, weightDecay, 4);
-  store<f32>(CONSTANTS, momentum, 8);
-  store<f32>(CONSTANTS, bufferDecay, 12);
-  store<f32>(CONSTANTS, gradientScale, 16);
-  store<i32>(CONSTANTS, nesterov, 20);
-  inTurns(sgdTurns, n, 2, p, buffer, g, 0, 0);
+  setConstant<f32>(0, -lr);
+  setConstant<f32>(1, weightDecay);
+  setConstant<f32>(2, momentum);
+  setConstant<f32>(3, bufferDecay);
+  setConstant<f32>(4, gradientScale);
+  setConstant<i32>(5, nesterov);
+  overStrips(sgdStrips, n, 2, p, buffer, g, 0, 0);
 }
 
-/** What the loops take as they begin, in the order of the parameters. */
-const CONSTANTS: usize = memory.data(32, 16);
-
 /** The two ways that are common have loops of their own, in which nothing is decided. */
-function sgdTurns(bytes: usize, p: usize, buffer: usize, g: usize, _d: usize, _e: usize): void {
-  const rate = v128.load32_splat(CONSTANTS);
-  const decay = v128.load32_splat(CONSTANTS, 4);
-  const pull = v128.load32_splat(CONSTANTS, 8);
-  const kept = v128.load32_splat(CONSTANTS, 12);
-  const fresh = v128.load32_splat(CONSTANTS, 16);
-  const decays = load<f32>(CONSTANTS, 4) != 0;
-  const nesterov = load<bool>(CONSTANTS, 20);
+function sgdStrips(bytes: usize, p: usize, buffer: usize, g: usize, _d: usize, _e: usize): void {
+  const rate = constantLanes(0);
+  const decay = constantLanes(1);
+  const pull = constantLanes(2);
+  const kept = constantLanes(3);
+  const fresh = constantLanes(4);
+  const decays = constant<f32>(1) != 0;
+  const nesterov = constant<bool>(5);
   const end = p + bytes;
   if (!buffer && !decays) {
-    for (; p < end; p += TURN, g += TURN) {
+    for (; p < end; p += STRIP, g += STRIP) {
       sgdPair(p, g, 0, rate, false, decay, false, kept, fresh, false, pull);
       sgdPair(p + 32, g + 32, 0, rate, false, decay, false, kept, fresh, false, pull);
     }
   } else if (!decays && !nesterov) {
-    for (; p < end; p += TURN, g += TURN, buffer += TURN) {
+    for (; p < end; p += STRIP, g += STRIP, buffer += STRIP) {
       sgdPair(p, g, buffer, rate, false, decay, true, kept, fresh, false, pull);
       sgdPair(p + 32, g + 32, buffer + 32, rate, false, decay, true, kept, fresh, false, pull);
     }
@@ -89,8 +86,7 @@ function sgdPair(
   if (remembers) {
     const b0 = multiplyAdd(kept, v128.load(buffer), f32x4.mul(fresh, s0));
     const b1 = multiplyAdd(kept, v128.load(buffer, 16), f32x4.mul(fresh, s1));
-    v128.store(buffer, b1, 16);
-    v128.store(buffer, b0);
+    storePair(buffer, b0, b1);
     if (nesterov) {
       s0 = multiplyAdd(pull, b0, s0);
       s1 = multiplyAdd(pull, b1, s1);
@@ -99,8 +95,7 @@ function sgdPair(
       s1 = b1;
     }
   }
-  v128.store(p, multiplyAdd(rate, s1, p1), 16);
-  v128.store(p, multiplyAdd(rate, s0, p0));
+  storePair(p, multiplyAdd(rate, s0, p0), multiplyAdd(rate, s1, p1));
 }
 
 /**
@@ -123,27 +118,27 @@ export function adam(
   weightDecay: f32,
   keep: f32,
 ): void {
-  store<f32>(CONSTANTS, -stepSize);
-  store<f32>(CONSTANTS, oneMinusBeta1, 4);
-  store<f32>(CONSTANTS, beta2, 8);
-  store<f32>(CONSTANTS, oneMinusBeta2, 12);
-  store<f32>(CONSTANTS, inverseRootCorrection2, 16);
-  store<f32>(CONSTANTS, eps, 20);
-  store<f32>(CONSTANTS, weightDecay, 24);
-  store<f32>(CONSTANTS, keep, 28);
-  inTurns(adamTurns, n, 4, p, m, v, vMax, g);
+  setConstant<f32>(0, -stepSize);
+  setConstant<f32>(1, oneMinusBeta1);
+  setConstant<f32>(2, beta2);
+  setConstant<f32>(3, oneMinusBeta2);
+  setConstant<f32>(4, inverseRootCorrection2);
+  setConstant<f32>(5, eps);
+  setConstant<f32>(6, weightDecay);
+  setConstant<f32>(7, keep);
+  overStrips(adamStrips, n, 4, p, m, v, vMax, g);
 }
 
-function adamTurns(bytes: usize, p: usize, m: usize, v: usize, vMax: usize, g: usize): void {
-  const rate = v128.load32_splat(CONSTANTS);
-  const c1 = v128.load32_splat(CONSTANTS, 4);
-  const b2 = v128.load32_splat(CONSTANTS, 8);
-  const c2 = v128.load32_splat(CONSTANTS, 12);
-  const correction = v128.load32_splat(CONSTANTS, 16);
-  const e = v128.load32_splat(CONSTANTS, 20);
-  const decay = v128.load32_splat(CONSTANTS, 24);
-  const kept = v128.load32_splat(CONSTANTS, 28);
-  const decays = load<f32>(CONSTANTS, 24) != 0;
+function adamStrips(bytes: usize, p: usize, m: usize, v: usize, vMax: usize, g: usize): void {
+  const rate = constantLanes(0);
+  const c1 = constantLanes(1);
+  const b2 = constantLanes(2);
+  const c2 = constantLanes(3);
+  const correction = constantLanes(4);
+  const e = constantLanes(5);
+  const decay = constantLanes(6);
+  const kept = constantLanes(7);
+  const decays = constant<f32>(6) != 0;
   const end = p + bytes;
   for (; p < end; p += 32, g += 32, m += 32, v += 32) {
     const p0 = v128.load(p);
@@ -162,24 +157,20 @@ function adamTurns(bytes: usize, p: usize, m: usize, v: usize, vMax: usize, g: u
     m1 = multiplyAdd(c1, f32x4.sub(s1, m1), m1);
     v0 = multiplyAdd(f32x4.mul(c2, s0), s0, f32x4.mul(b2, v0));
     v1 = multiplyAdd(f32x4.mul(c2, s1), s1, f32x4.mul(b2, v1));
-    v128.store(m, m1, 16);
-    v128.store(m, m0);
-    v128.store(v, v1, 16);
-    v128.store(v, v0);
+    storePair(m, m0, m1);
+    storePair(v, v0, v1);
     if (vMax) {
       // max gives NaN where either is, as torch.maximum does
       v0 = f32x4.max(v128.load(vMax), v0);
       v1 = f32x4.max(v128.load(vMax, 16), v1);
-      v128.store(vMax, v1, 16);
-      v128.store(vMax, v0);
+      storePair(vMax, v0, v1);
       vMax += 32;
     }
     const root0 = multiplyAdd(f32x4.sqrt(v0), correction, e);
     const root1 = multiplyAdd(f32x4.sqrt(v1), correction, e);
     const step0 = f32x4.div(f32x4.mul(rate, m0), root0);
     const step1 = f32x4.div(f32x4.mul(rate, m1), root1);
-    v128.store(p, f32x4.add(f32x4.mul(kept, p1), step1), 16);
-    v128.store(p, f32x4.add(f32x4.mul(kept, p0), step0));
+    storePair(p, f32x4.add(f32x4.mul(kept, p0), step0), f32x4.add(f32x4.mul(kept, p1), step1));
   }
 }
 
@@ -202,23 +193,23 @@ export function rmsprop(
   weightDecay: f32,
   momentum: f32,
 ): void {
-  store<f32>(CONSTANTS, -lr);
-  store<f32>(CONSTANTS, alpha, 4);
-  store<f32>(CONSTANTS, oneMinusAlpha, 8);
-  store<f32>(CONSTANTS, eps, 12);
-  store<f32>(CONSTANTS, weightDecay, 16);
-  store<f32>(CONSTANTS, momentum, 20);
-  inTurns(rmspropTurns, n, 4, p, v, average, buffer, g);
+  setConstant<f32>(0, -lr);
+  setConstant<f32>(1, alpha);
+  setConstant<f32>(2, oneMinusAlpha);
+  setConstant<f32>(3, eps);
+  setConstant<f32>(4, weightDecay);
+  setConstant<f32>(5, momentum);
+  overStrips(rmspropStrips, n, 4, p, v, average, buffer, g);
 }
 
-function rmspropTurns(bytes: usize, p: usize, v: usize, average: usize, buffer: usize, g: usize): void {
-  const rate = v128.load32_splat(CONSTANTS);
-  const a = v128.load32_splat(CONSTANTS, 4);
-  const c = v128.load32_splat(CONSTANTS, 8);
-  const e = v128.load32_splat(CONSTANTS, 12);
-  const decay = v128.load32_splat(CONSTANTS, 16);
-  const pull = v128.load32_splat(CONSTANTS, 20);
-  const decays = load<f32>(CONSTANTS, 16) != 0;
+function rmspropStrips(bytes: usize, p: usize, v: usize, average: usize, buffer: usize, g: usize): void {
+  const rate = constantLanes(0);
+  const a = constantLanes(1);
+  const c = constantLanes(2);
+  const e = constantLanes(3);
+  const decay = constantLanes(4);
+  const pull = constantLanes(5);
+  const decays = constant<f32>(4) != 0;
   const end = p + bytes;
   for (; p < end; p += 32, g += 32, v += 32) {
     const p0 = v128.load(p);
@@ -233,13 +224,11 @@ function rmspropTurns(bytes: usize, p: usize, v: usize, average: usize, buffer: 
     }
     v0 = multiplyAdd(f32x4.mul(c, s0), s0, f32x4.mul(a, v0));
     v1 = multiplyAdd(f32x4.mul(c, s1), s1, f32x4.mul(a, v1));
-    v128.store(v, v1, 16);
-    v128.store(v, v0);
+    storePair(v, v0, v1);
     if (average) {
       const mean0 = multiplyAdd(c, s0, f32x4.mul(a, v128.load(average)));
       const mean1 = multiplyAdd(c, s1, f32x4.mul(a, v128.load(average, 16)));
-      v128.store(average, mean1, 16);
-      v128.store(average, mean0);
+      storePair(average, mean0, mean1);
       v0 = f32x4.sub(v0, f32x4.mul(mean0, mean0));
       v1 = f32x4.sub(v1, f32x4.mul(mean1, mean1));
       average += 32;
@@ -249,11 +238,9 @@ function rmspropTurns(bytes: usize, p: usize, v: usize, average: usize, buffer: 
     if (buffer) {
       s0 = multiplyAdd(pull, v128.load(buffer), s0);
       s1 = multiplyAdd(pull, v128.load(buffer, 16), s1);
-      v128.store(buffer, s1, 16);
-      v128.store(buffer, s0);
+      storePair(buffer, s0, s1);
       buffer += 32;
     }
-    v128.store(p, multiplyAdd(rate, s1, p1), 16);
-    v128.store(p, multiplyAdd(rate, s0, p0));
+    storePair(p, multiplyAdd(rate, s0, p0), multiplyAdd(rate, s1, p1));
   }
 }

@@ -1,44 +1,32 @@
-// Maxima of windows. A window keeps the first of equals and the last NaN: it moves on to what is greater or no number.
+// Maxima of windows. The maximum is the first of equals, or the last NaN.
 //
-// Windows of 2x2 that do not overlap go four at a time: even and odd columns of two rows, in row-major order. An index is the
-// place in the plane, so that the way back only compares it with the places it writes.
+// 2x2 windows with stride 2 go four at a time: even and odd columns of two rows, in row-major order. An index is a place in the plane; the way
+// back compares it with the places that it writes.
 
 import { loadUpTo4, select, storeUpTo4 } from "./lanes";
-import {
-  channels,
-  height,
-  kernelHeight,
-  kernelWidth,
-  outHeight,
-  outWidth,
-  paddingHeight,
-  paddingWidth,
-  readWindow,
-  strideHeight,
-  strideWidth,
-  width,
-} from "./window";
+import * as window from "./window";
 
 /** Windows of 2x2, side by side. */
 @inline
 function isHalving(): bool {
-  const areTwo = kernelHeight == 2 && kernelWidth == 2 && strideHeight == 2 && strideWidth == 2;
-  return areTwo && paddingHeight == 0 && paddingWidth == 0;
+  const areTwo =
+    window.kernelHeight == 2 && window.kernelWidth == 2 && window.strideHeight == 2 && window.strideWidth == 2;
+  return areTwo && window.paddingHeight == 0 && window.paddingWidth == 0;
 }
 
-export function maxPool2d(images: i32, window: usize, x: usize, y: usize, indices: usize): void {
-  readWindow(window);
-  const plane = (<usize>(height * width)) << 2;
-  const outRow = (<usize>outWidth) << 2;
+export function maxPool2d(images: i32, sizes: usize, x: usize, y: usize, indices: usize): void {
+  window.readSizes(sizes);
+  const plane = (<usize>(window.height * window.width)) << 2;
+  const outRow = (<usize>window.outWidth) << 2;
   const halves = isHalving();
-  for (let planes = images * channels; planes > 0; planes--) {
-    for (let i = 0; i < outHeight; i++) {
+  for (let planes = images * window.channels; planes > 0; planes--) {
+    for (let i = 0; i < window.outHeight; i++) {
       if (halves) {
-        halveRows(outWidth, width, 2 * i * width, x, y, indices);
+        halveRows(window.outWidth, window.width, 2 * i * window.width, x, y, indices);
       } else {
-        const first = i * strideHeight - paddingHeight;
+        const first = i * window.strideHeight - window.paddingHeight;
         const top = max(first, 0);
-        const bottom = min(first + kernelHeight, height);
+        const bottom = min(first + window.kernelHeight, window.height);
         poolRow(top, bottom, x, y, indices);
       }
       y += outRow;
@@ -50,14 +38,14 @@ export function maxPool2d(images: i32, window: usize, x: usize, y: usize, indice
 
 /** A row of maxima over the plane's rows top .. bottom - 1. */
 function poolRow(top: i32, bottom: i32, plane: usize, y: usize, indices: usize): void {
-  for (let j = 0; j < outWidth; j++) {
-    const first = j * strideWidth - paddingWidth;
+  for (let j = 0; j < window.outWidth; j++) {
+    const first = j * window.strideWidth - window.paddingWidth;
     const left = max(first, 0);
-    const right = min(first + kernelWidth, width);
+    const right = min(first + window.kernelWidth, window.width);
     let best: f32 = -Infinity;
-    let place = top * width + left;
+    let place = top * window.width + left;
     for (let u = top; u < bottom; u++) {
-      for (let at = u * width + left; at < u * width + right; at++) {
+      for (let at = u * window.width + left; at < u * window.width + right; at++) {
         const value = load<f32>(plane + ((<usize>at) << 2));
         if (value > best || value != value) {
           best = value;
@@ -115,24 +103,24 @@ function halveRows(count: i32, width: i32, place: i32, plane: usize, y: usize, i
 }
 
 /** dx = the sum of dy over the windows that an element is the maximum of. */
-export function maxPool2dBackward(images: i32, window: usize, dy: usize, indices: usize, dx: usize): void {
-  readWindow(window);
-  const plane = (<usize>(height * width)) << 2;
-  const outRow = (<usize>outWidth) << 2;
+export function maxPool2dBackward(images: i32, sizes: usize, dy: usize, indices: usize, dx: usize): void {
+  window.readSizes(sizes);
+  const plane = (<usize>(window.height * window.width)) << 2;
+  const outRow = (<usize>window.outWidth) << 2;
   const halves = isHalving();
-  const overlaps = kernelHeight > strideHeight || kernelWidth > strideWidth;
-  for (let planes = images * channels; planes > 0; planes--) {
+  const overlaps = window.kernelHeight > window.strideHeight || window.kernelWidth > window.strideWidth;
+  for (let planes = images * window.channels; planes > 0; planes--) {
     if (halves) {
-      unhalvePlane(height, width, dy, indices, dx);
+      unhalvePlane(window.height, window.width, dy, indices, dx);
     } else if (overlaps) {
-      for (let y = 0; y < height; y++) {
+      for (let y = 0; y < window.height; y++) {
         // the windows whose rows have y among theirs
-        const top = firstWindow(y + paddingHeight, kernelHeight, strideHeight);
-        const bottom = min((y + paddingHeight) / strideHeight, outHeight - 1);
-        for (let x = 0; x < width; x++) {
-          const left = firstWindow(x + paddingWidth, kernelWidth, strideWidth);
-          const right = min((x + paddingWidth) / strideWidth, outWidth - 1);
-          const place = y * width + x;
+        const top = firstWindow(y + window.paddingHeight, window.kernelHeight, window.strideHeight);
+        const bottom = min((y + window.paddingHeight) / window.strideHeight, window.outHeight - 1);
+        for (let x = 0; x < window.width; x++) {
+          const left = firstWindow(x + window.paddingWidth, window.kernelWidth, window.strideWidth);
+          const right = min((x + window.paddingWidth) / window.strideWidth, window.outWidth - 1);
+          const place = y * window.width + x;
           let sum: f64 = 0;
           for (let i = top; i <= bottom; i++) {
             for (let j = left; j <= right; j++) {
@@ -144,10 +132,10 @@ export function maxPool2dBackward(images: i32, window: usize, dy: usize, indices
         }
       }
     } else {
-      scatterPlane(<usize>outHeight * outRow, plane, dy, indices, dx);
+      scatterPlane(<usize>window.outHeight * outRow, plane, dy, indices, dx);
     }
-    dy += <usize>outHeight * outRow;
-    indices += <usize>outHeight * outRow;
+    dy += <usize>window.outHeight * outRow;
+    indices += <usize>window.outHeight * outRow;
     dx += plane;
   }
 }

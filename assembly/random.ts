@@ -1,13 +1,13 @@
-// Random numbers by position: element i of a buffer depends on the key and on i alone, so that neither the kernel set nor a split
-// over threads changes a draw. Hence every rounding is spelled out, in the relaxed build too.
+// Random numbers by position: element i of a buffer depends on the key and on i alone, whatever the kernel set or a split over threads. So
+// the relaxed build rounds as the other does.
 //
 // Threefry-2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): additions, rotations and
 // exclusive ors only. Four counters (4j .. 4j + 3, 0) at a time give two vectors of words: the first is for elements 8j .. 8j + 3,
 // the second for 8j + 4 .. 8j + 7.
 
-import { logCubic, ones } from "./exponential";
-import { multiplyAddExactly, select } from "./lanes";
-import { inTurns } from "./vector-loop";
+import { logCubic, ones, polynomial } from "./exponential";
+import { multiplyAddExactly, select, storeFour, storePair } from "./lanes";
+import { constantLanes, overStrips, setConstant, StripLoop } from "./vector-loop";
 
 const PARITY: i32 = 0x1bd11bda;
 
@@ -33,7 +33,7 @@ function threefry(j: i32, key0: i32, key1: i32): void {
   const start = i32x4.splat((j << 2) + key0);
   let x0 = i32x4.add(start, v128.load(COUNTERS));
   let y0 = i32x4.add(start, v128.load(COUNTERS, 16));
-  // from memory, or the first steps would be one for both and the pairs come apart
+  // from memory: as constants, V8 would compute the first steps once for both, and not merge the pairs
   let x1 = v128.load(KEYS);
   let y1 = v128.load(KEYS, 16);
   let a = key1;
@@ -87,10 +87,7 @@ function threefry(j: i32, key0: i32, key1: i32): void {
     b = next;
   }
   const pairs = load<usize>(PAIRS_POINTER);
-  v128.store(pairs, y0, 16);
-  v128.store(pairs, x0);
-  v128.store(pairs, y1, 48);
-  v128.store(pairs, x1, 32);
+  storeFour(pairs, x0, y0, x1, y1);
 }
 
 /** The words of `count` elements from the i-th, a multiple of 16, into WORDS. */
@@ -106,28 +103,31 @@ function drawWords(i: i32, count: i32, key0: i32, key1: i32): void {
   }
 }
 
-/** What the loops take as they begin, in the order of the parameters. */
-const CONSTANTS: usize = memory.data(8, 4);
-
-/** Uniform on [low, low + span): low + span · u, u the upper 24 bits of a word. */
-export function uniform(n: i32, x: usize, key0: i32, key1: i32, low: f32, span: f32): void {
-  store<f32>(CONSTANTS, low);
-  store<f32>(CONSTANTS, span, 4);
-  for (let i = 0; i < n; i += FLOATS, x += BYTES) {
+/** Runs a loop over n floats of `result`, their words, and those of `x` where it is not 0. */
+function overWords(loop: StripLoop, n: i32, key0: i32, key1: i32, result: usize, x: usize): void {
+  for (let i = 0; i < n; i += FLOATS) {
     const count = min(n - i, FLOATS);
     drawWords(i, count, key0, key1);
-    inTurns(uniformTurns, count, 1, x, WORDS, 0, 0, 0);
+    overStrips(loop, count, 1, result, WORDS, x, 0, 0);
+    result += BYTES;
+    if (x) x += BYTES;
   }
 }
 
-function uniformTurns(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
-  const low = v128.load32_splat(CONSTANTS);
-  const span = v128.load32_splat(CONSTANTS, 4);
+/** Uniform on [low, low + span): low + span · u, u the upper 24 bits of a word. */
+export function uniform(n: i32, x: usize, key0: i32, key1: i32, low: f32, span: f32): void {
+  setConstant<f32>(0, low);
+  setConstant<f32>(1, span);
+  overWords(uniformStrips, n, key0, key1, x, 0);
+}
+
+function uniformStrips(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
+  const low = constantLanes(0);
+  const span = constantLanes(1);
   for (const end = x + bytes; x < end; x += 32, words += 32) {
     const x0 = uniformLanes(v128.load(words), low, span);
     const x1 = uniformLanes(v128.load(words, 16), low, span);
-    v128.store(x, x1, 16);
-    v128.store(x, x0);
+    storePair(x, x0, x1);
   }
 }
 
@@ -140,25 +140,20 @@ function uniformLanes(word: v128, low: v128, span: v128): v128 {
 
 /** y[i] = x[i] · (0 where the upper 24 bits of the i-th word are below `threshold`, else factor). */
 export function dropout(n: i32, x: usize, key0: i32, key1: i32, threshold: i32, factor: f32, y: usize): void {
-  store<i32>(CONSTANTS, threshold);
-  store<f32>(CONSTANTS, factor, 4);
-  for (let i = 0; i < n; i += FLOATS, x += BYTES, y += BYTES) {
-    const count = min(n - i, FLOATS);
-    drawWords(i, count, key0, key1);
-    inTurns(dropoutTurns, count, 1, y, x, WORDS, 0, 0);
-  }
+  setConstant<i32>(0, threshold);
+  setConstant<f32>(1, factor);
+  overWords(dropoutStrips, n, key0, key1, y, x);
 }
 
-function dropoutTurns(bytes: usize, y: usize, x: usize, words: usize, _d: usize, _e: usize): void {
-  const threshold = v128.load32_splat(CONSTANTS);
-  const factor = v128.load32_splat(CONSTANTS, 4);
+function dropoutStrips(bytes: usize, y: usize, words: usize, x: usize, _d: usize, _e: usize): void {
+  const threshold = constantLanes(0);
+  const factor = constantLanes(1);
   for (const end = y + bytes; y < end; y += 32, x += 32, words += 32) {
     const keeps0 = i32x4.ge_s(i32x4.shr_u(v128.load(words), 8), threshold);
     const keeps1 = i32x4.ge_s(i32x4.shr_u(v128.load(words, 16), 8), threshold);
     const y0 = f32x4.mul(v128.load(x), v128.and(keeps0, factor));
     const y1 = f32x4.mul(v128.load(x, 16), v128.and(keeps1, factor));
-    v128.store(y, y1, 16);
-    v128.store(y, y0);
+    storePair(y, y0, y1);
   }
 }
 
@@ -167,35 +162,17 @@ function dropoutTurns(bytes: usize, y: usize, x: usize, words: usize, _d: usize,
  * precision approximation ("Approximating the erfinv function", 2012); the farthest draw is 5.2 standard deviations out.
  */
 export function normal(n: i32, x: usize, key0: i32, key1: i32, std: f32): void {
-  store<f32>(CONSTANTS, std * <f32>1.4142135623730951);
-  for (let i = 0; i < n; i += FLOATS, x += BYTES) {
-    const count = min(n - i, FLOATS);
-    drawWords(i, count, key0, key1);
-    inTurns(normalTurns, count, 1, x, WORDS, 0, 0, 0);
-  }
+  setConstant<f32>(0, std * <f32>1.4142135623730951);
+  overWords(normalStrips, n, key0, key1, x, 0);
 }
 
-function normalTurns(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
-  const scale = v128.load32_splat(CONSTANTS);
+function normalStrips(bytes: usize, x: usize, words: usize, _c: usize, _d: usize, _e: usize): void {
+  const scale = constantLanes(0);
   for (const end = x + bytes; x < end; x += 32, words += 32) {
     const x0 = normalLanes(v128.load(words), scale);
     const x1 = normalLanes(v128.load(words, 16), scale);
-    v128.store(x, x1, 16);
-    v128.store(x, x0);
+    storePair(x, x0, x1);
   }
-}
-
-
-@inline
-function polynomial(TABLE: usize, x: v128): v128 {
-  let y = multiplyAddExactly(v128.load32_splat(TABLE), x, v128.load32_splat(TABLE, 4));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 8));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 12));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 16));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 20));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 24));
-  y = multiplyAddExactly(y, x, v128.load32_splat(TABLE, 28));
-  return multiplyAddExactly(y, x, v128.load32_splat(TABLE, 32));
 }
 
 const NEAR: usize = memory.data<f32>([

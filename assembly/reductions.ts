@@ -1,8 +1,8 @@
 // Passes over memory that add up or scale: bias gradients, fills, scaled sums and products, norms.
 
 import { block } from "./gemm/work";
-import { multiplyAdd } from "./lanes";
-import { inTurns, sumAt, SUMS, sumsAddress, TURN } from "./vector-loop";
+import { multiplyAdd, storeFour, storeOrAddFour, storePair } from "./lanes";
+import { constant, constantLanes, overStrips, setConstant, STRIP, sumAt, SUMS, sumsAddress } from "./vector-loop";
 
 /** Bytes of a run that float32 lanes add up before the sum is carried in double. */
 export const SUM_BLOCK: usize = 512 << 2;
@@ -34,14 +34,14 @@ export function addGradient(target: usize, value: f64, accumulate: bool): void {
 /** Σ x of a block, which float32 lanes add up: in the order of PReLU's pass, so that a bias gradient has the same bits from either. */
 export function blockSum(bytes: usize, x: usize): f64 {
   const whole = bytes & ~31;
-  sumTurns(whole, x);
+  sumVectors(whole, x);
   let total = sumAt(SUMS);
   for (let i = whole; i < bytes; i += 4) total += <f64>load<f32>(x + i);
   return total;
 }
 
-/** Σ x of whole turns, into SUMS. */
-function sumTurns(bytes: usize, x: usize): void {
+/** Σ x of whole pairs of vectors, into SUMS. */
+function sumVectors(bytes: usize, x: usize): void {
   let s0 = f32x4.splat(0);
   let s1 = s0;
   for (const end = x + bytes; x < end; x += 32) {
@@ -49,8 +49,7 @@ function sumTurns(bytes: usize, x: usize): void {
     s1 = f32x4.add(s1, v128.load(x, 16));
   }
   const sums = sumsAddress();
-  v128.store(sums, s1, 16);
-  v128.store(sums, s0);
+  storePair(sums, s0, s1);
 }
 
 /** Rows whose columns float32 lanes add up before the sums are carried in double. */
@@ -59,7 +58,7 @@ export const SUM_ROWS: i32 = 32;
 /** Bytes of a row's part whose columns' sums are carried at a time. */
 export const SUM_COLUMNS: usize = 2048 << 2;
 
-/** Behind the sums of a block of rows, at most two for each column, which are floats at the start of the work area: their totals in double. */
+/** Where the totals in double begin: behind the float sums of a block of rows, at most two for each column, at the start of the work area. */
 export const COLUMN_TOTALS: usize = SUM_COLUMNS << 1;
 
 /** y[j] (+)= Σ_i x[i, j] */
@@ -81,15 +80,14 @@ function columnSums(rows: i32, n: i32, x: usize, y: usize, accumulate: bool): vo
   }
 }
 
-/** Adds `bytes` of sums to their totals, four at a time: what follows the last goes to totals that nobody reads. */
+/** Adds `bytes` of sums to their totals, four at a time; the excess goes to totals that nobody reads. */
 export function carrySums(bytes: usize): void {
   let total = block + COLUMN_TOTALS;
   let sums = block;
   for (const end = sums + bytes; sums < end; sums += 16, total += 32) {
     const low = f64x2.add(v128.load(total), pair(sums));
     const high = f64x2.add(v128.load(total, 16), pair(sums + 8));
-    v128.store(total, high, 16);
-    v128.store(total, low);
+    storePair(total, low, high);
   }
 }
 
@@ -137,102 +135,72 @@ function sumColumns16(rows: i32, row: usize, x: usize, y: usize, accumulate: boo
     s2 = f32x4.add(s2, v128.load(x, 32));
     s3 = f32x4.add(s3, v128.load(x, 48));
   }
-  if (accumulate) {
-    s0 = f32x4.add(v128.load(y), s0);
-    s1 = f32x4.add(v128.load(y, 16), s1);
-    s2 = f32x4.add(v128.load(y, 32), s2);
-    s3 = f32x4.add(v128.load(y, 48), s3);
-  }
-  v128.store(y, s1, 16);
-  v128.store(y, s0);
-  v128.store(y, s3, 48);
-  v128.store(y, s2, 32);
+  storeOrAddFour(accumulate, y, s0, s1, s2, s3);
 }
-
-/** What the loops below take as they begin: a factor, and for products whether they are added. */
-const FACTOR: usize = memory.data(8, 4);
 
 /** x[i] = value */
 export function fill(n: i32, x: usize, value: f32): void {
-  store<f32>(FACTOR, value);
-  inTurns(fillTurns, n, 1, x, 0, 0, 0, 0);
+  setConstant<f32>(0, value);
+  overStrips(fillStrips, n, 1, x, 0, 0, 0, 0);
 }
 
-function fillTurns(bytes: usize, x: usize, _b: usize, _c: usize, _d: usize, _e: usize): void {
-  const value = v128.load32_splat(FACTOR);
-  for (const end = x + bytes; x < end; x += TURN) {
-    v128.store(x, value, 16);
-    v128.store(x, value);
-    v128.store(x, value, 48);
-    v128.store(x, value, 32);
+function fillStrips(bytes: usize, x: usize, _b: usize, _c: usize, _d: usize, _e: usize): void {
+  const value = constantLanes(0);
+  for (const end = x + bytes; x < end; x += STRIP) {
+    storeFour(x, value, value, value, value);
   }
 }
 
 /** y[i] += scale · x[i] */
 export function addScaled(n: i32, x: usize, y: usize, scale: f32): void {
-  store<f32>(FACTOR, scale);
-  inTurns(addScaledTurns, n, 1, y, x, 0, 0, 0);
+  setConstant<f32>(0, scale);
+  overStrips(addScaledStrips, n, 1, y, x, 0, 0, 0);
 }
 
-function addScaledTurns(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
-  const s = v128.load32_splat(FACTOR);
-  for (const end = y + bytes; y < end; y += TURN, x += TURN) {
+function addScaledStrips(bytes: usize, y: usize, x: usize, _c: usize, _d: usize, _e: usize): void {
+  const s = constantLanes(0);
+  for (const end = y + bytes; y < end; y += STRIP, x += STRIP) {
     const r0 = multiplyAdd(s, v128.load(x), v128.load(y));
     const r1 = multiplyAdd(s, v128.load(x, 16), v128.load(y, 16));
     const r2 = multiplyAdd(s, v128.load(x, 32), v128.load(y, 32));
     const r3 = multiplyAdd(s, v128.load(x, 48), v128.load(y, 48));
-    v128.store(y, r1, 16);
-    v128.store(y, r0);
-    v128.store(y, r3, 48);
-    v128.store(y, r2, 32);
+    storeFour(y, r0, r1, r2, r3);
   }
 }
 
 /** x[i] = scale · x[i] */
 export function scale(n: i32, x: usize, factor: f32): void {
-  store<f32>(FACTOR, factor);
-  inTurns(scaleTurns, n, 1, x, 0, 0, 0, 0);
+  setConstant<f32>(0, factor);
+  overStrips(scaleStrips, n, 1, x, 0, 0, 0, 0);
 }
 
-function scaleTurns(bytes: usize, x: usize, _b: usize, _c: usize, _d: usize, _e: usize): void {
-  const s = v128.load32_splat(FACTOR);
-  for (const end = x + bytes; x < end; x += TURN) {
+function scaleStrips(bytes: usize, x: usize, _b: usize, _c: usize, _d: usize, _e: usize): void {
+  const s = constantLanes(0);
+  for (const end = x + bytes; x < end; x += STRIP) {
     const r0 = f32x4.mul(s, v128.load(x));
     const r1 = f32x4.mul(s, v128.load(x, 16));
     const r2 = f32x4.mul(s, v128.load(x, 32));
     const r3 = f32x4.mul(s, v128.load(x, 48));
-    v128.store(x, r1, 16);
-    v128.store(x, r0);
-    v128.store(x, r3, 48);
-    v128.store(x, r2, 32);
+    storeFour(x, r0, r1, r2, r3);
   }
 }
 
 /** z[i] (+)= factor · x[i] · y[i] */
 export function addProduct(n: i32, factor: f32, x: usize, y: usize, z: usize, accumulate: bool): void {
-  store<f32>(FACTOR, factor);
-  store<i32>(FACTOR, accumulate, 4);
-  inTurns(addProductTurns, n, 1, z, x, y, 0, 0);
+  setConstant<f32>(0, factor);
+  setConstant<i32>(1, accumulate);
+  overStrips(addProductStrips, n, 1, z, x, y, 0, 0);
 }
 
-function addProductTurns(bytes: usize, z: usize, x: usize, y: usize, _d: usize, _e: usize): void {
-  const s = v128.load32_splat(FACTOR);
-  const accumulate = load<bool>(FACTOR, 4);
-  for (const end = z + bytes; z < end; z += TURN, x += TURN, y += TURN) {
-    let r0 = f32x4.mul(s, f32x4.mul(v128.load(x), v128.load(y)));
-    let r1 = f32x4.mul(s, f32x4.mul(v128.load(x, 16), v128.load(y, 16)));
-    let r2 = f32x4.mul(s, f32x4.mul(v128.load(x, 32), v128.load(y, 32)));
-    let r3 = f32x4.mul(s, f32x4.mul(v128.load(x, 48), v128.load(y, 48)));
-    if (accumulate) {
-      r0 = f32x4.add(v128.load(z), r0);
-      r1 = f32x4.add(v128.load(z, 16), r1);
-      r2 = f32x4.add(v128.load(z, 32), r2);
-      r3 = f32x4.add(v128.load(z, 48), r3);
-    }
-    v128.store(z, r1, 16);
-    v128.store(z, r0);
-    v128.store(z, r3, 48);
-    v128.store(z, r2, 32);
+function addProductStrips(bytes: usize, z: usize, x: usize, y: usize, _d: usize, _e: usize): void {
+  const s = constantLanes(0);
+  const accumulate = constant<bool>(1);
+  for (const end = z + bytes; z < end; z += STRIP, x += STRIP, y += STRIP) {
+    const r0 = f32x4.mul(s, f32x4.mul(v128.load(x), v128.load(y)));
+    const r1 = f32x4.mul(s, f32x4.mul(v128.load(x, 16), v128.load(y, 16)));
+    const r2 = f32x4.mul(s, f32x4.mul(v128.load(x, 32), v128.load(y, 32)));
+    const r3 = f32x4.mul(s, f32x4.mul(v128.load(x, 48), v128.load(y, 48)));
+    storeOrAddFour(accumulate, z, r0, r1, r2, r3);
   }
 }
 

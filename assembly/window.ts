@@ -1,4 +1,4 @@
-// The sizes of a window that slides over planes, a convolution's or a pool's, as they are passed to the kernels: ten int32 at one address.
+// The window of a convolution or a pool, which slides over planes: ten int32 at an address that kernels are passed, and the sizes of the output.
 
 export let channels: i32 = 0;
 export let height: i32 = 0;
@@ -13,7 +13,7 @@ export let paddingWidth: i32 = 0;
 export let outHeight: i32 = 0;
 export let outWidth: i32 = 0;
 
-export function readWindow(address: usize): void {
+export function readSizes(address: usize): void {
   channels = load<i32>(address);
   height = load<i32>(address, 4);
   width = load<i32>(address, 8);
@@ -22,7 +22,7 @@ export function readWindow(address: usize): void {
   kernelWidth = load<i32>(address, 20);
   paddingHeight = load<i32>(address, 32);
   paddingWidth = load<i32>(address, 36);
-  // a stride past the end comes to the same as one to the end
+  // a stride past the end does the same as one to the end
   strideHeight = min(load<i32>(address, 24), height + 2 * paddingHeight);
   strideWidth = min(load<i32>(address, 28), width + 2 * paddingWidth);
   outHeight = (height + 2 * paddingHeight - kernelHeight) / strideHeight + 1;

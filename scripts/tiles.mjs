@@ -1,18 +1,17 @@
 // Writes assembly/gemm/tiles.ts: the register tiles of the product, unrolled.
 //
 //   rowsRxC   R x C of C = A · B + addend over a block of k. A is read along R rows, `aRow` bytes apart; B as C neighbouring floats a step
-//             of k, `bStep` bytes apart: a packed panel, or B[k, n] where it lies. `addend` is 0 for none, or an address like c's with
-//             its own distance between rows: a row of bias (0), or C itself (cRow).
+//             of k, `bStep` bytes apart: a packed panel, or B[k, n] where it lies. `addend` is 0 for none, or the address of
+//             the rows to add, `addendRow` bytes apart: 0 for a bias, cRow for C itself.
 //   dotsRxQ   the partial sums of R x Q outputs of A · Bᵀ, where A and B both lie contiguous along k: output (r, q) has eight of them, k
-//             mod 8, in two vectors at sums + r · sumsRow + 32 q. The two come `together`, which is what V8 merges but too much for 128 bits,
-//             or `apart` in blocks of their own, or only `one` of them for twice as many outputs.
+//             mod 8, in two vectors at sums + r · sumsRow + 32 q. The two are computed `together`, which V8 merges but which
+//             needs too many registers at 128 bits, `apart` in two basic blocks, or only `one` of them for twice as many outputs.
 //   additions  what calibration measures
 //
-// What the forms rest on, from V8's machine code:
+// Why they look as they do, from V8's machine code:
 //
-// - A function does a whole column of tiles, `tiles` of them one below the other: B's panel stays in L1, and V8, which tiers up at calls,
-//   sees many short ones.
-// - The first step is peeled: sums start as a · b, and nothing has to be zeroed.
+// - A function computes a column of `tiles` tiles (the ir loop): B's panel stays in L1, and V8, which tiers up at calls, gets many short ones.
+// - The first step of k is peeled: sums start as a · b instead of 0.
 // - Addresses advance once in four steps, which read at constant offsets; an index for each step would take an addition for each row (on
 //   Zen 4 42 GFLOP/s instead of 46; tall tiles with multiply-add in one instruction hide it). Each of the four ends in a way out, so
 //   that any length is right without a loop for the rest, and because V8 before 13 moves the loads of a basic block to its top and
@@ -43,7 +42,7 @@ ${advance(steps)}
 const accumulate = (sum, a, b, isFirst) =>
   isFirst ? `let ${sum} = f32x4.mul(${a}, ${b});` : `${sum} = multiplyAdd(${a}, ${b}, ${sum});`;
 
-/** Unrolled where it gains: four rows most; of long rows two steps are enough; low tiles are for rests, and tall ones have work enough a step. */
+/** Unrolling gains most at four rows; at long rows two steps suffice. Flat tiles are for remainders; tall ones have work enough in a step. */
 const stepsOf = (rows, columns) => (rows === 4 ? STEPS : columns >= 32 ? 2 : 1);
 
 function rowsTile(rows, columns) {
@@ -134,8 +133,8 @@ a += aRow * ${rows};
 }
 
 /**
- * What calibration measures: additions in registers, few enough of them, of vectors that lie `together` or apart. Both are in one function, so that
- * whichever compiler made the one has made the other.
+ * What calibration measures: additions in registers of vectors that lie `together` or apart. Both are in one function, so that the same compiler
+ * made them.
  */
 function additions() {
   const vectors = range(12);
@@ -146,8 +145,8 @@ ${vectors.map((j) => `s${j} = f32x4.add(s${j}, s${j});`).join("\n")}
 ${pairsReversed(vectors.length)
   .map((j) => `v128.store(to, s${j}, ${apart * j});`)
   .join("\n")}`;
-  return `export function additions(together: bool, turns: i32, from: usize, to: usize): void {
-for (; turns > 0; turns--) {
+  return `export function additions(together: bool, repeats: i32, from: usize, to: usize): void {
+for (; repeats > 0; repeats--) {
 if (together) {
 ${sums(16)}
 } else {

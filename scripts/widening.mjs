@@ -6,46 +6,49 @@
 export const SETUP = ["memory", "isRelaxed", "useWork", "workBytes", "useTall", "useWide"];
 
 export const WIDENING = {
-  // passes over operands, in turns of four vectors
-  fill: { widens: { "reductions/fillTurns": 2 } },
-  scale: { widens: { "reductions/scaleTurns": 2 } },
-  addScaled: { widens: { "reductions/addScaledTurns": 2 } },
-  addProduct: { widens: { "reductions/addProductTurns": 2 } },
-  relu: { widens: { "activations/reluTurns": 2 } },
-  reluBackward: { widens: { "activations/reluBackwardTurns": 2 } },
-  elu: { widens: { "activations/eluTurns": 2 } },
-  eluBackward: { widens: { "activations/eluBackwardTurns": 2 } },
-  exponential: { widens: { "activations/exponentialTurns": 2 } },
-  squaredError: { widens: { "losses/squaredErrorTurns": 2 } },
-  binaryCrossEntropy: { widens: { "losses/crossEntropyTurns": 2 } },
-  sgd: { widens: { "optimizers/sgdTurns": 8 } },
-  adam: { widens: { "optimizers/adamTurns": 4 } },
-  rmsprop: { widens: { "optimizers/rmspropTurns": 4 } },
-  dropout: { widens: { "random/threefry": 2, "random/dropoutTurns": 1 } },
-  uniform: { widens: { "random/threefry": 2, "random/uniformTurns": 1 } },
-  normal: { widens: { "random/threefry": 2, "random/normalTurns": 1 } },
+  // passes over operands, by strips of four vectors
+  fill: { widens: { "reductions/fillStrips": 2 } },
+  scale: { widens: { "reductions/scaleStrips": 2 } },
+  addScaled: { widens: { "reductions/addScaledStrips": 2 } },
+  addProduct: { widens: { "reductions/addProductStrips": 2 } },
+  relu: { widens: { "activations/elementwise/reluStrips": 2 } },
+  reluBackward: { widens: { "activations/elementwise/reluBackwardStrips": 2 } },
+  elu: { widens: { "activations/elementwise/eluStrips": 2 } },
+  eluBackward: { widens: { "activations/elementwise/eluBackwardStrips": 2 } },
+  exponential: { widens: { "activations/elementwise/exponentialStrips": 2 } },
+  squaredError: { widens: { "losses/squaredErrorStrips": 2 } },
+  binaryCrossEntropy: { widens: { "losses/crossEntropyStrips": 2 } },
+  sgd: { widens: { "optimizers/sgdStrips": 8 } },
+  adam: { widens: { "optimizers/adamStrips": 4 } },
+  rmsprop: { widens: { "optimizers/rmspropStrips": 4 } },
+  dropout: { widens: { "random/threefry": 2, "random/dropoutStrips": 1 } },
+  uniform: { widens: { "random/threefry": 2, "random/uniformStrips": 1 } },
+  normal: { widens: { "random/threefry": 2, "random/normalStrips": 1 } },
 
   // rows and planes
   channelSums: { widens: { "reductions/sumColumns": 2, "reductions/blockSum": 1 } },
-  prelu: { widens: { "activations/prelu": 4 } },
+  prelu: { widens: { "activations/prelu/prelu": 4 } },
   preluBackward: {
     widens: {
-      "activations/maskSlopeBias2": 4,
-      "activations/maskSlope2": 3,
-      "activations/maskBias2": 3,
-      "activations/mask1": 4,
-      "activations/backwardByRows": 2,
-      "activations/maskRun": 3,
+      "activations/prelu-backward/maskRows<activations/prelu-backward/TwoRows,activations/prelu-backward/BothSums>": 4,
+      "activations/prelu-backward/maskRows<activations/prelu-backward/TwoRows,activations/prelu-backward/SlopeSum>": 3,
+      "activations/prelu-backward/maskRows<activations/prelu-backward/TwoRows,activations/prelu-backward/BiasSum>": 3,
+      "activations/prelu-backward/maskRows<activations/prelu-backward/OneRow,activations/prelu-backward/BothSums>": 3,
+      "activations/prelu-backward/backwardByRows": 2,
+      "activations/prelu-backward/maskRun": 3,
     },
-    not: { "activations/mask1": "with one sum of two: the loop decides, and stores are in blocks of their own" },
+    not: {
+      "activations/prelu-backward/maskRows<activations/prelu-backward/OneRow,activations/prelu-backward/AnySums>":
+        "the loop decides, and stores are in blocks of their own",
+    },
   },
   batchNorm: {
-    widens: { "normalization/planesStatistics": 3, "normalization/apply": 2 },
+    widens: { "normalization/planes/planesStatistics": 3, "normalization/apply/applyForward": 2 },
     not: { columns: "sums in double: conversions do not widen" },
   },
-  normalize: { widens: { "normalization/apply": 2 } },
+  normalize: { widens: { "normalization/apply/applyForward": 2 } },
   batchNormBackward: {
-    widens: { "normalization/planesGradientSums": 2, "normalization/batchNormBackward": 1 },
+    widens: { "normalization/planes/planesGradientSums": 2, "normalization/batch-norm/batchNormBackward": 1 },
     not: { columns: "sums in double: conversions do not widen" },
   },
   sumOfSquares: { not: { sumOfSquares: "sums in double: conversions do not widen" } },
@@ -59,7 +62,7 @@ export const WIDENING = {
   gemm: {
     widens: {
       "gemm/tiles/rows1x8": 1,
-      "gemm/tile/tilesOfRows": 2,
+      "gemm/tile/tileColumn": 2,
       "gemm/tiles/rows4x8": 4,
       "gemm/tiles/rows4x16": 8,
       "gemm/tiles/rows1x32": 4,
@@ -81,18 +84,19 @@ export const WIDENING = {
   conv2d: {
     widens: { "convolution/patches/packPatches": 2 },
     not: {
-      "convolution/winograd/transformPlanes":
+      "convolution/winograd/inputs/transformPlanes":
         "four tiles at a time; eight gain 3 % when wide and lose as much when not",
-      "convolution/winograd/transformOutput": "even and odd columns come together by shuffles",
+      "convolution/winograd/outputs/transformOutput": "even and odd columns come together by shuffles",
     },
   },
   conv2dBackwardInput: {
     not: {
-      "convolution/winograd/transformPlanes": "see conv2d; its products and patches are those of gemm and conv2d",
+      "convolution/winograd/inputs/transformPlanes":
+        "see conv2d; its products and patches are those of gemm and conv2d",
     },
   },
   conv2dBackwardWeight: {
-    not: { "convolution/winograd/transformGradientRows": "points are apart; its products are those of gemm" },
+    not: { "convolution/winograd/gradients/transformGradientRows": "points are apart; its products are those of gemm" },
   },
   conv2dWorkBytes: { not: { conv2dWorkBytes: "computes sizes" } },
 };

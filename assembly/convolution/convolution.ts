@@ -1,11 +1,11 @@
 // Convolution, image by image: by Winograd's way where it pays and the numbers allow it, else directly.
 //
-// Winograd's sums spread a NaN or an infinity over a patch, and numbers near the ends of float32 run over in them: weights or an image
-// that hold any go the direct way, which costs one look at each number.
+// Winograd's sums spread a NaN or an infinity over a patch, and overflow near the ends of float32. Weights and images that hold such numbers
+// go the direct way; to find them costs a pass over each.
 //
-// The scratch: what all images share for either way, then room for one image by one of them.
+// The scratch holds what all images share, for either way, then one image, for one of them.
 
-import { channels, height, outChannels, outHeight, outWidth, paddingHeight, paddingWidth, width } from "../window";
+import * as window from "../window";
 import {
   addImage,
   flipWeights,
@@ -28,42 +28,40 @@ import {
   tapBytes,
   weightBytes,
 } from "./geometry";
+import { isWinograd, staysBelow, TAME } from "./winograd/choice";
+import { transformGradient } from "./winograd/gradients";
+import { transformWeights } from "./winograd/weights";
 import {
   addWinogradImage,
-  isWinograd,
-  staysBelow,
-  TAME,
-  transformGradient,
-  transformWeights,
   winogradGradientBytes,
   winogradImage,
   winogradImageBytes,
   winogradRowBytes,
   winogradWeightBytes,
-} from "./winograd";
+} from "./winograd/winograd";
 
-export function conv2d(images: i32, window: usize, x: usize, weight: usize, bias: usize, y: usize, work: usize): void {
-  readGeometry(window);
+export function conv2d(images: i32, sizes: usize, x: usize, weight: usize, bias: usize, y: usize, work: usize): void {
+  readGeometry(sizes);
   if (images == 0) return;
   const taps = work;
   const biasRows = taps + <usize>tapBytes();
   const u = biasRows + <usize>biasBytes();
-  const isFast = isWinograd() && staysBelow(TAME, outChannels * depth, weight);
+  const isFast = isWinograd() && staysBelow(TAME, window.outChannels * depth, weight);
   const image = u + (isFast ? <usize>winogradWeightBytes() : 0);
-  const size = channels * height * width;
+  const size = window.channels * window.height * window.width;
   prepareForward(taps, bias, biasRows);
-  if (isFast) transformWeights(outChannels, channels, false, weight, u);
+  if (isFast) transformWeights(window.outChannels, window.channels, false, weight, u);
   for (; images > 0; images--) {
     if (isFast && staysBelow(TAME, size, x)) {
       winogradImage(
-        channels,
-        outChannels,
-        height,
-        width,
-        paddingHeight,
-        paddingWidth,
-        outHeight,
-        outWidth,
+        window.channels,
+        window.outChannels,
+        window.height,
+        window.width,
+        window.paddingHeight,
+        window.paddingWidth,
+        window.outHeight,
+        window.outWidth,
         x,
         u,
         bias,
@@ -74,42 +72,35 @@ export function conv2d(images: i32, window: usize, x: usize, weight: usize, bias
       forwardImage(x, weight, taps, bias ? biasRows : 0, image, y);
     }
     x += (<usize>size) << 2;
-    y += (<usize>(outChannels * outHeight * outWidth)) << 2;
+    y += (<usize>(window.outChannels * window.outHeight * window.outWidth)) << 2;
   }
 }
 
-export function conv2dBackwardInput(
-  images: i32,
-  window: usize,
-  dy: usize,
-  weight: usize,
-  dx: usize,
-  work: usize,
-): void {
-  readGeometry(window);
+export function conv2dBackwardInput(images: i32, sizes: usize, dy: usize, weight: usize, dx: usize, work: usize): void {
+  readGeometry(sizes);
   if (images == 0) return;
   const taps = work;
   const flipped = taps + <usize>tapBytes();
   const u = flipped + <usize>weightBytes();
-  const isFast = isWinograd() && staysBelow(TAME, outChannels * depth, weight);
+  const isFast = isWinograd() && staysBelow(TAME, window.outChannels * depth, weight);
   const image = u + (isFast ? <usize>winogradWeightBytes() : 0);
   const phase = image + <usize>dyCopyBytes();
-  const size = outChannels * outHeight * outWidth;
-  if (isFast) transformWeights(outChannels, channels, true, weight, u);
+  const size = window.outChannels * window.outHeight * window.outWidth;
+  if (isFast) transformWeights(window.outChannels, window.channels, true, weight, u);
   else flipWeights(weight, flipped);
   let isFlipped = !isFast;
-  const hasFiniteWeights = isFast || staysBelow(f32.MAX_VALUE, outChannels * depth, weight);
+  const hasFiniteWeights = isFast || staysBelow(f32.MAX_VALUE, window.outChannels * depth, weight);
   for (; images > 0; images--) {
     if (isFast && staysBelow(TAME, size, dy)) {
       winogradImage(
-        outChannels,
-        channels,
-        outHeight,
-        outWidth,
-        2 - paddingHeight,
-        2 - paddingWidth,
-        height,
-        width,
+        window.outChannels,
+        window.channels,
+        window.outHeight,
+        window.outWidth,
+        2 - window.paddingHeight,
+        2 - window.paddingWidth,
+        window.height,
+        window.width,
         dy,
         u,
         0,
@@ -125,22 +116,22 @@ export function conv2dBackwardInput(
       inputOfImage(dy, flipped, taps, image, phase, dx);
     }
     dy += (<usize>size) << 2;
-    dx += (<usize>(channels * height * width)) << 2;
+    dx += (<usize>(window.channels * window.height * window.width)) << 2;
   }
 }
 
 export function conv2dBackwardWeight(
   images: i32,
-  window: usize,
+  sizes: usize,
   x: usize,
   dy: usize,
   dweight: usize,
   accumulate: bool,
   work: usize,
 ): void {
-  readGeometry(window);
+  readGeometry(sizes);
   if (images == 0) {
-    if (!accumulate) memory.fill(dweight, 0, (<usize>(outChannels * depth)) << 2);
+    if (!accumulate) memory.fill(dweight, 0, (<usize>(window.outChannels * depth)) << 2);
     return;
   }
   const taps = work;
@@ -149,8 +140,8 @@ export function conv2dBackwardWeight(
   const isFast = isWinograd();
   const image = u + (isFast ? <usize>winogradGradientBytes() : 0);
   const patches = image + <usize>copyBytes();
-  const size = channels * height * width;
-  const outSize = outChannels * outHeight * outWidth;
+  const size = window.channels * window.height * window.width;
+  const outSize = window.outChannels * window.outHeight * window.outWidth;
   tapsOfImage(taps);
   // how many images went either way: the first one overwrites
   let fast = 0;
@@ -162,22 +153,28 @@ export function conv2dBackwardWeight(
     x += (<usize>size) << 2;
     dy += (<usize>outSize) << 2;
   }
-  if (fast > 0) transformGradient(outChannels, channels, u, dweight, accumulate);
+  if (fast > 0) transformGradient(window.outChannels, window.channels, u, dweight, accumulate);
   if (direct > 0) unpackGradient(gradient, dweight, accumulate || fast > 0);
 }
 
-export function conv2dWorkBytes(window: usize): f64 {
-  readGeometry(window);
+export function conv2dWorkBytes(sizes: usize): f64 {
+  readGeometry(sizes);
   const isFast = isWinograd();
   const shared = isFast ? winogradWeightBytes() : 0;
   const forward =
     biasBytes() +
     shared +
-    max(copyBytes(), isFast ? winogradImageBytes(channels, outChannels, outHeight, outWidth) : 0);
+    max(
+      copyBytes(),
+      isFast ? winogradImageBytes(window.channels, window.outChannels, window.outHeight, window.outWidth) : 0,
+    );
   const input =
     weightBytes() +
     shared +
-    max(dyCopyBytes() + phaseBytes(), isFast ? winogradImageBytes(outChannels, channels, height, width) : 0);
+    max(
+      dyCopyBytes() + phaseBytes(),
+      isFast ? winogradImageBytes(window.outChannels, window.channels, window.height, window.width) : 0,
+    );
   const weight =
     gradientBytes() +
     (isFast ? winogradGradientBytes() : 0) +

@@ -1,4 +1,4 @@
-// What a convolution's sizes lead to, and where its scratch keeps what. One convolution at a time: `readGeometry` comes first.
+// The derived sizes of a convolution, and the layout of its scratch. One convolution at a time: `readGeometry` comes first.
 //
 // An image is read from a padded copy that is split by the stride's phases:
 //   copy[c][r][s][y][x] = image[c][y · strideHeight + r - paddingHeight][x · strideWidth + s - paddingWidth], 0 outside
@@ -8,23 +8,8 @@
 // q · strideHeight + r, dx at P sums dy[q - j] · weight[r + j · strideHeight] over the kernel's rows of that phase. dy's copy has the
 // rows firstRow .. firstRow + dyHeight - 1 of dy, zeros where there are none.
 
-import { evenBlock } from "../gemm/gemm";
-import { PATCH_FLOATS, PATCH_LEAST, PATCH_MOST, WIDE_COLUMNS } from "../gemm/sizes";
-import {
-  channels,
-  height,
-  kernelHeight,
-  kernelWidth,
-  outChannels,
-  outHeight,
-  outWidth,
-  paddingHeight,
-  paddingWidth,
-  readWindow,
-  strideHeight,
-  strideWidth,
-  width,
-} from "../window";
+import { evenBlock, LEAST_PATCHES, MOST_PATCHES, PATCH_FLOATS, WIDE_NR } from "../gemm/sizes";
+import * as window from "../window";
 
 /** Products of one output: channels · kernelHeight · kernelWidth. */
 export let depth: i32 = 0;
@@ -52,18 +37,21 @@ function ceilDivide(a: i32, b: i32): i32 {
 }
 
 /** Reads the sizes and derives the rest. */
-export function readGeometry(window: usize): void {
-  readWindow(window);
-  depth = channels * kernelHeight * kernelWidth;
-  phasesHeight = min(strideHeight, kernelHeight);
-  phasesWidth = min(strideWidth, kernelWidth);
-  copyHeight = outHeight + (kernelHeight - 1) / strideHeight;
-  copyWidth = outWidth + (kernelWidth - 1) / strideWidth;
-  firstRow = ceilDivide(paddingHeight - kernelHeight + 1, strideHeight);
-  firstColumn = ceilDivide(paddingWidth - kernelWidth + 1, strideWidth);
-  dyHeight = (paddingHeight + height - 1) / strideHeight - firstRow + 1;
-  dyWidth = (paddingWidth + width - 1) / strideWidth - firstColumn + 1;
-  patchBlock = evenBlock(outHeight * outWidth, max(PATCH_LEAST, min(PATCH_MOST, PATCH_FLOATS / max(depth, 1))));
+export function readGeometry(sizes: usize): void {
+  window.readSizes(sizes);
+  depth = window.channels * window.kernelHeight * window.kernelWidth;
+  phasesHeight = min(window.strideHeight, window.kernelHeight);
+  phasesWidth = min(window.strideWidth, window.kernelWidth);
+  copyHeight = window.outHeight + (window.kernelHeight - 1) / window.strideHeight;
+  copyWidth = window.outWidth + (window.kernelWidth - 1) / window.strideWidth;
+  firstRow = ceilDivide(window.paddingHeight - window.kernelHeight + 1, window.strideHeight);
+  firstColumn = ceilDivide(window.paddingWidth - window.kernelWidth + 1, window.strideWidth);
+  dyHeight = (window.paddingHeight + window.height - 1) / window.strideHeight - firstRow + 1;
+  dyWidth = (window.paddingWidth + window.width - 1) / window.strideWidth - firstColumn + 1;
+  patchBlock = evenBlock(
+    window.outHeight * window.outWidth,
+    max(LEAST_PATCHES, min(MOST_PATCHES, PATCH_FLOATS / max(depth, 1))),
+  );
   patchRow = ((<usize>patchBlock) << 2) + SLACK;
 }
 
@@ -77,31 +65,31 @@ export function piece(floats: u64): u64 {
 
 /** The offsets of the taps, for either direction. */
 export function tapBytes(): u64 {
-  return piece(<u64>max(channels, outChannels) * kernelHeight * kernelWidth);
+  return piece(<u64>max(window.channels, window.outChannels) * window.kernelHeight * window.kernelWidth);
 }
 
 export function copyBytes(): u64 {
-  return piece(<u64>channels * phasesHeight * phasesWidth * copyHeight * copyWidth);
+  return piece(<u64>window.channels * phasesHeight * phasesWidth * copyHeight * copyWidth);
 }
 
 /** Bytes of a row with an output channel's bias in each column of a tile. */
-export const BIAS_ROW: usize = (<usize>WIDE_COLUMNS) << 2;
+export const BIAS_ROW: usize = (<usize>WIDE_NR) << 2;
 
 export function biasBytes(): u64 {
-  return piece(<u64>outChannels * WIDE_COLUMNS);
+  return piece(<u64>window.outChannels * WIDE_NR);
 }
 
 export function dyCopyBytes(): u64 {
-  return piece(<u64>outChannels * dyHeight * dyWidth);
+  return piece(<u64>window.outChannels * dyHeight * dyWidth);
 }
 
 export function weightBytes(): u64 {
-  return piece(<u64>outChannels * depth);
+  return piece(<u64>window.outChannels * depth);
 }
 
 /** dx of one phase, before it is spread: at most every element of an image. */
 export function phaseBytes(): u64 {
-  return strideHeight * strideWidth == 1 ? 0 : piece(<u64>channels * height * width);
+  return window.strideHeight * window.strideWidth == 1 ? 0 : piece(<u64>window.channels * window.height * window.width);
 }
 
 export function patchBytes(): u64 {
@@ -110,11 +98,11 @@ export function patchBytes(): u64 {
 
 /** The weights' gradient in panels of output channels. */
 export function gradientBytes(): u64 {
-  return piece(<u64>wholePanels(outChannels) * depth);
+  return piece(<u64>wholePanels(window.outChannels) * depth);
 }
 
 /** Rounded up to whole panels of any width: scratch serves whichever tiles come into effect. */
 @inline
 export function wholePanels(columns: i32): i32 {
-  return (columns + WIDE_COLUMNS - 1) & -WIDE_COLUMNS;
+  return (columns + WIDE_NR - 1) & -WIDE_NR;
 }

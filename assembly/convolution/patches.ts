@@ -1,7 +1,8 @@
-// Patches: what the outputs of a convolution read, brought from a padded copy of an image into the order in which tiles read it.
+// Patches, the inputs that the outputs of a convolution read: from an image to its padded copy, and from there to panels or rows.
 
 import { panel } from "../gemm/work";
-import { copyRun } from "../lanes";
+import { NR } from "../gemm/sizes";
+import { copyRow, Narrow, rowOf, Wide } from "../lanes";
 
 /** The rows that a panel's outputs lie in: for each the address of its first output's patch, and where it goes in the panel. */
 const segments: usize = memory.data(8 * 16, 16);
@@ -99,8 +100,8 @@ export function packPatches(
   let from = source + ((<usize>(y * pitch + x)) << 2);
   let reach = row - x;
   if (reach >= count) {
-    if (width == 8) packRow8(k, from, taps, panel);
-    else packRow16(k, from, taps, panel);
+    if (width == NR) packRow<Narrow>(k, from, taps, panel);
+    else packRow<Wide>(k, from, taps, panel);
     return;
   }
   let end = segments;
@@ -113,47 +114,29 @@ export function packPatches(
     store<usize>(end, (<usize>reach) << 2, 4);
     end += 8;
   }
-  if (width == 8) packRows8(k, end, taps, panel);
-  else packRows16(k, end, taps, panel);
+  if (width == NR) packRows<Narrow>(k, end, taps, panel);
+  else packRows<Wide>(k, end, taps, panel);
 }
 
-/** All outputs lie in one row. */
-@inline
-function packRow(IS_WIDE: bool, k: i32, from: usize, taps: usize, target: usize): void {
+/** Outputs in one row. */
+function packRow<W>(k: i32, from: usize, taps: usize, target: usize): void {
   for (; k > 0; k--) {
-    copyRun(IS_WIDE, from + load<u32>(taps), target);
+    copyRow<W>(from + load<u32>(taps), target);
     taps += 4;
-    target += IS_WIDE ? 64 : 32;
+    target += rowOf<W>();
   }
 }
 
-function packRow8(k: i32, from: usize, taps: usize, target: usize): void {
-  packRow(false, k, from, taps, target);
-}
-
-function packRow16(k: i32, from: usize, taps: usize, target: usize): void {
-  packRow(true, k, from, taps, target);
-}
-
-/** They lie in several: each segment is stored as if it were as long as the panel; what follows overwrites what it has too much. */
-@inline
-function packRows(IS_WIDE: bool, k: i32, end: usize, taps: usize, target: usize): void {
+/** Outputs in several rows. Each segment is stored as long as the panel; the next overwrites the excess. */
+function packRows<W>(k: i32, end: usize, taps: usize, target: usize): void {
   for (; k > 0; k--) {
     const tap = load<u32>(taps);
     for (let segment = segments; segment < end; segment += 8) {
-      copyRun(IS_WIDE, load<usize>(segment) + tap, target + load<usize>(segment, 4));
+      copyRow<W>(load<usize>(segment) + tap, target + load<usize>(segment, 4));
     }
     taps += 4;
-    target += IS_WIDE ? 64 : 32;
+    target += rowOf<W>();
   }
-}
-
-function packRows8(k: i32, end: usize, taps: usize, target: usize): void {
-  packRows(false, k, end, taps, target);
-}
-
-function packRows16(k: i32, end: usize, taps: usize, target: usize): void {
-  packRows(true, k, end, taps, target);
 }
 
 /** target[k][count], `targetRow` bytes apart: the same for `count` outputs from the p-th on, as a row for each tap. */

@@ -2,10 +2,10 @@ import { additions } from "./tiles";
 import { block, panel } from "./work";
 
 /**
- * So many times the same additions in the work area, of vectors that lie together, which V8 can merge into 256 bits, or apart, which it
- * cannot: by its time the host tells whether those that lie together were merged.
+ * Repeats additions of vectors that lie together, which V8 can merge into 256 bits, or apart, which it cannot. The host compares the
+ * times to find out whether V8 merges.
  */
-export function calibrate(together: bool, turns: i32): void {
+export function calibrate(together: bool, repeats: i32): void {
   memory.fill(panel, 0, 1024);
-  additions(together, turns, panel, block);
+  additions(together, repeats, panel, block);
 }

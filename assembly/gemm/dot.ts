@@ -2,18 +2,18 @@
 //
 //   C[i, j] = Σ_k A[i, k] · B[j, k] (+ bias[j], or + C[i, j])
 //
-// Tiles leave eight partial sums of each output, k mod 8, in scratch. A pass of its own adds them up, s_l + s_(l + 4) and then (0 + 1) + (2 + 3),
-// and the last k mod 8 products one by one: what transposes must not stand beside stores that V8 merges.
+// Tiles leave eight partial sums of each output, k mod 8, in scratch. A second pass adds them up, s_l + s_(l + 4) and then (0 + 1) + (2 + 3), and
+// the last k mod 8 products one by one. It transposes, so it is kept apart from the stores that V8 merges.
 
 import { multiplyAdd, sums4 } from "../lanes";
 import { isWide } from "./mode";
-import { DOT_COLUMNS, DOT_ROWS } from "./sizes";
+import { DOT_NC, DOT_MC } from "./sizes";
 import { dots1x4, dots1x8, dots2x2, dots2x4, dots2x4half } from "./tiles";
 import { block } from "./work";
 
 /** Bytes of an output's partial sums. */
 const SUMS: usize = 32;
-const SUMS_ROW: usize = SUMS * <usize>DOT_COLUMNS;
+const SUMS_ROW: usize = SUMS * <usize>DOT_NC;
 
 export function dots(
   m: i32,
@@ -29,17 +29,18 @@ export function dots(
   accumulate: bool,
 ): void {
   const eighths = k >> 3;
-  if (eighths == 0) memory.fill(block, 0, SUMS_ROW * <usize>DOT_ROWS);
-  for (let j = 0; j < n; j += DOT_COLUMNS) {
-    const columns = min(DOT_COLUMNS, n - j);
-    const pb = b + <usize>j * bRow;
-    for (let i = 0; i < m; i += DOT_ROWS) {
-      const rows = min(DOT_ROWS, m - i);
-      const pa = a + <usize>i * aRow;
-      const pc = c + <usize>i * cRow + ((<usize>j) << 2);
+  if (eighths == 0) memory.fill(block, 0, SUMS_ROW * <usize>DOT_MC);
+  for (let jc = 0; jc < n; jc += DOT_NC) {
+    const columns = min(DOT_NC, n - jc);
+    const pb = b + <usize>jc * bRow;
+    const x = (<usize>jc) << 2;
+    for (let ic = 0; ic < m; ic += DOT_MC) {
+      const rows = min(DOT_MC, m - ic);
+      const pa = a + <usize>ic * aRow;
+      const to = c + <usize>ic * cRow + x;
       if (eighths > 0) partialSums(rows, columns, eighths, pa, aRow, pb, bRow);
-      const addend = accumulate ? pc : bias ? bias + ((<usize>j) << 2) : 0;
-      addUp(rows, columns, k, pa, aRow, pb, bRow, pc, cRow, addend, accumulate ? cRow : 0);
+      const addend = accumulate ? to : bias ? bias + x : 0;
+      addUp(rows, columns, k, pa, aRow, pb, bRow, to, cRow, addend, accumulate ? cRow : 0);
     }
   }
 }

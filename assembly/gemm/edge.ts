@@ -1,8 +1,8 @@
-import { TILE_ROWS } from "./sizes";
-import { tilesOfRows } from "./tile";
+import { MR } from "./sizes";
+import { tileColumn } from "./tile";
 import { edge, panel } from "./work";
 
-/** The last columns, fewer than 8: tiles go to the edge area and what counts of them from there to C. */
+/** The last columns, fewer than 8: tiles are written to the edge area, and their valid columns go from there to C. */
 export function edgeColumn(
   m: i32,
   columns: i32,
@@ -14,9 +14,9 @@ export function edgeColumn(
   addend: usize,
   addendRow: usize,
 ): void {
-  for (let i = 0; i < m; i += TILE_ROWS) {
-    const rows = min(TILE_ROWS, m - i);
-    tilesOfRows(8, rows, k, a, aRow, panel, 32, edge, 32, 0, 0);
+  for (let i = 0; i < m; i += MR) {
+    const rows = min(MR, m - i);
+    tileColumn(8, rows, k, a, aRow, panel, 32, edge, 32, 0, 0);
     for (let r: usize = 0; r < <usize>rows; r++) {
       for (let x: usize = 0; x < (<usize>columns) << 2; x += 4) {
         const value = load<f32>(edge + (r << 5) + x);

@@ -2,34 +2,38 @@
 // that the same product gives the same bits everywhere.
 //
 //   A·Bᵀ with few rows or columns        dot products (dot.ts)
-//   A·Bᵀ with fewer rows than 256        Cᵀ = B·Aᵀ in tiles, B's rows where they lie, A in transposed panels
+//   A·Bᵀ with fewer rows than 256        swapped: Cᵀ = B·Aᵀ in tiles, B's rows where they lie, A in transposed panels
 //   one row, or k = 1                    matrix-vector and outer product (vector.ts)
-//   everything else                      blocks of k, of m, then panels of B with a column of tiles each
+//   everything else                      blocked
+//
+// The loops have BLIS's names, see sizes.ts: pc (k by KC), ic (m by MC), jr (n by NR), and ir (m by MR) in tile.ts. Panels of B are
+// packed just before they are used, so that there is no jc.
 
 import { dots } from "./dot";
 import { edgeColumn } from "./edge";
-import { tileColumns } from "./mode";
+import { nr } from "./mode";
 import { packColumns, packColumnsEdge, packGroup, packRows, unpackRows } from "./pack";
 import {
-  COLLISION,
-  DEPTH,
-  DOT_BELOW_ROWS,
-  DOT_DEPTH,
-  DOT_UP_TO_COLUMNS,
-  GROUP_BELOW_ROWS,
-  GROUP_COLUMNS,
-  GROUP_DEPTH,
-  GROUP_FROM_ROWS,
-  HEIGHT,
-  PACK_B_FROM_ROWS,
-  PACKED_HEIGHT,
-  SWAP_BELOW_ROWS,
-  SWAP_COLUMNS,
-  SWAP_DEPTH,
-  TILE_COLUMNS,
-  VECTOR_DEPTH,
+  COLLISION_BYTES,
+  DOT_BELOW_M,
+  DOT_KC,
+  DOT_UP_TO_N,
+  evenBlock,
+  GROUP_BELOW_M,
+  GROUP_FROM_M,
+  GROUP_KC,
+  GROUP_NC,
+  KC,
+  MC,
+  NR,
+  PACK_B_FROM_M,
+  PACKED_MC,
+  SWAP_BELOW_M,
+  SWAP_KC,
+  SWAP_MC,
+  VECTOR_KC,
 } from "./sizes";
-import { tilesOfRows } from "./tile";
+import { tileColumn } from "./tile";
 import { outerProduct, vectorTimesMatrix } from "./vector";
 import { block, panel } from "./work";
 
@@ -54,39 +58,33 @@ export function gemm(
   const cRow = (<usize>ldc) << 2;
   if (k <= 0) {
     if (!accumulate) emptyProduct(m, n, c, cRow, bias);
-  } else if (transposeB && !transposeA && (m < DOT_BELOW_ROWS || n <= DOT_UP_TO_COLUMNS)) {
-    for (let k0 = 0; k0 < k; k0 += DOT_DEPTH) {
-      const at = (<usize>k0) << 2;
-      dots(m, n, min(DOT_DEPTH, k - k0), a + at, aRow, b + at, bRow, c, cRow, bias, accumulate || k0 > 0);
+  } else if (transposeB && !transposeA && (m < DOT_BELOW_M || n <= DOT_UP_TO_N)) {
+    for (let pc = 0; pc < k; pc += DOT_KC) {
+      const x = (<usize>pc) << 2;
+      dots(m, n, min(DOT_KC, k - pc), a + x, aRow, b + x, bRow, c, cRow, bias, accumulate || pc > 0);
     }
-  } else if (transposeB && !transposeA && m < SWAP_BELOW_ROWS) {
+  } else if (transposeB && !transposeA && m < SWAP_BELOW_M) {
     swapped(m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
   } else if (!transposeB && k == 1) {
     outerProduct(m, n, a, transposeA ? 4 : aRow, b, c, cRow, accumulate ? c : bias, accumulate ? cRow : 0);
   } else if (!transposeB && !transposeA && m == 1) {
-    for (let k0 = 0; k0 < k; k0 += VECTOR_DEPTH) {
-      const pa = a + ((<usize>k0) << 2);
-      const addend = accumulate || k0 > 0 ? c : bias;
-      vectorTimesMatrix(n, min(VECTOR_DEPTH, k - k0), pa, b + <usize>k0 * bRow, bRow, c, addend);
+    for (let pc = 0; pc < k; pc += VECTOR_KC) {
+      const pa = a + ((<usize>pc) << 2);
+      const addend = accumulate || pc > 0 ? c : bias;
+      vectorTimesMatrix(n, min(VECTOR_KC, k - pc), pa, b + <usize>pc * bRow, bRow, c, addend);
     }
   } else {
     blocked(transposeA, transposeB, m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
   }
 }
 
+/** k = 0. */
 function emptyProduct(m: i32, n: i32, c: usize, cRow: usize, bias: usize): void {
   for (; m > 0; m--) {
     if (bias) memory.copy(c, bias, (<usize>n) << 2);
     else memory.fill(c, 0, (<usize>n) << 2);
     c += cRow;
   }
-}
-
-/** An even share of k, a multiple of 4, at most `limit`: 784 is two blocks of 392, not 512 and 272. */
-@inline
-export function evenBlock(k: i32, limit: i32): i32 {
-  const blocks = max(1, (k + limit - 1) / limit);
-  return ((k + blocks - 1) / blocks + 3) & ~3;
 }
 
 function blocked(
@@ -104,19 +102,20 @@ function blocked(
   bias: usize,
   accumulate: bool,
 ): void {
-  const packB = m >= PACK_B_FROM_ROWS;
+  const packB = m >= PACK_B_FROM_M;
   // rows of B that are this far apart meet in the same cache sets, all of them
-  const collides = (bRow & (COLLISION - 1)) == 0 && m >= GROUP_FROM_ROWS && m < GROUP_BELOW_ROWS;
+  const collides = (bRow & (COLLISION_BYTES - 1)) == 0 && m >= GROUP_FROM_M && m < GROUP_BELOW_M;
   const groups = collides && !transposeA && !transposeB;
-  const depth = evenBlock(k, groups ? GROUP_DEPTH : DEPTH);
-  const height = transposeA ? PACKED_HEIGHT : HEIGHT;
-  for (let k0 = 0; k0 < k; k0 += depth) {
-    const kc = min(depth, k - k0);
-    const adds = accumulate || k0 > 0;
-    const bBlock = transposeB ? b + ((<usize>k0) << 2) : b + <usize>k0 * bRow;
-    for (let i0 = 0; i0 < m; i0 += height) {
-      const mc = min(height, m - i0);
-      let aBlock = transposeA ? a + <usize>k0 * aRow + ((<usize>i0) << 2) : a + <usize>i0 * aRow + ((<usize>k0) << 2);
+  const mostK = evenBlock(k, groups ? GROUP_KC : KC);
+  const mostM = transposeA ? PACKED_MC : MC;
+  for (let pc = 0; pc < k; pc += mostK) {
+    const kc = min(mostK, k - pc);
+    const kx = (<usize>pc) << 2;
+    const adds = accumulate || pc > 0;
+    const bBlock = transposeB ? b + kx : b + <usize>pc * bRow;
+    for (let ic = 0; ic < m; ic += mostM) {
+      const mc = min(mostM, m - ic);
+      let aBlock = transposeA ? a + <usize>pc * aRow + ((<usize>ic) << 2) : a + <usize>ic * aRow + kx;
       let aStep = aRow;
       if (transposeA) {
         aStep = (<usize>kc) << 2;
@@ -124,38 +123,38 @@ function blocked(
         aBlock = block;
       }
       let width = 0;
-      for (let j = 0; j < n; j += width) {
-        width = n - j >= tileColumns ? tileColumns : TILE_COLUMNS;
-        const columns = min(width, n - j);
-        const x = (<usize>j) << 2;
-        const groupB = groups && width == tileColumns;
+      for (let jr = 0; jr < n; jr += width) {
+        width = n - jr >= nr ? nr : NR;
+        const columns = min(width, n - jr);
+        const x = (<usize>jr) << 2;
+        const groupB = groups && width == nr;
         const groupPanel = ((<usize>(kc * width)) << 2) + 64;
-        if (groupB && j % GROUP_COLUMNS == 0) {
-          packGroup(min(GROUP_COLUMNS, n - j) / width, width, kc, bBlock + x, bRow, block, groupPanel);
+        if (groupB && jr % GROUP_NC == 0) {
+          packGroup(min(GROUP_NC, n - jr) / width, width, kc, bBlock + x, bRow, block, groupPanel);
         }
         let pb = panel;
         let bStep = (<usize>width) << 2;
-        if (transposeB) packRows(columns, width, kc, bBlock + <usize>j * bRow, bRow, panel);
+        if (transposeB) packRows(columns, width, kc, bBlock + <usize>jr * bRow, bRow, panel);
         else if (columns < width) packColumnsEdge(columns, kc, bBlock + x, bRow, panel);
-        else if (groupB) pb = block + <usize>((j % GROUP_COLUMNS) / width) * groupPanel;
+        else if (groupB) pb = block + <usize>((jr % GROUP_NC) / width) * groupPanel;
         else if (packB) packColumns(width, kc, bBlock + x, bRow, panel);
         else {
           pb = bBlock + x;
           bStep = bRow;
         }
-        const pc = c + <usize>i0 * cRow + x;
-        const addend = adds ? pc : bias ? bias + x : 0;
+        const to = c + <usize>ic * cRow + x;
+        const addend = adds ? to : bias ? bias + x : 0;
         const addendRow = adds ? cRow : 0;
-        if (columns < width) edgeColumn(mc, columns, kc, aBlock, aStep, pc, cRow, addend, addendRow);
-        else tilesOfRows(width, mc, kc, aBlock, aStep, pb, bStep, pc, cRow, addend, addendRow);
+        if (columns < width) edgeColumn(mc, columns, kc, aBlock, aStep, to, cRow, addend, addendRow);
+        else tileColumn(width, mc, kc, aBlock, aStep, pb, bStep, to, cRow, addend, addendRow);
       }
     }
   }
 }
 
 /**
- * A·Bᵀ with the roles swapped: some rows of A, transposed into a panel, are the tile's columns; B's rows are its splats. Blocks of
- * [SWAP_COLUMNS][width] results are transposed on their way into C.
+ * A·Bᵀ with the roles swapped: B's rows are the tiles' rows (ic), and A's rows, transposed into a panel, their columns (jr). Blocks of
+ * [SWAP_MC][width] results are transposed on their way into C.
  */
 function swapped(
   m: i32,
@@ -170,21 +169,21 @@ function swapped(
   bias: usize,
   accumulate: bool,
 ): void {
-  const depth = evenBlock(k, SWAP_DEPTH);
-  for (let k0 = 0; k0 < k; k0 += depth) {
-    const kc = min(depth, k - k0);
-    const kx = (<usize>k0) << 2;
+  const mostK = evenBlock(k, SWAP_KC);
+  for (let pc = 0; pc < k; pc += mostK) {
+    const kc = min(mostK, k - pc);
+    const kx = (<usize>pc) << 2;
     let width = 0;
-    for (let i = 0; i < m; i += width) {
-      width = m - i > TILE_COLUMNS ? tileColumns : TILE_COLUMNS;
-      const rows = min(width, m - i);
+    for (let jr = 0; jr < m; jr += width) {
+      width = m - jr > NR ? nr : NR;
+      const rows = min(width, m - jr);
       const step = (<usize>width) << 2;
-      packRows(rows, width, kc, a + <usize>i * aRow + kx, aRow, panel);
-      for (let j = 0; j < n; j += SWAP_COLUMNS) {
-        const nc = min(SWAP_COLUMNS, n - j);
-        const x = (<usize>j) << 2;
-        tilesOfRows(width, nc, kc, b + <usize>j * bRow + kx, bRow, panel, step, block, step, 0, 0);
-        unpackRows(rows, nc, block, step, c + <usize>i * cRow + x, cRow, bias ? bias + x : 0, accumulate || k0 > 0);
+      packRows(rows, width, kc, a + <usize>jr * aRow + kx, aRow, panel);
+      for (let ic = 0; ic < n; ic += SWAP_MC) {
+        const mc = min(SWAP_MC, n - ic);
+        const x = (<usize>ic) << 2;
+        tileColumn(width, mc, kc, b + <usize>ic * bRow + kx, bRow, panel, step, block, step, 0, 0);
+        unpackRows(rows, mc, block, step, c + <usize>jr * cRow + x, cRow, bias ? bias + x : 0, accumulate || pc > 0);
       }
     }
   }

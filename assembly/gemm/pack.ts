@@ -1,22 +1,18 @@
 // Packing: the operands of a tile, laid out in the order in which the tile reads them, and results back from where tiles left them.
 //
-// Functions that transpose hold shuffles, and store nothing to neighbouring addresses: V8's pass that merges neighbours errs where
-// both come together.
+// Functions that transpose hold shuffles, and store nothing to neighbouring addresses: V8 13.6 widens functions with both to wrong code.
 
-import { copyRun } from "../lanes";
+import { copyRow, Narrow, rowOf, Wide } from "../lanes";
+import { NR } from "./sizes";
 
 /** B[k, n]: `width` (8 or 16) neighbouring columns of k rows -> panel[k][width]. */
 export function packColumns(width: i32, k: i32, source: usize, row: usize, panel: usize): void {
-  if (width == 8) packColumns8(k, source, row, panel);
-  else packColumns16(k, source, row, panel);
+  if (width == NR) packColumnsOf<Narrow>(k, source, row, panel);
+  else packColumnsOf<Wide>(k, source, row, panel);
 }
 
-function packColumns8(k: i32, source: usize, row: usize, panel: usize): void {
-  for (; k > 0; k--, source += row, panel += 32) copyRun(false, source, panel);
-}
-
-function packColumns16(k: i32, source: usize, row: usize, panel: usize): void {
-  for (; k > 0; k--, source += row, panel += 64) copyRun(true, source, panel);
+function packColumnsOf<W>(k: i32, source: usize, row: usize, panel: usize): void {
+  for (; k > 0; k--, source += row, panel += rowOf<W>()) copyRow<W>(source, panel);
 }
 
 /** B[k, n]: several such panels at once, `panelBytes` apart: each row is read along, whole cache lines at a time. */
@@ -34,7 +30,7 @@ export function packGroup(
     let from = source;
     let to = target;
     for (let p = 0; p < panels; p++) {
-      for (let x: usize = 0; x < step; x += 32) copyRun(false, from + x, to + x);
+      for (let x: usize = 0; x < step; x += 32) copyRow<Narrow>(from + x, to + x);
       from += step;
       to += panelBytes;
     }
@@ -64,6 +60,14 @@ export function packRows(count: i32, width: i32, k: i32, source: usize, row: usi
   }
 }
 
+/** A column of the 4x4 block with the rows a, b, c, d: a row of its transpose. */
+@inline
+function column(I: i32, a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = I < 2 ? v128.shuffle<f32>(a, b, 0, 4, 1, 5) : v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+  const cd = I < 2 ? v128.shuffle<f32>(c, d, 0, 4, 1, 5) : v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+  return I & 1 ? v128.shuffle<f64>(ab, cd, 1, 3) : v128.shuffle<f64>(ab, cd, 0, 2);
+}
+
 /** 1 to 4 rows -> 4 of the panel's columns. */
 function packRows4(count: i32, k: i32, row0: usize, row: usize, panel: usize, step: usize): void {
   const row1 = count > 1 ? row0 + row : row0;
@@ -78,14 +82,10 @@ function packRows4(count: i32, k: i32, row0: usize, row: usize, panel: usize, st
     const b = v128.load(row1 + x);
     const c = v128.load(row2 + x);
     const d = v128.load(row3 + x);
-    const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
-    const cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
-    const abHigh = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-    const cdHigh = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
-    v128.store(panel, v128.shuffle<f64>(ab, cd, 0, 2));
-    v128.store(panel + step, v128.shuffle<f64>(ab, cd, 1, 3));
-    v128.store(panel + step2, v128.shuffle<f64>(abHigh, cdHigh, 0, 2));
-    v128.store(panel + step3, v128.shuffle<f64>(abHigh, cdHigh, 1, 3));
+    v128.store(panel, column(0, a, b, c, d));
+    v128.store(panel + step, column(1, a, b, c, d));
+    v128.store(panel + step2, column(2, a, b, c, d));
+    v128.store(panel + step3, column(3, a, b, c, d));
     panel += step << 2;
   }
   for (; x < end; x += 4) {
@@ -98,8 +98,8 @@ function packRows4(count: i32, k: i32, row0: usize, row: usize, panel: usize, st
 }
 
 /**
- * What lies transposed, source[n] with `step` bytes between, as `count` rows: target[count, n] (+ bias, or + what the target holds). Results
- * that were computed transposed on their way into C, or a stored A[k, m] on its way into rows.
+ * target[count, n] = source[n, count]ᵀ (+ bias, or + target), the rows of source `step` bytes apart: results that were computed transposed on
+ * their way into C, or a stored A[k, m] on its way into rows.
  */
 export function unpackRows(
   count: i32,
@@ -140,14 +140,10 @@ function unpackRows4(n: i32, source: usize, step: usize, c0: usize, row: usize, 
     const b = v128.load(source + step);
     const c = v128.load(source + step2);
     const d = v128.load(source + step3);
-    const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
-    const cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
-    const abHigh = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-    const cdHigh = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
-    let r0 = v128.shuffle<f64>(ab, cd, 0, 2);
-    let r1 = v128.shuffle<f64>(ab, cd, 1, 3);
-    let r2 = v128.shuffle<f64>(abHigh, cdHigh, 0, 2);
-    let r3 = v128.shuffle<f64>(abHigh, cdHigh, 1, 3);
+    let r0 = column(0, a, b, c, d);
+    let r1 = column(1, a, b, c, d);
+    let r2 = column(2, a, b, c, d);
+    let r3 = column(3, a, b, c, d);
     if (accumulate) {
       r0 = f32x4.add(v128.load(c0 + x), r0);
       r1 = f32x4.add(v128.load(c1 + x), r1);

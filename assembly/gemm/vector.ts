@@ -1,6 +1,6 @@
-// Batch 1: products of a vector, where every element of the matrix is used once and packing could only cost.
+// Batch 1: products of a vector. Each element of the matrix is used once, so that packing would only cost.
 
-import { multiplyAdd } from "../lanes";
+import { multiplyAdd, storeFour } from "../lanes";
 import { isWide } from "./mode";
 import { rows1x32, rows1x64, rows1x8 } from "./tiles";
 
@@ -46,10 +46,7 @@ export function outerProduct(
         const r1 = multiplyAdd(s, v128.load(y + j, 16), v128.load(addend + j, 16));
         const r2 = multiplyAdd(s, v128.load(y + j, 32), v128.load(addend + j, 32));
         const r3 = multiplyAdd(s, v128.load(y + j, 48), v128.load(addend + j, 48));
-        v128.store(c + j, r1, 16);
-        v128.store(c + j, r0);
-        v128.store(c + j, r3, 48);
-        v128.store(c + j, r2, 32);
+        storeFour(c + j, r0, r1, r2, r3);
       }
     } else {
       for (let j: usize = 0; j < whole; j += 64) {
@@ -57,10 +54,7 @@ export function outerProduct(
         const r1 = f32x4.mul(s, v128.load(y + j, 16));
         const r2 = f32x4.mul(s, v128.load(y + j, 32));
         const r3 = f32x4.mul(s, v128.load(y + j, 48));
-        v128.store(c + j, r1, 16);
-        v128.store(c + j, r0);
-        v128.store(c + j, r3, 48);
-        v128.store(c + j, r2, 32);
+        storeFour(c + j, r0, r1, r2, r3);
       }
     }
     for (let j = whole; j < end; j += 4) {

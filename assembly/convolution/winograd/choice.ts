@@ -1,0 +1,35 @@
+// When Winograd's way is taken.
+
+import { WINOGRAD_FROM_CHANNELS, WINOGRAD_PERCENT } from "../../gemm/sizes";
+import * as window from "../../window";
+import { tileCount } from "./layout";
+
+/** Whether the kernel fits and it pays: with enough channels, and without too many tiles of padding. */
+export function isWinograd(): bool {
+  const fits =
+    window.kernelHeight == 3 && window.kernelWidth == 3 && window.strideHeight == 1 && window.strideWidth == 1;
+  if (!fits || window.paddingHeight > 2 || window.paddingWidth > 2) return false;
+  if (min(window.channels, window.outChannels) < WINOGRAD_FROM_CHANNELS) return false;
+  return pays(window.outHeight, window.outWidth) && pays(window.height, window.width);
+}
+
+function pays(rows: i32, columns: i32): bool {
+  return <i64>1600 * ((tileCount(rows, columns) + 7) & ~7) <= <i64>WINOGRAD_PERCENT * 9 * rows * columns;
+}
+
+/** Numbers up to here cannot overflow in sums of transformed products. */
+export const TAME: f32 = 1e15;
+
+/** Whether every number of a tensor is one and at most `most` in size. */
+export function staysBelow(most: f32, n: i32, x: usize): bool {
+  const end = x + ((<usize>n) << 2);
+  const limit = f32x4.splat(most);
+  let inside = i32x4.splat(-1);
+  for (; x + 32 <= end; x += 32) {
+    inside = v128.and(inside, f32x4.le(f32x4.abs(v128.load(x)), limit));
+    inside = v128.and(inside, f32x4.le(f32x4.abs(v128.load(x, 16)), limit));
+  }
+  let isInside = i32x4.all_true(inside);
+  for (; x < end; x += 4) isInside = isInside && abs(load<f32>(x)) <= most;
+  return isInside;
+}

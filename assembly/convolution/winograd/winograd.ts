@@ -1,0 +1,102 @@
+// Winograd's F(2x2, 3x3) for kernels of 3x3 and stride 1 (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016): an
+// output tile of 2x2 takes 16 products instead of 36.
+//
+//   y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A     for each patch d of 4x4, summed over the channels between the brackets
+//
+// which for each of the 16 points (i, j) is a product over channels, M[o, tile] = U[o, c] · V[c, tile]. dx is the same with dy and flipped
+// kernels. dW adds up dU = (A dy Aᵀ) ⊙ (Bᵀ d B) over tiles and images and is Gᵀ dU G.
+//
+// An image is copied with its even and odd columns apart, so that four neighbouring tiles are vectors without a shuffle. Rows of tiles
+// are padded to a multiple of four. V and M are in panels of tiles, [point][panel][channel][8 or 16]; for dW they are rows, [point][channel][tile].
+
+import * as window from "../../window";
+import { wholePanels } from "../geometry";
+import { splitImage } from "../patches";
+import { copyBytesFor, copyColumns, copyRows, panelTiles, pointsBytes, rowTiles, tileCount, tileRows } from "./layout";
+import { transformImage, transformImageRows } from "./inputs";
+import { addPoints, multiplyPoints } from "./products";
+import { transformOutput } from "./outputs";
+import { transformGradientRows } from "./gradients";
+
+export function winogradWeightBytes(): u64 {
+  return pointsBytes(window.outChannels, window.channels);
+}
+
+export function winogradGradientBytes(): u64 {
+  return pointsBytes(wholePanels(window.outChannels), window.channels);
+}
+
+/** Scratch for `winogradImage` with k channels in and m out. */
+export function winogradImageBytes(k: i32, m: i32, outHeight: i32, outWidth: i32): u64 {
+  const tiles = panelTiles(outHeight, outWidth);
+  return copyBytesFor(k, outHeight, outWidth) + pointsBytes(k, tiles) + pointsBytes(m, tiles);
+}
+
+/** target[m, outHeight, outWidth] (+ bias) from source[k, sourceHeight, sourceWidth], with the transformed weights u[m, k]. */
+export function winogradImage(
+  k: i32,
+  m: i32,
+  sourceHeight: i32,
+  sourceWidth: i32,
+  paddingHeight: i32,
+  paddingWidth: i32,
+  outHeight: i32,
+  outWidth: i32,
+  source: usize,
+  u: usize,
+  bias: usize,
+  scratch: usize,
+  target: usize,
+): void {
+  const tiles = panelTiles(outHeight, outWidth);
+  const copy = scratch;
+  const v = copy + <usize>copyBytesFor(k, outHeight, outWidth);
+  const products = v + <usize>pointsBytes(k, tiles);
+  const rows = copyRows(outHeight);
+  const columns = copyColumns(outWidth);
+  splitImage(k, sourceHeight, sourceWidth, source, 1, 2, 1, 2, -paddingHeight, -paddingWidth, rows, columns, copy);
+  transformImage(k, outHeight, outWidth, copy, v);
+  multiplyPoints(m, k, tileCount(outHeight, outWidth), u, v, products);
+  transformOutput(m, outHeight, outWidth, products, bias, target);
+}
+
+/** Scratch for `addWinogradImage`. */
+export function winogradRowBytes(): u64 {
+  const tiles = tileCount(window.outHeight, window.outWidth);
+  const copies =
+    copyBytesFor(window.channels, window.outHeight, window.outWidth) +
+    copyBytesFor(window.outChannels, window.outHeight, window.outWidth);
+  return copies + pointsBytes(window.channels, tiles) + pointsBytes(window.outChannels, tiles);
+}
+
+/** dU (+)= the products of one image. */
+export function addWinogradImage(x: usize, dy: usize, scratch: usize, gradient: usize, accumulate: bool): void {
+  const rows = tileRows(window.outHeight);
+  const columns = rowTiles(window.outWidth);
+  const tiles = rows * columns;
+  const copy = scratch;
+  const dyCopy = copy + <usize>copyBytesFor(window.channels, window.outHeight, window.outWidth);
+  const v = dyCopy + <usize>copyBytesFor(window.outChannels, window.outHeight, window.outWidth);
+  const z = v + <usize>pointsBytes(window.channels, tiles);
+  const copyHeight = copyRows(window.outHeight);
+  const copyWidth = copyColumns(window.outWidth);
+  splitImage(
+    window.channels,
+    window.height,
+    window.width,
+    x,
+    1,
+    2,
+    1,
+    2,
+    -window.paddingHeight,
+    -window.paddingWidth,
+    copyHeight,
+    copyWidth,
+    copy,
+  );
+  splitImage(window.outChannels, window.outHeight, window.outWidth, dy, 1, 2, 1, 2, 0, 0, 2 * rows, columns, dyCopy);
+  transformImageRows(window.channels, window.outHeight, window.outWidth, copy, v);
+  transformGradientRows(window.outChannels, window.outHeight, window.outWidth, dyCopy, z);
+  addPoints(window.outChannels, window.channels, tiles, v, z, gradient, accumulate);
+}

@@ -40,7 +40,7 @@ export const WIDENING = {
     not: { "activations/mask1": "with one sum of two: the loop decides, and stores are in blocks of their own" },
   },
   batchNorm: {
-    widens: { "normalization/planesStatistics": 3, "normalization/apply": 2 },
+    widens: { "normalization/planesStatistics": 2, "normalization/apply": 2 },
     not: { columns: "sums in double: conversions do not widen" },
   },
   normalize: { widens: { "normalization/apply": 2 } },

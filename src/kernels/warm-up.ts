@@ -1,5 +1,5 @@
 import type { LinearMemory } from "../memory.js";
-import { imageFeature } from "./feature.js";
+import { neededGroups } from "./groups.js";
 import type { Kernels } from "./kernels.js";
 
 /** V8 tiers a kernel up after a few calls; small shapes are enough, since code is compiled by function and not by size. */
@@ -53,5 +53,5 @@ export function exerciseKernels(ops: Kernels, memory: LinearMemory): void {
   } finally {
     memory.free(block);
   }
-  imageFeature()?.exercise(ops, memory);
+  for (const group of neededGroups()) group.exercise(ops, memory);
 }

@@ -1,5 +1,6 @@
 import type { Heap } from "../../memory.js";
-import { type ImageKernel, imageFeature } from "../feature.js";
+import type { ImageKernel } from "../feature.js";
+import { neededGroups } from "../groups.js";
 import type { Kernels } from "../kernels.js";
 import { elu, eluBackward, exponential, prelu, preluBackward, relu, reluBackward } from "./activations.js";
 import { gemm } from "./gemm.js";
@@ -16,8 +17,9 @@ import { addProduct, addScaled, channelSums, fill, scale, sumOfSquares } from ".
  * views are read anew in each call because growing the memory replaces them.
  */
 export function createTwin(heap: Heap): Kernels {
-  // nothing calls the kernels for images where they are missing
-  return { set: "js", ...createCoreTwin(heap), ...(imageFeature()?.createTwin(heap) as Pick<Kernels, ImageKernel>) };
+  // nothing calls the kernels of a group that no layer needs
+  const groups = neededGroups().map((group) => group.createTwin(heap));
+  return Object.assign({ set: "js" as const }, createCoreTwin(heap), ...groups);
 }
 
 function createCoreTwin(heap: Heap): Omit<Kernels, ImageKernel | "set"> {

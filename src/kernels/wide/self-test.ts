@@ -1,5 +1,4 @@
 import type { LinearMemory } from "../../memory.js";
-import { IMAGE_KERNELS, imageFeature } from "../feature.js";
 import type { Kernels } from "../kernels.js";
 import { type KernelName, Operands, RANDOM_CALLS } from "./random-calls.js";
 
@@ -49,16 +48,12 @@ function isSameBits(a: Int32Array, b: Int32Array): boolean {
 
 const isNaNPattern = (word: number): boolean => (word & 0x7fff_ffff) > 0x7f80_0000;
 
-/** The kernels for images are not where no layer needs them. */
-const isHere = (name: KernelName): boolean =>
-  imageFeature() !== undefined || !(IMAGE_KERNELS as readonly string[]).includes(name);
-
-/** Calls every kernel of both sets, which share a memory; the name of the first whose bits differ. */
+/** Calls every kernel that the program has, of both sets, which share a memory; the name of the first whose bits differ. */
 export function firstDifference(normal: Kernels, wide: Kernels, heap: LinearMemory): KernelName | undefined {
   const comparison = new Comparison([normal, wide], heap, SEED);
   try {
     return (Object.keys(RANDOM_CALLS) as KernelName[])
-      .filter(isHere)
+      .filter((name) => name in normal)
       .find((name) => Array.from({ length: MORE_CALLS[name] ?? CALLS }).some(() => !comparison.isSame(name)));
   } finally {
     comparison.free();

@@ -1,0 +1,27 @@
+import type { Heap, LinearMemory } from "../memory.js";
+import type { Kernels } from "./kernels.js";
+import type { ModulePieces } from "./modules.js";
+
+/** Kernels that come into a program together, with the layers that call them. */
+export interface KernelGroup {
+  /** Their module; none where modules are files, which hold every group. A method, since a minifier would move a property's text away from the core's, and gzip would no longer find the likeness. */
+  module(): ModulePieces | undefined;
+  /** The twin's. */
+  createTwin(heap: Heap): Partial<Kernels>;
+  /** Calls each of them with every path of it, for `engine.warmUp`. */
+  exercise(ops: Kernels, memory: LinearMemory): void;
+}
+
+const needed = new Set<KernelGroup>();
+
+/**
+ * Brings a group into the program. A layer's class does so where it is defined, and marks it as pure: a bundler that drops the class
+ * drops the call, and with it the group.
+ */
+export function needs(group: KernelGroup): KernelGroup {
+  needed.add(group);
+  return group;
+}
+
+/** The groups of this program: known once everything is imported. */
+export const neededGroups = (): readonly KernelGroup[] => [...needed];

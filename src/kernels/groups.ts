@@ -4,7 +4,10 @@ import type { ModulePieces } from "./modules.js";
 
 /** Kernels that come into a program together, with the layers that call them. */
 export interface KernelGroup {
-  /** Their module; none where modules are files, which hold every group. A method, since a minifier would move a property's text away from the core's, and gzip would no longer find the likeness. */
+  /**
+   * Their module; none where modules are files, which hold every group. A method, since a minifier would move the text of a property
+   * away from the core's, where gzip no longer finds what they have in common.
+   */
   module(): ModulePieces | undefined;
   /** The twin's. */
   createTwin(heap: Heap): Partial<Kernels>;

@@ -11,7 +11,10 @@ const FUNCTION = 0;
 const MEMORY = 2;
 const GLOBAL_TYPE_BYTES = 2;
 
-/** What the module's own function `index`, counted without those that it imports, is exported as. No name of a kernel begins like this, and a "#" would mean something to AssemblyScript's loader. */
+/**
+ * The name under which function `index` is exported, counted without imported functions. No kernel's name begins like this; a "#" would
+ * mean something to AssemblyScript's loader.
+ */
 export const exportName = (index: number): string => `$${index}`;
 /** Whether it is the name of a function by number, or of what groups of kernels import from the core (scripts/split.mjs). */
 export const isInternal = (name: string): boolean => name.startsWith("$");

@@ -1,5 +1,5 @@
 import { convolutionFlop, IMAGE_BATCH } from "./network.js";
-import { type Buffers, kernelRow } from "./placement.js";
+import { type Called, kernelRow } from "./placement.js";
 import type { Row } from "./row.js";
 
 interface Convolution {
@@ -26,95 +26,38 @@ const CONVOLUTIONS: Convolution[] = [
 function convolutionRows({ from: [channels, size], to, kernel, stride = 1 }: Convolution): Row[] {
   const padding = (kernel - 1) / 2;
   const outSize = Math.floor((size - 1) / stride) + 1;
-  const geometry = [channels, size, size, to, kernel, kernel, stride, stride, padding, padding] as const;
+  const sizes = [IMAGE_BATCH, channels, size, size, to, kernel, kernel, stride, stride, padding, padding];
   const work = { flop: convolutionFlop(IMAGE_BATCH, channels, to, kernel, outSize) };
   const shape = `${channels}-${to} ${size}x${size} ${kernel}x${kernel}${stride > 1 ? `/${stride}` : ""}`;
-  const inputs = IMAGE_BATCH * channels * size * size;
-  const outputs = IMAGE_BATCH * to * outSize * outSize;
-  const weights = to * channels * kernel * kernel;
-  const place = (buffers: Buffers) => ({
-    x: buffers.floats(inputs),
-    y: buffers.floats(outputs),
-    weight: buffers.floats(weights),
-    bias: buffers.floats(to),
-    window: buffers.window(geometry),
-    scratch: buffers.scratch(geometry),
-  });
   return [
-    kernelRow(`conv2d forward ${shape}`, work, (buffers) => {
-      const { x, y, weight, bias, window, scratch } = place(buffers);
-      return (ops) => ops.conv2d(IMAGE_BATCH, window, x, weight, bias, y, scratch);
-    }),
-    kernelRow(`conv2d dX ${shape}`, work, (buffers) => {
-      const { x, y, weight, window, scratch } = place(buffers);
-      return (ops) => ops.conv2dBackwardInput(IMAGE_BATCH, window, y, weight, x, scratch);
-    }),
-    kernelRow(`conv2d dW ${shape}`, work, (buffers) => {
-      const { x, y, weight, window, scratch } = place(buffers);
-      return (ops) => ops.conv2dBackwardWeight(IMAGE_BATCH, window, x, y, weight, false, scratch);
-    }),
+    kernelRow(`conv2d forward ${shape}`, work, { kernel: "conv2d", sizes, withOptional: true }),
+    kernelRow(`conv2d dX ${shape}`, work, { kernel: "conv2dBackwardInput", sizes }),
+    kernelRow(`conv2d dW ${shape}`, work, { kernel: "conv2dBackwardWeight", sizes }),
   ];
 }
 
 /** What runs between the convolutions, over planes of so many channels. */
 function planeRows(channels: number, size: number): Row[] {
-  const inner = size * size;
-  const count = IMAGE_BATCH * channels * inner;
-  const layout = [IMAGE_BATCH, channels, inner] as const;
-  const elements = { elements: count };
-  const shape = `${channels}x${size}x${size} batch ${IMAGE_BATCH}`;
-  const pooled = count / 4;
-  const pool = [channels, size, size, channels, 2, 2, 2, 2, 0, 0] as const;
+  const count = IMAGE_BATCH * channels * size * size;
+  const pass = (name: string, called: Called): Row =>
+    kernelRow(`${name} ${channels}x${size}x${size} batch ${IMAGE_BATCH}`, { elements: count }, called);
+  const sizes = [IMAGE_BATCH, channels, size * size];
+  const pool = [IMAGE_BATCH, channels, size, size, channels, 2, 2, 2, 2, 0, 0];
   return [
-    kernelRow(`prelu ${shape}`, elements, (buffers) => {
-      const [x, y, slope] = [count, count, channels].map((length) => buffers.floats(length));
-      return (ops) => ops.prelu(...layout, x, slope, y);
+    pass("prelu", { kernel: "prelu", sizes }),
+    pass("preluBackward+sums", { kernel: "preluBackward", sizes, withOptional: true }),
+    pass("channelSums", { kernel: "channelSums", sizes }),
+    pass("batchNorm", { kernel: "batchNorm", sizes, values: [1e-5, 0.1] }),
+    pass("normalize", { kernel: "normalize", sizes, values: [1e-5], variances: 4 }),
+    pass("batchNormBackward", { kernel: "batchNormBackward", sizes, withOptional: true }),
+    pass("maxPool2d 2x2", { kernel: "maxPool2d", sizes: pool, withOptional: true }),
+    pass("maxPool2dBackward 2x2", {
+      kernel: "maxPool2dBackward",
+      sizes: pool,
+      // places of maxima, one in each window
+      prepare: (ops, [images, window, dy, indices, dx]) => ops.maxPool2d(images, window, dx, dy, indices),
     }),
-    kernelRow(`preluBackward+sums ${shape}`, elements, (buffers) => {
-      const [x, dy, dx] = [1, 2, 3].map(() => buffers.floats(count));
-      const [slope, dslope, dbias] = [1, 2, 3].map(() => buffers.floats(channels));
-      return (ops) => ops.preluBackward(...layout, x, dy, slope, dx, dslope, false, dbias, false);
-    }),
-    kernelRow(`channelSums ${shape}`, elements, (buffers) => {
-      const [x, y] = [count, channels].map((length) => buffers.floats(length));
-      return (ops) => ops.channelSums(...layout, x, y, false);
-    }),
-    kernelRow(`batchNorm ${shape}`, elements, (buffers) => {
-      const [x, y] = [1, 2].map(() => buffers.floats(count));
-      const [weight, bias, mean, variance, statistics] = [1, 1, 1, 1, 2].map((n) => buffers.floats(n * channels));
-      return (ops) => ops.batchNorm(...layout, x, weight, bias, 1e-5, 0.1, mean, variance, statistics, y);
-    }),
-    kernelRow(`normalize ${shape}`, elements, (buffers) => {
-      const [x, y] = [1, 2].map(() => buffers.floats(count));
-      const [weight, bias, mean] = [1, 2, 3].map(() => buffers.floats(channels));
-      const variance = buffers.floats(channels, 0.5, 1);
-      return (ops) => ops.normalize(...layout, x, weight, bias, 1e-5, mean, variance, y);
-    }),
-    kernelRow(`batchNormBackward ${shape}`, elements, (buffers) => {
-      const [x, dy, dx] = [1, 2, 3].map(() => buffers.floats(count));
-      const [weight, dweight, dbias, statistics] = [1, 1, 1, 2].map((n) => buffers.floats(n * channels));
-      return (ops) => ops.batchNormBackward(...layout, x, dy, weight, statistics, dx, dweight, false, dbias, false);
-    }),
-    kernelRow(`maxPool2d 2x2 ${shape}`, elements, (buffers) => {
-      const [x, y, indices] = [count, pooled, pooled].map((length) => buffers.floats(length));
-      const window = buffers.window(pool);
-      return (ops) => ops.maxPool2d(IMAGE_BATCH, window, x, y, indices);
-    }),
-    kernelRow(`maxPool2dBackward 2x2 ${shape}`, elements, (buffers) => {
-      const [x, dx, y, dy, indices] = [count, count, pooled, pooled, pooled].map((length) => buffers.floats(length));
-      const window = buffers.window(pool);
-      let isPlaced = false;
-      return (ops) => {
-        // indices that mean something
-        if (!isPlaced) ops.maxPool2d(IMAGE_BATCH, window, x, y, indices);
-        isPlaced = true;
-        ops.maxPool2dBackward(IMAGE_BATCH, window, dy, indices, dx);
-      };
-    }),
-    kernelRow(`dropout ${shape}`, elements, (buffers) => {
-      const [x, y] = [1, 2].map(() => buffers.floats(count));
-      return (ops) => ops.dropout(count, x, 1, 2, 1 << 23, 2, y);
-    }),
+    pass("dropout", { kernel: "dropout", sizes: [count], values: [1, 2, 1 << 23, 2] }),
   ];
 }
 

@@ -10,10 +10,11 @@ import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
 import { minify } from "terser";
 import { alignWith } from "./align.mjs";
+import { readTable, writeKernels } from "./kernels.mjs";
 import { mergeModules } from "./pieces.mjs";
 import { stripInternals } from "./public-members.mjs";
 import { withoutSections } from "./sections.mjs";
-import { askForUnsharedMemory, encode, IMAGE_KERNELS } from "./sources.mjs";
+import { askForUnsharedMemory, encode } from "./sources.mjs";
 import { splitModule } from "./split.mjs";
 import { writeTiles } from "./tiles.mjs";
 import { widenable } from "./widenable.mjs";
@@ -22,8 +23,6 @@ process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 /** In the order of modules.ts. */
 const KERNEL_SETS = ["simd", "relaxed-simd"];
-/** The kernels of each group; all others are of the core. */
-const GROUPS = { images: IMAGE_KERNELS };
 const PIECES = "src/kernels/pieces.ts";
 
 async function compileKernels(set) {
@@ -43,8 +42,8 @@ async function compileModules() {
 }
 
 /** Writes build/SET-GROUP.wasm, and src/kernels/pieces.ts, from which modules.ts puts them together. */
-async function writeGroups(builds) {
-  const modules = builds.map((bytes) => splitModule(bytes, GROUPS));
+async function writeGroups(builds, groups) {
+  const modules = builds.map((bytes) => splitModule(bytes, groups));
   const texts = [];
   for (const group of Object.keys(modules[0])) {
     const ofSets = modules.map((split) => split[group]);
@@ -71,6 +70,14 @@ ${pieces.join(",\n")},
 ],
 };
 `;
+}
+
+/** The kernels of each group of the table, by its name; all others are of the core. */
+async function groupsOfTable() {
+  const { core: _, ...groups } = await readTable();
+  return Object.fromEntries(
+    Object.entries(groups).map(([name, files]) => [name, Object.values(files).flatMap(Object.keys)]),
+  );
 }
 
 /** dist/kernels: each set with every kernel in one module, for a shared memory, and for one that is not. */
@@ -160,7 +167,7 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
   await writeFile(file, code);
 }
 
-/** modules.edge.ts and wide.edge.ts in the places of modules.ts and wide.ts, no pieces; what the former imports stays an import. */
+/** modules.edge.ts and wide.edge.ts in the places of modules.ts and wide.ts, no pieces but for their names; what the former imports stays an import. */
 const edgeModules = {
   name: "edge-modules",
   setup(context) {
@@ -170,7 +177,7 @@ const edgeModules = {
       }));
     }
     context.onLoad({ filter: /\/pieces\.ts$/ }, () => ({
-      contents: Object.keys(GROUPS)
+      contents: Object.keys(groups)
         .map((group) => `export const ${group} = undefined;`)
         .join("\n"),
     }));
@@ -221,9 +228,10 @@ async function writeLicence() {
 }
 
 await rm("dist", { recursive: true, force: true });
-await writeTiles();
+await Promise.all([writeTiles(), writeKernels()]);
+const groups = await groupsOfTable();
 const builds = await compileModules();
-await Promise.all([writeGroups(builds), writeModules(builds)]);
+await Promise.all([writeGroups(builds, groups), writeModules(builds)]);
 await Promise.all([
   bundle("dist/index.js"),
   // names matter less where a bundler or a test runner asks for CommonJS, and nothing at all on the edge

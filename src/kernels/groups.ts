@@ -1,4 +1,6 @@
-import type { Heap, LinearMemory } from "../memory.js";
+import type { Heap } from "../memory.js";
+import type { Description, KernelName } from "./description.js";
+import { core } from "./generated/descriptions.js";
 import type { Kernels } from "./kernels.js";
 import type { ModulePieces } from "./modules.js";
 
@@ -11,8 +13,8 @@ export interface KernelGroup {
   module(): ModulePieces | undefined;
   /** The twin's. */
   createTwin(heap: Heap): Partial<Kernels>;
-  /** Calls each of them with every path of it, for `engine.warmUp`. */
-  exercise(ops: Kernels, memory: LinearMemory): void;
+  /** How they are called, for `engine.warmUp` and the self-test. */
+  readonly descriptions: Partial<Readonly<Record<KernelName, Description>>>;
 }
 
 const needed = new Set<KernelGroup>();
@@ -28,3 +30,7 @@ export function needs(group: KernelGroup): KernelGroup {
 
 /** The groups of this program: known once everything is imported. */
 export const neededGroups = (): readonly KernelGroup[] => [...needed];
+
+/** How the kernels of this program are called. */
+export const descriptions = (): Readonly<Record<KernelName, Description>> =>
+  Object.assign({}, core, ...neededGroups().map((group) => group.descriptions));

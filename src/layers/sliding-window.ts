@@ -1,7 +1,7 @@
 import { isArray, reading, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
-import { setWindow } from "../kernels/kernels.js";
+import { setWindow } from "../kernels/window.js";
 
 /** One number for both directions, or [height, width]. */
 export type Size2d = number | readonly [height: number, width: number];

@@ -1,4 +1,5 @@
-import { type Kernels, setWindow, type WindowSizes } from "../../src/kernels/kernels.js";
+import type { Kernels } from "../../src/kernels/kernels.js";
+import { setWindow, type WindowSizes } from "../../src/kernels/window.js";
 import type { LinearMemory } from "../../src/memory.js";
 import { Arena, type Placement, type Region } from "./arena.js";
 import { bitExact, exact, firstDifference, type Limit, type Problems, ROUNDING, within } from "./compare.js";

@@ -1,8 +1,7 @@
 import * as lg from "lanegrad";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadKernels } from "../../src/kernels/wasm.js";
-import { type KernelName, RANDOM_CALLS } from "../../src/kernels/wide/random-calls.js";
-import { Comparison } from "../../src/kernels/wide/self-test.js";
+import { Comparison, comparedKernels } from "../../src/kernels/wide/self-test.js";
 import { LinearMemory } from "../../src/memory.js";
 import { loadWide } from "../support/kernels.js";
 import { train, trajectories } from "../support/trajectory.js";
@@ -17,7 +16,7 @@ describe.runIf(canWiden)("the same bits, wide or not", () => {
         comparison = new Comparison([loadKernels(kernels, heap), loadWide(kernels, heap)], heap, 2);
       });
 
-      test.each(Object.keys(RANDOM_CALLS) as KernelName[])("%s", (name) => {
+      test.each(comparedKernels())("%s", (name) => {
         for (let i = 0; i < 200; i++) expect(comparison.isSame(name), `call ${i}`).toBe(true);
       });
     });

@@ -1,16 +1,16 @@
 import { describe, expect, test } from "vitest";
+import type { KernelName } from "../../src/kernels/description.js";
 import { needs } from "../../src/kernels/groups.js";
 import { images } from "../../src/kernels/images.js";
 import type { Kernels } from "../../src/kernels/kernels.js";
 import { loadKernels } from "../../src/kernels/wasm.js";
-import { type KernelName, RANDOM_CALLS } from "../../src/kernels/wide/random-calls.js";
-import { firstDifference } from "../../src/kernels/wide/self-test.js";
+import { comparedKernels, firstDifference } from "../../src/kernels/wide/self-test.js";
 import { LinearMemory } from "../../src/memory.js";
 
 needs(images);
 const heap = new LinearMemory({ maximum: 2 ** 26 });
 const kernels = loadKernels("simd", heap);
-const names = Object.keys(RANDOM_CALLS) as KernelName[];
+const names = comparedKernels();
 
 /** The kernels, one of them with another behaviour. */
 const withFault = (

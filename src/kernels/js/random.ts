@@ -31,7 +31,16 @@ function polynomial(coefficients: Float32Array, x: number): number {
 }
 
 /** Uniform on [low, low + span). */
-export function uniform(f32: Float32Array, n: number, x: number, key: Key, low: number, span: number): void {
+export function uniform(
+  f32: Float32Array,
+  n: number,
+  x: number,
+  key0: number,
+  key1: number,
+  low: number,
+  span: number,
+): void {
+  const key = { key0, key1 };
   const base = fround(low);
   const scale = fround(span);
   for (let start = 0; start < n; start += BLOCK) {
@@ -83,7 +92,8 @@ const LOG_2 = fround(0.693359375);
 const LOG_2_REST = fround(-0.000212194440054691);
 
 /** Normal with mean 0: std · sqrt(2) · erfinv(v), v symmetric on (-1, 1). */
-export function normal(f32: Float32Array, n: number, x: number, key: Key, std: number): void {
+export function normal(f32: Float32Array, n: number, x: number, key0: number, key1: number, std: number): void {
+  const key = { key0, key1 };
   const scale = fround(fround(std) * fround(Math.SQRT2));
   for (let start = 0; start < n; start += BLOCK) {
     const count = Math.min(BLOCK, n - start);
@@ -105,11 +115,13 @@ export function dropout(
   f32: Float32Array,
   n: number,
   x: number,
-  key: Key,
+  key0: number,
+  key1: number,
   threshold: number,
   scale: number,
   y: number,
 ): void {
+  const key = { key0, key1 };
   factors[1] = scale;
   for (let start = 0; start < n; start += BLOCK) {
     const count = Math.min(BLOCK, n - start);

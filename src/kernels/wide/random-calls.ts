@@ -1,26 +1,23 @@
 import type { LinearMemory } from "../../memory.js";
 import { RandomGenerator } from "../../random.js";
-import { type Kernels, setWindow, type WindowSizes } from "../kernels.js";
-
-/** The kernels that write or return numbers of a tensor. */
-export type KernelName = Exclude<keyof Kernels, "set" | "conv2dWorkBytes">;
-
-/** A call that may be made again and again on the same operands. */
-export type Call = (kernels: Kernels) => number | undefined;
+import { argumentsOf, type Description, layoutOf, type Operands, type Sizes } from "../description.js";
+import type { Layout } from "../table/vocabulary.js";
+import { setWindow, type WindowSizes } from "../window.js";
 
 const WORDS = 1 << 19;
-/** Room behind each operand, for a kernel that strays. */
+/** Words behind each operand, so that a kernel that writes too far is found. */
 const GAP = 8;
-/** A prime, so that operands of one call meet in ever new places. */
+/** Numbers that operands are filled from, in a cycle: a prime, so that two operands of a call line up in ever new ways. */
 const POOL = 1021;
 /** No operand is longer. */
 const LONGEST = 1 << 17;
 
 /**
- * Operands of kernel calls in one block of linear memory: random sizes, among them odd ones and tails of every length, at any multiple of
- * 4 bytes, filled with ordinary values, with infinities, NaN, zeros and subnormals among them, or with bits of any kind.
+ * Arguments of random kernel calls, with the operands in one block of linear memory. Sizes are random, so that vectors end in remainders
+ * of every length. Operands start at any multiple of 4 bytes; they hold ordinary values, or also infinities, NaN, zeros and subnormals,
+ * or any bits.
  */
-export class Operands {
+export class RandomOperands implements Operands {
   readonly #heap: LinearMemory;
   readonly #random: RandomGenerator;
   readonly #workBytes: (window: number) => number;
@@ -49,43 +46,61 @@ export class Operands {
     if (this.#work.bytes > 0) this.#heap.free(this.#work.address);
   }
 
-  /** Forgets every operand and decides what those of the next call are filled with: often with ordinary values. */
-  clear(): void {
+  /** Forgets every operand, and chooses what the next ones are filled with: ordinary values three times of five. */
+  #clear(): void {
     this.#top = this.#base;
     this.#pool = this.#pools[Math.max(0, this.below(5) - 2)];
   }
 
-  /** 0 .. bound - 1 */
+  /** An integer in 0 .. bound - 1. */
   below(bound: number): number {
     return this.#random.below(bound);
+  }
+
+  /** The arguments of a random call. Operands of the call before are forgotten. */
+  arguments(description: Description): (number | boolean)[] {
+    this.#clear();
+    return argumentsOf(description, SIZES[layoutOf(description)](this), this);
+  }
+
+  integer(below: number): number {
+    return this.below(below);
   }
 
   flag(): boolean {
     return this.below(2) === 1;
   }
 
+  isThere(): boolean {
+    return this.flag();
+  }
+
+  isSame(): boolean {
+    return this.flag();
+  }
+
   pick<T>(items: ArrayLike<T>): T {
     return items[this.below(items.length)];
   }
 
-  /** The size of an axis, at least `least`: mostly every remainder of every vector, now and then more. */
-  size(least = 0): number {
+  /** The size of an axis: mostly below 20, for every remainder of every vector; sometimes up to 300. */
+  size(): number {
     const few = this.below(5);
-    if (few < 3) return least + this.below(20);
+    if (few < 3) return this.below(20);
     return few === 3 ? 20 + this.below(52) : 72 + this.below(230);
   }
 
-  /** The length of a row that is processed element by element. */
+  /** The length of an operand that is processed element by element. */
   length(): number {
     return this.below(8) === 0 ? 300 + this.below(3000) : this.size();
   }
 
   /** A factor or a rate. */
-  scalar(): number {
+  scalar(among: readonly number[]): number {
+    if (among.length > 0) return this.pick(among);
     return this.below(3) === 0 ? this.pick([0, 1, -1, 0.9, 1e-8]) : this.pick(this.#pool);
   }
 
-  /** `length` floats, as their address. */
   floats(length: number): number {
     const start = this.#take(length);
     const { f32 } = this.#heap;
@@ -98,28 +113,17 @@ export class Operands {
     return start * 4;
   }
 
-  /** An optional operand: 0 as often as not. */
-  optional(length: number): number {
-    return this.flag() ? this.floats(length) : 0;
-  }
-
-  /** int32 in 0 .. bound - 1 */
-  integers(length: number, bound: number): number {
+  integers(length: number, below: number): number {
     const start = this.#take(length);
-    for (let i = 0; i < length; i++) this.#heap.i32[start + i] = this.below(bound);
+    for (let i = 0; i < length; i++) this.#heap.i32[start + i] = this.below(below);
     return start * 4;
-  }
-
-  /** The destination of a map from x: x itself as often as not. */
-  destination(x: number, length: number): number {
-    return this.flag() ? x : this.floats(length);
   }
 
   window(sizes: WindowSizes): number {
     return setWindow(this.#heap, sizes);
   }
 
-  /** A convolution's scratch. It holds no result, so it lies apart. */
+  /** A convolution's scratch: apart from the operands, which are compared. */
   work(window: number): number {
     const bytes = this.#workBytes(window);
     if (bytes > this.#work.bytes) {
@@ -127,6 +131,11 @@ export class Operands {
       this.#work = { address: this.#heap.allocate(bytes), bytes };
     }
     return this.#work.address;
+  }
+
+  /** Where operands begin, as an index of words. */
+  get start(): number {
+    return this.#base;
   }
 
   /** What all operands hold. */
@@ -155,204 +164,28 @@ function makePools(random: RandomGenerator): Float32Array[] {
   return [ordinary, sprinkled, new Float32Array(bits.buffer)];
 }
 
-/** One random call of each kernel; the operands lie in `o`, which was cleared before. */
-export const RANDOM_CALLS: { readonly [Name in KernelName]: (o: Operands) => Call } = {
-  gemm(o) {
+/** The sizes of a random call, by its layout. */
+const SIZES: Readonly<Record<Layout, (o: RandomOperands) => Sizes>> = {
+  elements: (o) => [o.length()],
+  channels: (o) => channelled(o, 0),
+  statistics: (o) => channelled(o, 2),
+  classes: (o) => [1 + o.below(40), 1 + o.below(o.pick([12, 12, 150, 600]))],
+  product(o) {
     const [m, n, k] = productSizes(o);
     const [transposeA, transposeB] = [o.flag(), o.flag()];
-    const [aRows, aColumns] = transposeA ? [k, m] : [m, k];
     const [bRows, bColumns] = transposeB ? [n, k] : [k, n];
-    // rows 4 KiB apart meet in the same cache sets: a way of its own
+    // rows of B that are 4 KiB apart share cache sets: the kernel packs them in another way
     const collides = bRows < 100 && bColumns <= 1024 && o.below(8) === 0;
-    const [lda, ldb, ldc] = [aColumns + o.below(4), collides ? 1024 : bColumns + o.below(4), n + o.below(4)];
-    const [a, b, c] = [aRows * lda, bRows * ldb, m * ldc].map((length) => o.floats(length));
-    const [bias, accumulate] = [o.optional(n), o.flag()];
-    return (ops) => void ops.gemm(transposeA, transposeB, m, n, k, a, lda, b, ldb, c, ldc, bias, accumulate);
+    const lda = (transposeA ? m : k) + o.below(4);
+    const ldb = collides ? 1024 : bColumns + o.below(4);
+    return [transposeA, transposeB, m, n, k, lda, ldb, n + o.below(4)];
   },
-  channelSums(o) {
-    const { layout, channels, length } = channelled(o);
-    const [x, y, accumulate] = [o.floats(length), o.floats(channels), o.flag()];
-    return (ops) => void ops.channelSums(...layout, x, y, accumulate);
-  },
-  fill(o) {
-    const n = o.length();
-    const [x, value] = [o.floats(n), o.scalar()];
-    return (ops) => void ops.fill(n, x, value);
-  },
-  scale(o) {
-    const n = o.length();
-    const [x, factor] = [o.floats(n), o.scalar()];
-    return (ops) => void ops.scale(n, x, factor);
-  },
-  addProduct(o) {
-    const n = o.length();
-    const x = o.floats(n);
-    const [y, z] = [o.destination(x, n), o.destination(x, n)];
-    const [factor, accumulate] = [o.scalar(), o.flag()];
-    return (ops) => void ops.addProduct(n, factor, x, y, z, accumulate);
-  },
-  sumOfSquares(o) {
-    const n = o.length();
-    const x = o.floats(n);
-    return (ops) => ops.sumOfSquares(n, x);
-  },
-  addScaled(o) {
-    const n = o.length();
-    const x = o.floats(n);
-    const [y, scale] = [o.destination(x, n), o.scalar()];
-    return (ops) => void ops.addScaled(n, x, y, scale);
-  },
-  prelu(o) {
-    const { layout, channels, length } = channelled(o);
-    const [x, slope] = [o.floats(length), o.floats(channels)];
-    const y = o.destination(x, length);
-    return (ops) => void ops.prelu(...layout, x, slope, y);
-  },
-  preluBackward(o) {
-    const { layout, channels, length } = channelled(o);
-    const [x, dy, slope] = [length, length, channels].map((size) => o.floats(size));
-    const [dx, dslope, dbias] = [o.destination(dy, length), o.optional(channels), o.optional(channels)];
-    const [addSlope, addBias] = [o.flag(), o.flag()];
-    return (ops) => void ops.preluBackward(...layout, x, dy, slope, dx, dslope, addSlope, dbias, addBias);
-  },
-  relu(o) {
-    const n = o.length();
-    const x = o.floats(n);
-    const y = o.destination(x, n);
-    return (ops) => void ops.relu(n, x, y);
-  },
-  reluBackward(o) {
-    const n = o.length();
-    const [x, dy] = [o.floats(n), o.floats(n)];
-    const dx = o.destination(dy, n);
-    return (ops) => void ops.reluBackward(n, x, dy, dx);
-  },
-  elu(o) {
-    const n = o.length();
-    const [x, alpha] = [o.floats(n), o.scalar()];
-    const y = o.destination(x, n);
-    return (ops) => void ops.elu(n, x, alpha, y);
-  },
-  eluBackward(o) {
-    const n = o.length();
-    const [x, dy, alpha] = [o.floats(n), o.floats(n), o.scalar()];
-    const dx = o.destination(dy, n);
-    return (ops) => void ops.eluBackward(n, x, dy, alpha, dx);
-  },
-  exponential(o) {
-    const n = o.length();
-    const x = o.floats(n);
-    const y = o.destination(x, n);
-    return (ops) => void ops.exponential(n, x, y);
-  },
-  softmaxCrossEntropy(o) {
-    const [rows, classes] = [1 + o.below(40), 1 + o.below(o.pick([12, 12, 150, 600]))];
-    const [logits, grad] = [o.floats(rows * classes), o.floats(rows * classes)];
-    const [labels, scale, smoothing] = [o.integers(rows, classes), o.scalar(), o.pick([0, 0.1])];
-    return (ops) => ops.softmaxCrossEntropy(rows, classes, logits, labels, grad, scale, smoothing);
-  },
-  squaredError(o) {
-    const n = o.length();
-    const [y, target, grad, scale] = [o.floats(n), o.floats(n), o.floats(n), o.scalar()];
-    return (ops) => ops.squaredError(n, y, target, grad, scale);
-  },
-  binaryCrossEntropy(o) {
-    const n = o.length();
-    const [z, target, grad, scale] = [o.floats(n), o.floats(n), o.floats(n), o.scalar()];
-    return (ops) => ops.binaryCrossEntropy(n, z, target, grad, scale);
-  },
-  sgd(o) {
-    const n = o.length();
-    const [p, g, buffer] = [o.floats(n), o.floats(n), o.optional(n)];
-    const [lr, decay, momentum, bufferDecay, share] = [1, 2, 3, 4, 5].map(() => o.scalar());
-    const nesterov = o.flag();
-    return (ops) => void ops.sgd(n, p, g, buffer, lr, decay, momentum, bufferDecay, share, nesterov);
-  },
-  adam(o) {
-    const n = o.length();
-    const [p, g, m, v] = [1, 2, 3, 4].map(() => o.floats(n));
-    const vMax = o.optional(n);
-    const [step, rest1, beta2, rest2, root, eps, decay, keep] = Array.from({ length: 8 }, () => o.scalar());
-    return (ops) => void ops.adam(n, p, g, m, v, vMax, step, rest1, beta2, rest2, root, eps, decay, keep);
-  },
-  rmsprop(o) {
-    const n = o.length();
-    const [p, g, v] = [1, 2, 3].map(() => o.floats(n));
-    const [average, buffer] = [o.optional(n), o.optional(n)];
-    const [lr, alpha, rest, eps, decay, momentum] = Array.from({ length: 6 }, () => o.scalar());
-    return (ops) => void ops.rmsprop(n, p, g, v, average, buffer, lr, alpha, rest, eps, decay, momentum);
-  },
-  uniform(o) {
-    const n = o.length();
-    const [x, key0, key1, low, span] = [o.floats(n), o.below(2 ** 31), o.below(2 ** 31), o.scalar(), o.scalar()];
-    return (ops) => void ops.uniform(n, x, key0, key1, low, span);
-  },
-  normal(o) {
-    const n = o.length();
-    const [x, key0, key1, std] = [o.floats(n), o.below(2 ** 31), o.below(2 ** 31), o.scalar()];
-    return (ops) => void ops.normal(n, x, key0, key1, std);
-  },
-  dropout(o) {
-    const n = o.length();
-    const [x, key0, key1] = [o.floats(n), o.below(2 ** 31), o.below(2 ** 31)];
-    const [threshold, scale, y] = [o.below(2 ** 24 + 1), o.scalar(), o.destination(x, n)];
-    return (ops) => void ops.dropout(n, x, key0, key1, threshold, scale, y);
-  },
-  conv2d(o) {
-    const { images, window, work, input, output, weights, channels } = convolution(o);
-    const [x, weight, y] = [input, weights, output].map((length) => o.floats(length));
-    const bias = o.optional(channels);
-    return (ops) => void ops.conv2d(images, window, x, weight, bias, y, work);
-  },
-  conv2dBackwardInput(o) {
-    const { images, window, work, input, output, weights } = convolution(o);
-    const [dy, weight, dx] = [output, weights, input].map((length) => o.floats(length));
-    return (ops) => void ops.conv2dBackwardInput(images, window, dy, weight, dx, work);
-  },
-  conv2dBackwardWeight(o) {
-    const { images, window, work, input, output, weights } = convolution(o);
-    const [x, dy, dweight] = [input, output, weights].map((length) => o.floats(length));
-    const accumulate = o.flag();
-    return (ops) => void ops.conv2dBackwardWeight(images, window, x, dy, dweight, accumulate, work);
-  },
-  maxPool2d(o) {
-    const { images, window, input, output } = pool(o);
-    const [x, y, indices] = [o.floats(input), o.floats(output), o.optional(output)];
-    return (ops) => void ops.maxPool2d(images, window, x, y, indices);
-  },
-  maxPool2dBackward(o) {
-    const { images, window, input, output, plane } = pool(o);
-    const [dy, dx, indices] = [o.floats(output), o.floats(input), o.integers(output, plane)];
-    return (ops) => void ops.maxPool2dBackward(images, window, dy, indices, dx);
-  },
-  batchNorm(o) {
-    const { layout, channels, length } = channelled(o, 2);
-    const x = o.floats(length);
-    const [weight, bias, mean, variance] = [1, 2, 3, 4].map(() => o.floats(channels));
-    const [statistics, y] = [o.floats(2 * channels), o.destination(x, length)];
-    const [eps, momentum] = [o.pick([1e-5, 0.1]), o.scalar()];
-    return (ops) => void ops.batchNorm(...layout, x, weight, bias, eps, momentum, mean, variance, statistics, y);
-  },
-  normalize(o) {
-    const { layout, channels, length } = channelled(o);
-    const x = o.floats(length);
-    const [weight, bias, mean, variance] = [1, 2, 3, 4].map(() => o.floats(channels));
-    const y = o.destination(x, length);
-    return (ops) => void ops.normalize(...layout, x, weight, bias, 1e-5, mean, variance, y);
-  },
-  batchNormBackward(o) {
-    const { layout, channels, length } = channelled(o, 2);
-    const [x, dy, weight, statistics] = [length, length, channels, 2 * channels].map((size) => o.floats(size));
-    const dx = o.flag() ? o.destination(dy, length) : 0;
-    const [dweight, dbias] = o.flag() ? [o.floats(channels), o.floats(channels)] : [0, 0];
-    const [addWeight, addBias] = [o.flag(), o.flag()];
-    return (ops) =>
-      void ops.batchNormBackward(...layout, x, dy, weight, statistics, dx, dweight, addWeight, dbias, addBias);
-  },
+  convolution,
+  pool,
 };
 
-/** Of so many multiplications at most; now and then one axis is longer than every block of the loops around the tiles. */
-function productSizes(o: Operands): number[] {
+/** m, n, k of at most 65,536 multiplications; sometimes one of them is longer than the blocks of its loop. */
+function productSizes(o: RandomOperands): number[] {
   const sizes = [o.size(), o.size(), o.size()];
   while (sizes[0] * sizes[1] * sizes[2] > 1 << 16) {
     const largest = sizes.indexOf(Math.max(...sizes));
@@ -365,87 +198,52 @@ function productSizes(o: Operands): number[] {
   return sizes;
 }
 
-interface Channelled {
-  readonly layout: [rows: number, channels: number, inner: number];
-  readonly channels: number;
-  readonly length: number;
-}
-
 /**
- * [rows, channels, inner] with at least `least` values a channel: columns, long ones whose sums are carried over blocks, now and then of
- * rows longer than what is carried at a time, planes, or one channel of everything.
+ * [rows, channels, inner] with at least `least` values in each channel: columns; long columns, summed in several blocks, and sometimes
+ * more columns than are summed at a time; planes; or one channel for everything.
  */
-function channelled(o: Operands, least = 0): Channelled {
-  const layout = o.pick([
-    (): Channelled["layout"] => [least + o.below(40), o.size(), 1],
-    (): Channelled["layout"] =>
-      o.below(8) === 0 ? [33 + o.below(8), 2040 + o.below(40), 1] : [33 + o.below(200), o.below(40), 1],
-    (): Channelled["layout"] => [1 + o.below(4), 1 + o.below(8), Math.max(least, o.size())],
-    (): Channelled["layout"] => [1, 1, Math.max(least, o.length())],
+function channelled(o: RandomOperands, least: number): Sizes {
+  return o.pick([
+    () => [least + o.below(40), o.size(), 1],
+    () => (o.below(8) === 0 ? [33 + o.below(8), 2040 + o.below(40), 1] : [33 + o.below(200), o.below(40), 1]),
+    () => [1 + o.below(4), 1 + o.below(8), Math.max(least, o.size())],
+    () => [1, 1, Math.max(least, o.length())],
   ])();
-  const [rows, channels, inner] = layout;
-  return { layout, channels, length: rows * channels * inner };
 }
 
-interface Plane {
-  readonly side: number;
-  readonly kernel: number;
-  readonly stride: number;
-  readonly padding: number;
-  readonly out: number;
-}
-
-/** One axis of a window that fits; of a pool with a padding of at most half the kernel. */
-function axis(o: Operands, isPool: boolean): Plane {
+/** One axis of a window that fits. The padding of a pool is at most half its kernel. */
+function axis(o: RandomOperands, isPool: boolean) {
   const kernel = o.pick([1, 2, 3, 3, 3, 5]);
   const stride = o.pick([1, 1, 2, 3]);
   const padding = o.below(isPool ? (kernel >>> 1) + 1 : 3);
-  const side = Math.max(1, kernel - 2 * padding) + o.below(14);
-  return { side, kernel, stride, padding, out: Math.floor((side + 2 * padding - kernel) / stride) + 1 };
+  return { side: Math.max(1, kernel - 2 * padding) + o.below(14), kernel, stride, padding };
 }
 
-function windowSizes(channels: number, outChannels: number, down: Plane, across: Plane): WindowSizes {
-  return [
-    channels,
-    down.side,
-    across.side,
-    outChannels,
-    down.kernel,
-    across.kernel,
-    down.stride,
-    across.stride,
-    down.padding,
-    across.padding,
-  ];
-}
+type Axis = ReturnType<typeof axis>;
 
-/** Every second one with enough channels for Winograd's way, where its window takes it. */
-function convolution(o: Operands) {
+const windowSizes = (channels: number, outChannels: number, down: Axis, across: Axis): WindowSizes => [
+  channels,
+  down.side,
+  across.side,
+  outChannels,
+  down.kernel,
+  across.kernel,
+  down.stride,
+  across.stride,
+  down.padding,
+  across.padding,
+];
+
+/** Half of them have enough channels for Winograd's method, and half of those the same window in both directions, as it needs. */
+function convolution(o: RandomOperands): Sizes {
   const [least, images] = [o.pick([1, 16]), o.below(4)];
-  const [inChannels, channels] = [least + o.below(8), least + o.below(20)];
+  const [channels, outChannels] = [least + o.below(8), least + o.below(20)];
   const down = axis(o, false);
   const across = least === 16 && o.flag() ? down : axis(o, false);
-  const window = o.window(windowSizes(inChannels, channels, down, across));
-  return {
-    images,
-    window,
-    channels,
-    work: o.work(window),
-    input: images * inChannels * down.side * across.side,
-    output: images * channels * down.out * across.out,
-    weights: channels * inChannels * down.kernel * across.kernel,
-  };
+  return [images, ...windowSizes(channels, outChannels, down, across)];
 }
 
-function pool(o: Operands) {
+function pool(o: RandomOperands): Sizes {
   const [images, channels] = [o.below(4), 1 + o.below(5)];
-  const [down, across] = [axis(o, true), axis(o, true)];
-  const planes = images * channels;
-  return {
-    images,
-    window: o.window(windowSizes(channels, channels, down, across)),
-    input: planes * down.side * across.side,
-    output: planes * down.out * across.out,
-    plane: down.side * across.side,
-  };
+  return [images, ...windowSizes(channels, channels, axis(o, true), axis(o, true))];
 }

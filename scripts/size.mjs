@@ -60,7 +60,7 @@ async function folderSize(folder) {
 }
 
 /** Modules of kernels that programs compile: the core, and those of the groups that their layers need. */
-const modules = async () => (await readdir(join(root, "build"))).filter((name) => /-\w+\.wasm$/.test(name));
+const modules = async () => (await readdir(join(root, "build"))).filter((name) => /simd-\w+\.wasm$/.test(name));
 
 /** [what, bytes, at most]; kernels have no limit of their own, since programs have one. */
 async function measure(folder) {

@@ -9,10 +9,13 @@ import { build } from "esbuild";
 import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
 import { minify } from "terser";
-import { alignWith, functionNames } from "./align.mjs";
+import { alignWith } from "./align.mjs";
 import { readTable, writeKernels } from "./kernels.mjs";
 import { mergeModules } from "./pieces.mjs";
 import { stripInternals } from "./public-members.mjs";
+import { withoutSections } from "./sections.mjs";
+import { askForUnsharedMemory, encode } from "./sources.mjs";
+import { splitModule } from "./split.mjs";
 import { writeTiles } from "./tiles.mjs";
 import { widenable } from "./widenable.mjs";
 
@@ -20,61 +23,72 @@ process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 /** In the order of modules.ts. */
 const KERNEL_SETS = ["simd", "relaxed-simd"];
+const PIECES = "src/kernels/pieces.ts";
 
 async function compileKernels(set) {
   const { error, stderr } = await asc.main(["--config", "asconfig.json", "--target", set]);
   if (error) throw new Error(`asc: ${stderr}`);
   const warnings = stderr.toString();
   if (warnings) throw new Error(`asc: ${warnings}`);
+  return readFile(`build/${set}.wasm`);
 }
 
-async function readBuild(set) {
-  const [bytes, text] = await Promise.all([readFile(`build/${set}.wasm`), readFile(`build/${set}.wat`, "utf8")]);
-  return { bytes, text, names: functionNames(text) };
-}
-
-/** The modules of KERNEL_SETS, as like each other as they can be. */
+/** The builds of KERNEL_SETS with every kernel, as like each other as they can be; they have the names of their functions. */
 async function compileModules() {
-  await Promise.all(KERNEL_SETS.map(compileKernels));
-  const [first, second] = await Promise.all(KERNEL_SETS.map(readBuild));
+  const [first, second] = await Promise.all(KERNEL_SETS.map(compileKernels));
   const aligned = alignWith(first, second);
-  const path = `build/${KERNEL_SETS[1]}`;
-  await Promise.all([writeFile(`${path}.wasm`, aligned.bytes), writeFile(`${path}.wat`, aligned.text)]);
+  await writeFile(`build/${KERNEL_SETS[1]}.wasm`, aligned);
   return [first, aligned];
 }
 
-/** Writes src/kernels/pieces.ts, which modules.ts puts together again. */
-async function writePieces(modules, { encode }) {
-  const { images } = await readTable();
-  const { core, apart, layouts } = mergeModules(...modules, Object.values(images).flatMap(Object.keys));
-  const about = layouts.map((layout, i) => [KERNEL_SETS[i], { ...layout, widening: widenable(modules[i].text) }]);
-  const listOf = (pieces) => pieces.map((piece) => JSON.stringify(encode(piece))).join(",\n");
-  const text = `// Written by scripts/build.mjs from build/*.wasm.
-export const layouts = ${JSON.stringify(Object.fromEntries(about))};
-export const core = [\n${listOf(core)},\n];
-export const images: Readonly<Record<number, string>> = {\n${apart.map(([at, piece]) => `${at}: ${listOf([piece])}`).join(",\n")},\n};
-`;
-  const target = "src/kernels/pieces.ts";
-  const before = await readFile(target, "utf8").catch(() => "");
-  if (before !== text) await writeFile(target, text);
+/** Writes build/SET-GROUP.wasm, and src/kernels/pieces.ts, from which modules.ts puts them together. */
+async function writeGroups(builds, groups) {
+  const modules = builds.map((bytes) => splitModule(bytes, groups));
+  const texts = [];
+  for (const group of Object.keys(modules[0])) {
+    const ofSets = modules.map((split) => split[group]);
+    await Promise.all(ofSets.map((bytes, i) => writeFile(`build/${KERNEL_SETS[i]}-${group}.wasm`, bytes)));
+    texts.push(
+      piecesText(
+        group,
+        ofSets.map((bytes) => withoutSections(bytes)),
+      ),
+    );
+  }
+  const text = `// Written by scripts/build.mjs from build/*.wasm.\nimport type { ModulePieces } from "./modules.js";\n\n${texts.join("\n")}`;
+  const before = await readFile(PIECES, "utf8").catch(() => "");
+  if (before !== text) await writeFile(PIECES, text);
 }
 
-/** dist/kernels: each set for a shared memory, and for one that is not. */
-async function writeModules(modules, { askForUnsharedMemory }) {
+function piecesText(group, modules) {
+  const widening = Object.fromEntries(modules.map((bytes, i) => [KERNEL_SETS[i], widenable(bytes)]));
+  const pieces = mergeModules(...modules).map((piece) => JSON.stringify(encode(piece)));
+  return `export const ${group}: ModulePieces = {
+widening: ${JSON.stringify(widening)},
+pieces: [
+${pieces.join(",\n")},
+],
+};
+`;
+}
+
+/** The kernels of each group of the table, by its name; all others are of the core. */
+async function groupsOfTable() {
+  const { core: _, ...groups } = await readTable();
+  return Object.fromEntries(
+    Object.entries(groups).map(([name, files]) => [name, Object.values(files).flatMap(Object.keys)]),
+  );
+}
+
+/** dist/kernels: each set with every kernel in one module, for a shared memory, and for one that is not. */
+async function writeModules(builds) {
   await mkdir("dist/kernels", { recursive: true });
   for (const [i, set] of KERNEL_SETS.entries()) {
-    await writeFile(`dist/kernels/${set}.wasm`, modules[i].bytes);
-    const unshared = new Uint8Array(modules[i].bytes);
-    askForUnsharedMemory(unshared);
-    await writeFile(`dist/kernels/${set}-unshared.wasm`, unshared);
+    const bytes = withoutSections(builds[i]);
+    await writeFile(`dist/kernels/${set}.wasm`, bytes);
+    askForUnsharedMemory(bytes);
+    await writeFile(`dist/kernels/${set}-unshared.wasm`, bytes);
   }
-}
-
-/** What of src/kernels the build itself needs. */
-async function importSources() {
-  const options = { entryPoints: ["src/kernels/module-text.ts"], bundle: true, format: "esm", write: false };
-  const [{ text }] = (await build(options)).outputFiles;
-  return import(`data:text/javascript,${encodeURIComponent(text)}`);
 }
 
 /** The kernels come first, so that gzip, which looks back 32 kB, finds the rest in one piece. */
@@ -153,7 +167,7 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
   await writeFile(file, code);
 }
 
-/** modules.edge.ts and wide.edge.ts in the places of modules.ts and wide.ts; what the former imports stays an import. */
+/** modules.edge.ts and wide.edge.ts in the places of modules.ts and wide.ts, no pieces but for their names; what the former imports stays an import. */
 const edgeModules = {
   name: "edge-modules",
   setup(context) {
@@ -162,6 +176,11 @@ const edgeModules = {
         path: fileURLToPath(new URL(`../src/kernels/${name}.edge.ts`, import.meta.url)),
       }));
     }
+    context.onLoad({ filter: /\/pieces\.ts$/ }, () => ({
+      contents: Object.keys(groups)
+        .map((group) => `export const ${group} = undefined;`)
+        .join("\n"),
+    }));
     context.onResolve({ filter: /^#/ }, ({ path }) => ({ path, external: true }));
   },
 };
@@ -210,9 +229,9 @@ async function writeLicence() {
 
 await rm("dist", { recursive: true, force: true });
 await Promise.all([writeTiles(), writeKernels()]);
-const sources = await importSources();
-const modules = await compileModules();
-await Promise.all([writePieces(modules, sources), writeModules(modules, sources)]);
+const groups = await groupsOfTable();
+const builds = await compileModules();
+await Promise.all([writeGroups(builds, groups), writeModules(builds)]);
 await Promise.all([
   bundle("dist/index.js"),
   // names matter less where a bundler or a test runner asks for CommonJS, and nothing at all on the edge

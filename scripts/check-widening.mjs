@@ -1,9 +1,9 @@
 // node scripts/check-widening.mjs (and part of npm run test:nodes): which functions of the kernels V8 widens to 256 bits. Compiles
 // build/*.wasm with V8's optimizing compiler and its trace, and compares the pairs of stores that it merged with widening.mjs.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { functionNames } from "./align.mjs";
+import { functionNames } from "./binaryen.mjs";
 import { run } from "./install.mjs";
 import { nodeBinary, WIDE_VERSIONS } from "./nodes.mjs";
 import { printTable } from "./print-table.mjs";
@@ -23,22 +23,30 @@ const COMPILE = "new WebAssembly.Module(require('node:fs').readFileSync(process.
 
 const build = fileURLToPath(new URL("../build/", import.meta.url));
 
-/** How many pairs of stores V8 merges in each function; none where it is never asked to. */
-function mergedStores(binary, kernels) {
-  const wat = readFileSync(join(build, `${kernels}.wat`), "utf8");
-  const names = functionNames(wat).map((name) => name.replace(/^\$"?|"$/g, "").replaceAll("assembly/", ""));
-  const asked = widenable(wat);
-  const trace = run(binary, [...FLAGS, "-e", COMPILE, join(build, `${kernels}.wasm`)]);
+/** The modules of a set, as programs have them: build/SET-GROUP.wasm. */
+const modulesOf = (set) =>
+  readdirSync(build)
+    .filter((name) => name.startsWith(`${set}-`) && name.endsWith(".wasm"))
+    .map((name) => join(build, name));
+
+/** How many pairs of stores V8 merges in each function of a set; none where it is never asked to. */
+const mergedStores = (binary, set) => new Map(modulesOf(set).flatMap((path) => mergedStoresOf(binary, path)));
+
+function mergedStoresOf(binary, path) {
+  const bytes = readFileSync(path);
+  const names = functionNames(bytes);
+  const asked = widenable(bytes).map((place) => names[place]);
+  const trace = run(binary, [...FLAGS, "-e", COMPILE, path]);
   const merged = new Map(names.map((name) => [name, 0]));
-  for (const part of trace.split("Begin revec function wasm-function#").slice(1)) {
+  for (const part of trace.split("Begin revec function ").slice(1)) {
+    const [name] = part.split("\n", 1);
     const [, decision = ""] = part.split(/Decided? to vectorize, [1-9]\d* revectorizable nodes/);
-    const index = Number.parseInt(part, 10);
-    if (asked.includes(index)) merged.set(names[index], decision.match(/Print \d+: Store\(/g)?.length ?? 0);
+    if (asked.includes(name)) merged.set(name, decision.match(/Print \d+: Store\(/g)?.length ?? 0);
   }
-  return merged;
+  return [...merged].map(([name, pairs]) => [name.replaceAll("assembly/", ""), pairs]);
 }
 
-/** What both modules export; Node 20 does not take the relaxed one. */
+/** What both sets export; Node 20 does not take the relaxed one. */
 function exportedNames() {
   const module = new WebAssembly.Module(readFileSync(join(build, "simd.wasm")));
   return WebAssembly.Module.exports(module).map(({ name }) => name);

@@ -43,7 +43,7 @@ export const WIDENING = {
     },
   },
   batchNorm: {
-    widens: { "normalization/planes/planesStatistics": 3, "normalization/apply/applyForward": 2 },
+    widens: { "normalization/planes/planesStatistics": 2, "normalization/apply/applyForward": 2 },
     not: { columns: "sums in double: conversions do not widen" },
   },
   normalize: { widens: { "normalization/apply/applyForward": 2 } },

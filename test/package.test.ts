@@ -150,20 +150,23 @@ describe("in Node", () => {
   test("kernels that the program compiled itself, for a shared memory or not, give the same bits", async () => {
     const program = `
       import { readFileSync } from "node:fs";
-      import { createEngine, Linear } from "lanegrad";
+      import { Conv2d, createEngine, Linear } from "lanegrad";
       const compile = (name) =>
         new WebAssembly.Module(readFileSync(new URL(import.meta.resolve("lanegrad/kernels/" + name + ".wasm"))));
       for (const options of [{ kernels: "simd" }, { module: compile("simd") }, { module: compile("simd-unshared") }]) {
         const engine = createEngine(options);
-        const y = new Linear(784, 256, { engine }).forward(new Float32Array(784).fill(0.5));
+        const x = engine.tensor(new Float32Array(784).fill(0.5));
+        const y = new Linear(784, 256, { engine }).forward(x);
+        const planes = new Conv2d(1, 16, 3, { engine }).forward(x.reshape([1, 1, 28, 28]));
         engine.zeros([1024, 1024]);
-        console.log(engine.kernels, y.data.buffer.constructor.name, y.data.reduce((sum, value) => sum + value, 0));
+        const [sum, sumOfPlanes] = [y, planes].map(({ data }) => data.reduce((sum, value) => sum + value, 0));
+        console.log(engine.kernels, y.data.buffer.constructor.name, sum, sumOfPlanes);
       }`;
     const lines = (await node(["--input-type=module", "-e", program])).stdout.trim().split("\n");
-    const [kernels, , sum] = lines[0].split(" ");
+    const [kernels, , ...sums] = lines[0].split(" ");
     expect(kernels).toBe("simd");
     expect(lines).toEqual(
-      ["SharedArrayBuffer", "SharedArrayBuffer", "ArrayBuffer"].map((memory) => `simd ${memory} ${sum}`),
+      ["SharedArrayBuffer", "SharedArrayBuffer", "ArrayBuffer"].map((memory) => `simd ${memory} ${sums.join(" ")}`),
     );
   });
 });

@@ -1,13 +1,7 @@
-import { provideImages } from "./feature.js";
-import { images } from "./generated/descriptions.js";
+import { images as descriptions } from "./generated/descriptions.js";
 import { createImagesTwin } from "./generated/images-twin.js";
-import { imagePieces } from "./modules.js";
+import type { KernelGroup } from "./groups.js";
+import { images as pieces } from "./pieces.js";
 
-/**
- * Brings the kernels for images into the program. Called where a layer's class is defined, and marked as pure there: a bundler that
- * drops the class drops the call, and with it the kernels. Always true.
- */
-export function needImageKernels(): true {
-  provideImages({ pieces: imagePieces, createTwin: createImagesTwin, descriptions: images });
-  return true;
-}
+/** The kernels that only layers for images call. */
+export const images: KernelGroup = { module: () => pieces, createTwin: createImagesTwin, descriptions };

@@ -9,7 +9,7 @@ import {
   type Operands,
   type Sizes,
 } from "./description.js";
-import { descriptions } from "./feature.js";
+import { descriptions } from "./groups.js";
 import type { Kernels } from "./kernels.js";
 import type { Layout } from "./table/vocabulary.js";
 import { setWindow, type WindowSizes } from "./window.js";

@@ -3,8 +3,8 @@ import { reasonOf } from "../checks.js";
 import { EngineError, LanegradError } from "../errors.js";
 import type { LinearMemory } from "../memory.js";
 import type { KernelSet, Kernels } from "./kernels.js";
-import { hasModule, isMadeForSharing, moduleOf, type WasmKernelSet } from "./modules.js";
-import { isExportName } from "./wide/module-bytes.js";
+import { hasModules, isMadeForSharing, modulesOf, type WasmKernelSet } from "./modules.js";
+import { isInternal } from "./wide/module-bytes.js";
 
 /** A module with one function () -> v128 of this code. */
 const probe = (...code: number[]): Uint8Array<ArrayBuffer> => {
@@ -30,7 +30,7 @@ export function bestKernelSet(): KernelSet {
 }
 
 export function isAvailable(set: WasmKernelSet): boolean {
-  return typeof WebAssembly !== "undefined" && hasModule(set) && WebAssembly.validate(PROBES[set]());
+  return typeof WebAssembly !== "undefined" && hasModules(set) && WebAssembly.validate(PROBES[set]());
 }
 
 /**
@@ -42,12 +42,17 @@ export function wantsSharedMemory(module: WebAssembly.Module | undefined): boole
   return module === undefined ? isMadeForSharing : linksWithSharedMemory(module);
 }
 
+/** The exports of each of our modules over one memory; all but the first, the core, import from it what they share. */
+export function link(modules: readonly WebAssembly.Module[], memory: WebAssembly.Memory): WebAssembly.Exports[] {
+  const core = instantiate(modules[0], { env: { memory } });
+  return [core, ...modules.slice(1).map((module) => instantiate(module, { env: { memory }, core }))];
+}
+
 /**
- * The exports of one of our modules over a memory, as they are: what AssemblyScript's loader makes of them for strings and objects,
- * which no kernel passes, would cost a call more.
+ * A module's exports as they are: what AssemblyScript's loader makes of them for strings and objects, which no kernel passes, would
+ * cost a call more.
  */
-export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): WebAssembly.Exports {
-  const imports = { env: { memory } };
+function instantiate(module: WebAssembly.Module, imports: WebAssembly.Imports): WebAssembly.Exports {
   // the loader would take another realm's module for bytes
   const isOfThisRealm = module instanceof WebAssembly.Module;
   const instance = isOfThisRealm
@@ -66,24 +71,24 @@ export function isModule(value: unknown): value is WebAssembly.Module {
   }
 }
 
-/** Nothing tells what memory a module asks for but trying. */
+/** A module does not say what memory it asks for: it takes one or not. */
 function linksWithSharedMemory(module: WebAssembly.Module): boolean {
   try {
-    instantiate(module, new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }));
+    link([module], new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }));
     return true;
   } catch {
     return false;
   }
 }
 
-/** The module's exports beside the kernels themselves. */
+/** Exports of the core beside the kernels themselves. */
 interface Setup {
   isRelaxed(): number;
   workBytes(): number;
   useWork(address: number): void;
 }
 
-/** Which of its tiles the module uses; the results are the same. */
+/** Which tiles the kernels use; the results are the same. */
 export interface Tiles {
   /** 4x16 instead of 4x8: for code that V8 has merged into 256 bits. */
   useWide(wide: boolean): void;
@@ -106,8 +111,8 @@ function keepsOrderOfLoads(): boolean {
 
 /** Kernels over `memory`, with a work area allocated in it. Throws EngineError where they do not compile or instantiate. */
 export function loadKernels(set: WasmKernelSet, memory: LinearMemory): WasmKernels {
-  return openModule(
-    inOurWords(() => moduleOf(set, memory.isShared)),
+  return openModules(
+    inOurWords(() => modulesOf(set, memory.isShared)),
     memory,
   );
 }
@@ -128,21 +133,21 @@ export function kernelsOf(
   set: WasmKernelSet | undefined,
   memory: LinearMemory,
 ): WasmKernels {
-  const kernels = openModule(module, memory);
+  const kernels = openModules([module], memory);
   if (set !== undefined && kernels.set !== set) {
     throw new EngineError(`createEngine: module: got "${kernels.set}" kernels, expected "${set}"`);
   }
   return kernels;
 }
 
-/** Kernels of a module that was compiled before; likewise. */
-export function openModule(module: WebAssembly.Module, memory: LinearMemory): WasmKernels {
+/** Kernels of modules that were compiled before; likewise. */
+export function openModules(modules: readonly WebAssembly.Module[], memory: LinearMemory): WasmKernels {
   const exports = inOurWords(() => {
-    const opened = instantiate(module, memory.memory) as unknown as Omit<WasmKernels, "set"> & Setup;
+    const opened = Object.assign({}, ...link(modules, memory.memory)) as Omit<WasmKernels, "set"> & Setup;
     opened.useWork(memory.allocate(opened.workBytes()));
     opened.useTall(keepsOrderOfLoads());
     return opened;
   });
-  const named = Object.entries(exports).filter(([name]) => !isExportName(name));
+  const named = Object.entries(exports).filter(([name]) => !isInternal(name));
   return { set: exports.isRelaxed() ? "relaxed-simd" : "simd", ...(Object.fromEntries(named) as typeof exports) };
 }

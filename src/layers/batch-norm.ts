@@ -1,7 +1,8 @@
 import { checkNonNegative, checkOptions, checkSize, showShape } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { ShapeError } from "../errors.js";
-import { needImageKernels } from "../kernels/images.js";
+import { needs } from "../kernels/groups.js";
+import { images } from "../kernels/images.js";
 import type { Tensor } from "../tensor.js";
 import { type BufferRequest, BuiltInLayer, createParameters, createTensors, type Wanted } from "./built-in-layer.js";
 import type { LayerOptions, Parameter } from "./layer.js";
@@ -29,6 +30,9 @@ const OPTIONS = ["engine", "eps", "momentum"] as const;
  * not finite and >= 0; forward in training mode throws ShapeError where a channel has fewer than two values.
  */
 abstract class BatchNorm extends BuiltInLayer {
+  /** @internal */
+  static readonly kernels = /* @__PURE__ */ needs(images);
+
   readonly numFeatures: number;
   readonly eps: number;
   readonly momentum: number;
@@ -216,7 +220,7 @@ abstract class BatchNorm extends BuiltInLayer {
 /** Batch normalisation of x [N, C] or [N, C, L]; a single sample [C] in eval mode. */
 export class BatchNorm1d extends BatchNorm {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isOurs = /* @__PURE__ */ needImageKernels();
+  static readonly isOurs = true;
 
   protected readonly shapes = `[N, ${this.numFeatures}] or [N, ${this.numFeatures}, L]`;
 
@@ -236,7 +240,7 @@ export class BatchNorm1d extends BatchNorm {
 /** Batch normalisation of x [N, C, H, W]. */
 export class BatchNorm2d extends BatchNorm {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isOurs = /* @__PURE__ */ needImageKernels();
+  static readonly isOurs = true;
 
   protected readonly shapes = `[N, ${this.numFeatures}, H, W]`;
 

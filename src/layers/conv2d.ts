@@ -1,6 +1,7 @@
 import { checkBoolean, checkOptions, checkSize } from "../checks.js";
 import { engineFrom } from "../engine.js";
-import { needImageKernels } from "../kernels/images.js";
+import { needs } from "../kernels/groups.js";
+import { images } from "../kernels/images.js";
 import { fillUniform } from "../tensor.js";
 import { AffineLayer } from "./affine.js";
 import { createParameters } from "./built-in-layer.js";
@@ -32,7 +33,9 @@ const OPTIONS = ["engine", "stride", "padding", "bias"] as const;
  */
 export class Conv2d extends AffineLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isOurs = /* @__PURE__ */ needImageKernels();
+  static readonly isOurs = true;
+  /** @internal */
+  static readonly kernels = /* @__PURE__ */ needs(images);
 
   declare readonly map: ConvolutionMap;
 

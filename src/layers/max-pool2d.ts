@@ -1,6 +1,7 @@
 import { checkOptions, show, showShape } from "../checks.js";
 import { ArgumentError } from "../errors.js";
-import { needImageKernels } from "../kernels/images.js";
+import { needs } from "../kernels/groups.js";
+import { images } from "../kernels/images.js";
 import type { Tensor } from "../tensor.js";
 import { type BufferRequest, BuiltInLayer } from "./built-in-layer.js";
 import type { LayerOptions } from "./layer.js";
@@ -34,7 +35,9 @@ const OPTIONS = ["engine", "stride", "padding"] as const;
  */
 export class MaxPool2d extends BuiltInLayer {
   /** Own to this class, not to those derived from it. @internal */
-  static readonly isOurs = /* @__PURE__ */ needImageKernels();
+  static readonly isOurs = true;
+  /** @internal */
+  static readonly kernels = /* @__PURE__ */ needs(images);
 
   readonly #window: SlidingWindow;
   readonly #y = this.buffer();

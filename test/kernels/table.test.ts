@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { callKernel, type KernelName } from "../../src/kernels/description.js";
-import { descriptions } from "../../src/kernels/feature.js";
+import { descriptions } from "../../src/kernels/groups.js";
 import type { Kernels } from "../../src/kernels/kernels.js";
-import { moduleOf } from "../../src/kernels/modules.js";
+import { modulesOf } from "../../src/kernels/modules.js";
 import { GROUPS } from "../../src/kernels/table/groups.js";
 import type { Factor, KernelDescription, Operand, Shape } from "../../src/kernels/table/vocabulary.js";
-import { instantiate } from "../../src/kernels/wasm.js";
+import { link } from "../../src/kernels/wasm.js";
+import { isInternal } from "../../src/kernels/wide/module-bytes.js";
 import { RandomOperands } from "../../src/kernels/wide/random-calls.js";
 import type { LinearMemory } from "../../src/memory.js";
 import { hasRelaxedSimd } from "../support/engines.js";
@@ -28,10 +29,16 @@ const parametersOf = (functions: object): Record<string, number> =>
 
 describe("the table has what there is", () => {
   const sets = (["simd", ...(hasRelaxedSimd ? (["relaxed-simd"] as const) : [])] as const).map((set) => ({ set }));
-  test.each(sets)("in the $set module", ({ set }) => {
-    const module = moduleOf(set, false);
-    const exported = instantiate(module, new WebAssembly.Memory({ initial: 1, maximum: 1 }));
-    const functions = WebAssembly.Module.exports(module).filter(({ kind }) => kind === "function");
+  test.each(sets)("in the $set modules", ({ set }) => {
+    const modules = modulesOf(set, false);
+    const linked: WebAssembly.Exports = Object.assign(
+      {},
+      ...link(modules, new WebAssembly.Memory({ initial: 1, maximum: 1 })),
+    );
+    const exported = Object.fromEntries(Object.entries(linked).filter(([name]) => !isInternal(name)));
+    const functions = modules
+      .flatMap((module) => WebAssembly.Module.exports(module))
+      .filter(({ kind, name }) => kind === "function" && !isInternal(name));
     expect(Object.keys(parametersOf(exported)).sort()).toEqual(functions.map(({ name }) => name).sort());
     expect(parametersOf(exported)).toEqual({ ...parameters, ...SETUP });
   });

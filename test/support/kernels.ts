@@ -1,9 +1,10 @@
 import { describe } from "vitest";
-import { needImageKernels } from "../../src/kernels/images.js";
+import { needs } from "../../src/kernels/groups.js";
+import { images } from "../../src/kernels/images.js";
 import { createTwin } from "../../src/kernels/js/index.js";
 import type { Kernels } from "../../src/kernels/kernels.js";
 import type { WasmKernelSet } from "../../src/kernels/modules.js";
-import { loadKernels, openModule, type WasmKernels } from "../../src/kernels/wasm.js";
+import { loadKernels, openModules, type WasmKernels } from "../../src/kernels/wasm.js";
 import { widen } from "../../src/kernels/wide/wide.js";
 import { LinearMemory } from "../../src/memory.js";
 import { Arena } from "./arena.js";
@@ -20,7 +21,7 @@ export interface KernelsUnderTest {
 }
 
 // no layer asks for them where kernels are all that is tested
-needImageKernels();
+needs(images);
 
 const MEMORY = 256 * 2 ** 20;
 
@@ -65,7 +66,7 @@ function withTiles(
 export function loadWide(set: WasmKernelSet, heap: LinearMemory): WasmKernels {
   const attempt = widen(set);
   if ("reason" in attempt) throw new Error(`no widened kernels: ${attempt.reason}`);
-  const kernels = openModule(attempt.module, heap);
+  const kernels = openModules(attempt.modules, heap);
   kernels.useWide(true);
   return kernels;
 }

@@ -1,24 +1,31 @@
 import v8 from "node:v8";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { codeOf } from "../../src/kernels/modules.js";
-import { compileWide } from "../../src/kernels/wide/compile.js";
+import { needs } from "../../src/kernels/groups.js";
+import { images } from "../../src/kernels/images.js";
+import { codesOf } from "../../src/kernels/modules.js";
+import { type Code, compileWide } from "../../src/kernels/wide/compile.js";
 import { readEnvironment } from "../../src/kernels/wide/gate.js";
 import { firstDifference } from "../../src/kernels/wide/self-test.js";
 import { attemptToWiden, type Steps, widen } from "../../src/kernels/wide/wide.js";
 import { canWiden } from "../support/wide.js";
 
-/** Steps that go well on any Node: a module that V8 compiles as it does by itself, taken for a wide one. */
+needs(images);
+
+/** Steps that go well on any Node: modules that V8 compiles as it does by itself, taken for wide ones. */
 const fortunate = (): Steps => ({
   readEnvironment: () => ({ v8: "13.6.1.1-node.1", arch: "x64", isMainThread: true, options: [] }),
-  compileWide: vi.fn(({ bytes }) => new WebAssembly.Module(bytes)),
+  compileWide: vi.fn((codes: readonly Code[]) => codes.map(({ bytes }) => new WebAssembly.Module(bytes))),
   isWider: vi.fn(() => true),
   firstDifference: vi.fn(() => undefined),
 });
 
+/** The core and the kernels for images. */
+const WIDENED = { modules: [expect.any(WebAssembly.Module), expect.any(WebAssembly.Module)] };
+
 describe("an attempt", () => {
-  test("that goes well gives the module", () => {
+  test("that goes well gives the modules", () => {
     const steps = fortunate();
-    expect(attemptToWiden("simd", steps)).toEqual({ module: expect.any(WebAssembly.Module) });
+    expect(attemptToWiden("simd", steps)).toEqual(WIDENED);
   });
 
   test("compares the wide tiles with the ordinary kernels of the set", () => {
@@ -90,7 +97,7 @@ describe.runIf(canWiden)("compiling", () => {
   const IN_AND_OUT = [NATIVES, WIDEN, off(WIDEN), off(NATIVES)];
 
   test("sets V8's flags around itself and off again", () => {
-    compileWide(codeOf("simd", true), memory);
+    compileWide(codesOf("simd", true), memory);
     expect(flagsSet()).toEqual(IN_AND_OUT);
     expect(areNativesOn()).toBe(false);
   });
@@ -100,7 +107,7 @@ describe.runIf(canWiden)("compiling", () => {
       setFlagsFromString(flag);
       if (flag === WIDEN) throw new Error("no such flag");
     });
-    expect(() => compileWide(codeOf("simd", true), memory)).toThrow("no such flag");
+    expect(() => compileWide(codesOf("simd", true), memory)).toThrow("no such flag");
     expect(flagsSet()).toEqual(IN_AND_OUT);
     expect(areNativesOn()).toBe(false);
   });
@@ -109,7 +116,7 @@ describe.runIf(canWiden)("compiling", () => {
     v8.setFlagsFromString(NATIVES);
     setFlags.mockClear();
     try {
-      compileWide(codeOf("simd", true), memory);
+      compileWide(codesOf("simd", true), memory);
       expect(flagsSet()).toEqual([WIDEN, off(WIDEN)]);
       expect(areNativesOn()).toBe(true);
     } finally {
@@ -118,16 +125,16 @@ describe.runIf(canWiden)("compiling", () => {
   });
 
   test("touches no flag for bytes that are no module", () => {
-    const { bytes, widening } = codeOf("simd", true);
-    expect(() => compileWide({ bytes: bytes.slice(0, 1000), widening }, memory)).toThrow();
+    const codes = codesOf("simd", true).map(({ bytes, widening }) => ({ bytes: bytes.slice(0, 1000), widening }));
+    expect(() => compileWide(codes, memory)).toThrow();
     expect(flagsSet()).toEqual([]);
   });
 });
 
-describe.runIf(canWiden)("the module of a set", () => {
-  test.each(["simd", "relaxed-simd"] as const)("%s is made once", (set) => {
+describe.runIf(canWiden)("the modules of a set", () => {
+  test.each(["simd", "relaxed-simd"] as const)("%s are made once", (set) => {
     const attempt = widen(set);
-    expect(attempt).toEqual({ module: expect.any(WebAssembly.Module) });
+    expect(attempt).toEqual(WIDENED);
     expect(widen(set)).toBe(attempt);
   });
 });

@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import * as lg from "lanegrad";
 import { describe, expect, test } from "vitest";
-import { codeOf } from "../../src/kernels/modules.js";
-import { openModule } from "../../src/kernels/wasm.js";
+import { codesOf } from "../../src/kernels/modules.js";
+import { openModules } from "../../src/kernels/wasm.js";
 import { isWider } from "../../src/kernels/wide/calibration.js";
 import { exposeFunctions } from "../../src/kernels/wide/module-bytes.js";
 import { LinearMemory } from "../../src/memory.js";
@@ -61,7 +62,10 @@ describe("an engine is wide", () => {
 
   test("not with the js kernels, nor with a module that was compiled elsewhere", async () => {
     expect(await report({ kernels: "js", wide: true })).toEqual(refused(/js kernels/));
-    using engine = lg.createEngine({ module: new WebAssembly.Module(codeOf("simd", true).bytes), wide: true });
+    using engine = lg.createEngine({
+      module: new WebAssembly.Module(readFileSync(`${root}/dist/kernels/simd.wasm`)),
+      wide: true,
+    });
     expect([engine.wide, engine.wideReason]).toEqual([false, expect.stringMatching(/compiled elsewhere/)]);
   });
 
@@ -124,8 +128,9 @@ describe.runIf(canWiden)("a wide engine", () => {
     using engine = lg.createEngine({ wide: true });
     expect(engine.wide).toBe(true);
     const heap = new LinearMemory({ maximum: 2 ** 25 });
-    const { bytes } = exposeFunctions(codeOf("simd", true).bytes, crypto.getRandomValues(new Uint8Array(16)));
-    const foreign = openModule(new WebAssembly.Module(bytes), heap);
+    const [core] = codesOf("simd", true);
+    const { bytes } = exposeFunctions(core.bytes, crypto.getRandomValues(new Uint8Array(16)));
+    const foreign = openModules([new WebAssembly.Module(bytes)], heap);
     const calibrate = (together: boolean, turns: number): void => foreign.calibrate(together, turns);
     // V8 compiles what is called often
     const end = performance.now() + 300;

@@ -1,12 +1,13 @@
 import { describe, expect, test } from "vitest";
 import type { KernelName } from "../../src/kernels/description.js";
-import { needImageKernels } from "../../src/kernels/images.js";
+import { needs } from "../../src/kernels/groups.js";
+import { images } from "../../src/kernels/images.js";
 import type { Kernels } from "../../src/kernels/kernels.js";
 import { loadKernels } from "../../src/kernels/wasm.js";
 import { comparedKernels, firstDifference } from "../../src/kernels/wide/self-test.js";
 import { LinearMemory } from "../../src/memory.js";
 
-needImageKernels();
+needs(images);
 const heap = new LinearMemory({ maximum: 2 ** 26 });
 const kernels = loadKernels("simd", heap);
 const names = comparedKernels();

@@ -1,7 +1,6 @@
 import type { Heap } from "../../memory.js";
-import { imageFeature } from "../feature.js";
 import { createCoreTwin } from "../generated/core-twin.js";
-import type { ImagesKernels } from "../generated/kernels.js";
+import { neededGroups } from "../groups.js";
 import type { Kernels } from "../kernels.js";
 
 /**
@@ -9,6 +8,7 @@ import type { Kernels } from "../kernels.js";
  * fallback. Formulas, shapes and layout are those of `Kernels`; sums are doubles.
  */
 export function createTwin(heap: Heap): Kernels {
-  // nothing calls the kernels for images where they are missing
-  return { set: "js", ...createCoreTwin(heap), ...(imageFeature()?.createTwin(heap) as ImagesKernels) };
+  // nothing calls the kernels of a group that no layer needs
+  const groups = neededGroups().map((group) => group.createTwin(heap));
+  return Object.assign({ set: "js" as const }, createCoreTwin(heap), ...groups);
 }

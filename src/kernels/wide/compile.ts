@@ -1,41 +1,46 @@
 import { builtin } from "../../host-types.js";
-import { instantiate } from "../wasm.js";
+import { link } from "../wasm.js";
 import { FLAG } from "./gate.js";
 import { exportName, exposeFunctions } from "./module-bytes.js";
 
-/** The functions of a build by what they hold, by their indices; written by scripts/build.mjs. */
+/** A module, and what is known of its functions (scripts/widenable.mjs). */
 export interface Code {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Those with stores beside each other, which V8 can make one of, and without shuffles, which it gets wrong beside them. */
+  /** Functions with stores beside each other, which V8 can make one of, and without shuffles, which it gets wrong beside them; by their places. */
   readonly widening: readonly number[];
 }
 
 const NATIVES = "--allow-natives-syntax";
 
 /**
- * A module whose functions are compiled by the optimizing compiler, those in `widening` while V8's flag is on. The flag is read
- * when a function is compiled: afterwards they stay as they are, in every instance of the module, and nothing else is touched. Functions are compiled at
- * once and none is left to the baseline compiler, so that nothing is compiled again later, without the flag. Throws what V8 throws, with every flag as it was.
+ * The modules of a program, their functions compiled by the optimizing compiler, those in `widening` while V8's flag is on. The flag is
+ * read when a function is compiled: afterwards they stay as they are, in every instance of a module, and nothing else is touched.
+ * Functions are compiled at once and none is left to the baseline compiler, so that nothing is compiled again later, without the flag.
+ * Throws what V8 throws, with every flag as it was.
  */
-export function compileWide({ bytes, widening }: Code, memory: WebAssembly.Memory): WebAssembly.Module {
-  const { bytes: exposed, count } = exposeFunctions(bytes, crypto.getRandomValues(new Uint8Array(16)));
-  const module = new WebAssembly.Module(exposed);
-  const exports = instantiate(module, memory);
-  const all = Array.from({ length: count }, (_, index) => index);
+export function compileWide(codes: readonly Code[], memory: WebAssembly.Memory): WebAssembly.Module[] {
+  const exposed = codes.map(({ bytes }) => exposeFunctions(bytes, crypto.getRandomValues(new Uint8Array(16))));
+  const modules = exposed.map(({ bytes }) => new WebAssembly.Module(bytes));
+  const functions = link(modules, memory).flatMap((exports, i) =>
+    Array.from({ length: exposed[i].count }, (_, index) => ({
+      exported: exports[exportName(index)],
+      isWidening: codes[i].widening.includes(index),
+    })),
+  );
   resetIfCutShort();
   withTierUp((tierUp) => {
-    const compile = (indices: readonly number[]): void => {
-      for (const index of indices) tierUp(exports[exportName(index)]);
+    const compile = (widens: boolean): void => {
+      for (const { exported, isWidening } of functions) if (isWidening === widens) tierUp(exported);
     };
-    compile(all.filter((index) => !widening.includes(index)));
+    compile(false);
     try {
       lend(FLAG);
-      compile(widening);
+      compile(true);
     } finally {
       takeBack(FLAG);
     }
   });
-  return module;
+  return modules;
 }
 
 /** Flags that are on for a while. */
@@ -62,7 +67,7 @@ function withTierUp(use: (tierUp: (exported: unknown) => void) => void): void {
 
 const TIER_UP = "%WasmTierUpFunction(exported)";
 
-/** Whether V8 takes its own syntax. Asked in ever other words: it remembers what it compiled when it did. */
+/** Whether V8 takes its own syntax. Each question has other words: V8 would answer one that it has seen from memory. */
 function areNativesOn(): boolean {
   try {
     new Function("exported", `${TIER_UP} // at ${performance.now()}`);

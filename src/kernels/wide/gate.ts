@@ -1,6 +1,6 @@
 import { builtin } from "../../host-types.js";
 
-/** V8's versions whose widening was fuzzed and timed: Node 24 and 26. README.md says how to admit another. */
+/** Versions of V8 whose widening was fuzzed and timed: Node 24 and 26. README.md says how to admit another. */
 export const TESTED_V8 = ["13.6", "14.6"] as const;
 
 export const FLAG = "--experimental-wasm-revectorize";
@@ -24,7 +24,7 @@ interface Process {
 
 const host = (): Process => (globalThis as { process?: Process }).process ?? {};
 
-/** Deno throws where a program may not read its environment: then it has none. */
+/** An environment variable; none where the program may not read its environment, for which Deno throws. */
 function variable(name: string): string | undefined {
   try {
     return host().env?.[name];
@@ -33,7 +33,7 @@ function variable(name: string): string | undefined {
   }
 }
 
-/** What `createEngine` takes for `wide` where nothing is said. */
+/** The default of `createEngine`'s `wide`. */
 export const isWideByDefault = (): boolean => variable("LANEGRAD_WIDE") === "1";
 
 export function readEnvironment(): Environment {

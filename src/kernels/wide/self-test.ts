@@ -1,6 +1,6 @@
 import type { LinearMemory } from "../../memory.js";
 import { callKernel, hasOperands, type KernelName, layoutOf } from "../description.js";
-import { descriptions } from "../feature.js";
+import { descriptions } from "../groups.js";
 import type { Kernels } from "../kernels.js";
 import type { Layout } from "../table/vocabulary.js";
 import { RandomOperands } from "./random-calls.js";

@@ -2,16 +2,18 @@
 // compiled with the flag on (compile.ts) where nothing is in the way (gate.ts), taken where they are faster (calibration.ts) and give the
 // same bits (self-test.ts, random-calls.ts), and run by the ordinary tiles when they no longer are faster (width.ts).
 import { LinearMemory } from "../../memory.js";
-import { codeOf, type WasmKernelSet } from "../modules.js";
-import { loadKernels, openModule } from "../wasm.js";
+import { codesOf, type WasmKernelSet } from "../modules.js";
+import { loadKernels, openModules } from "../wasm.js";
 import { isWider } from "./calibration.js";
 import { compileWide } from "./compile.js";
 import { type Environment, readEnvironment, refusal } from "./gate.js";
 import { firstDifference } from "./self-test.js";
 import { Width } from "./width.js";
 
-/** A widened module, or why there is none; and whether another attempt may go better. */
-export type Attempt = { readonly module: WebAssembly.Module } | { readonly reason: string; readonly mayPass?: boolean };
+/** Widened modules, or why there are none; and whether another attempt may go better. */
+export type Attempt =
+  | { readonly modules: readonly WebAssembly.Module[] }
+  | { readonly reason: string; readonly mayPass?: boolean };
 
 /** What an attempt asks and does. Tests have some of it answered differently. */
 export interface Steps {
@@ -33,12 +35,12 @@ export function openWide(set: WasmKernelSet, memory: LinearMemory): Width | stri
   if (!memory.isShared) return "it takes a SharedArrayBuffer, and there is none";
   const attempt = widen(set);
   if ("reason" in attempt) return attempt.reason;
-  const width = new Width(openModule(attempt.module, memory));
+  const width = new Width(openModules(attempt.modules, memory));
   width.look();
   return width;
 }
 
-/** The widened module of a set, which all engines share: compiled and tested once in a process, unless what was in the way may have passed. */
+/** The widened modules of a set, which all engines share: compiled and tested once in a process, unless what was in the way may have passed. */
 export function widen(set: WasmKernelSet): Attempt {
   let attempt = attempts.get(set);
   if (attempt === undefined || ("reason" in attempt && attempt.mayPass)) {
@@ -68,8 +70,8 @@ function compileAndTest(set: WasmKernelSet, steps: Steps): Attempt {
 }
 
 function compileAndTestOver(heap: LinearMemory, set: WasmKernelSet, steps: Steps): Attempt {
-  const module = steps.compileWide(codeOf(set, true), heap.memory);
-  const wide = openModule(module, heap);
+  const modules = steps.compileWide(codesOf(set, true), heap.memory);
+  const wide = openModules(modules, heap);
   const isFaster = steps.isWider(
     (together, turns) => wide.calibrate(together, turns),
     () => performance.now(),
@@ -82,5 +84,5 @@ function compileAndTestOver(heap: LinearMemory, set: WasmKernelSet, steps: Steps
   }
   wide.useWide(true);
   const difference = steps.firstDifference(loadKernels(set, heap), wide, heap);
-  return difference === undefined ? { module } : { reason: `the self-test failed: ${difference} gives other bits` };
+  return difference === undefined ? { modules } : { reason: `the self-test failed: ${difference} gives other bits` };
 }

@@ -2,12 +2,12 @@ import type { Kernels } from "../kernels.js";
 import type { WasmKernels } from "../wasm.js";
 import { type Clock, isWider } from "./calibration.js";
 
-/** An attached debugger has V8 compile kernels again, without the flag: so often it is looked whether they still are wide. */
+/** An attached debugger has V8 compile kernels again, without the flag. This is how often we check that they are still wide. */
 const LOOK_EVERY_MS = 2000;
-/** A product of so many multiplications takes hundreds of times as long as asking for the time. */
+/** Multiplications of a product that takes hundreds of times as long as reading the clock. */
 const LARGE = 1 << 20;
 
-/** Which tiles one engine's widened kernels run: the wide ones as long as the kernels are wide. Results have the same bits either way. */
+/** Chooses the tiles of one engine's widened kernels: the wide ones as long as the kernels are wide. The bits are the same either way. */
 export class Width {
   readonly #kernels: WasmKernels;
   readonly #now: Clock;
@@ -30,7 +30,7 @@ export class Width {
     if (this.#now() >= this.#nextLook) this.look();
   }
 
-  /** The kernels; before large products and convolutions they look by themselves. */
+  /** The kernels, with a look before large products and convolutions. */
   watched(): Kernels {
     const { gemm, conv2d, ...others } = this.#kernels;
     return {

@@ -2,9 +2,9 @@
  * node --import tsx fuzz.ts FUNCTIONS: V8's pass that widens kernels, tried on random functions in the forms of our kernels and compared
  * with the same functions as V8 compiles them by itself. Ends with 1 where results differ.
  */
-import { readFileSync } from "node:fs";
 import binaryen from "binaryen";
-import { codeOf, type WasmKernelSet } from "../../../src/kernels/modules.js";
+import "../../../src/index.js";
+import { codesOf, type WasmKernelSet } from "../../../src/kernels/modules.js";
 import { isAvailable } from "../../../src/kernels/wasm.js";
 import { compileWide } from "../../../src/kernels/wide/compile.js";
 import { widen } from "../../../src/kernels/wide/wide.js";
@@ -61,9 +61,10 @@ interface Instance {
   readonly functions: Record<string, Runnable>;
 }
 
-function instantiate(compile: (memory: WebAssembly.Memory) => WebAssembly.Module): Instance {
+function instantiate(compile: (memory: WebAssembly.Memory) => WebAssembly.Module[]): Instance {
   const memory = new WebAssembly.Memory({ initial: 1 });
-  const { exports } = new WebAssembly.Instance(compile(memory), { env: { memory } });
+  const [module] = compile(memory);
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   return { words: new Uint32Array(memory.buffer), functions: exports as unknown as Instance["functions"] };
 }
 
@@ -87,8 +88,8 @@ function findDifferences(vocabulary: readonly string[], style: Style, count: num
     const bytes = assemble(new FunctionWriter(seed, vocabulary, style).module(FUNCTIONS_A_MODULE));
     const all = Array.from({ length: FUNCTIONS_A_MODULE }, (_, index) => index);
     // by the same compiler, without the pass
-    const normal = instantiate((memory) => compileWide({ bytes, widening: [] }, memory));
-    const wide = instantiate((memory) => compileWide({ bytes, widening: all }, memory));
+    const normal = instantiate((memory) => compileWide([{ bytes, widening: [] }], memory));
+    const wide = instantiate((memory) => compileWide([{ bytes, widening: all }], memory));
     for (const index of all) {
       const isSame = TURNS.every((turns, run) => {
         const places = addresses(random, run);
@@ -112,12 +113,22 @@ function assemble(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The text of the functions of a build that may be widened. */
+/** The text of the functions of a set that may be widened. */
 function widenableCode(set: WasmKernelSet): string {
-  const text = readFileSync(new URL(`../../../build/${set}.wat`, import.meta.url), "utf8");
-  const functions = text.split(/^ \(func /m).slice(1);
-  const { widening } = codeOf(set, true);
-  return widening.map((index) => functions[index]).join("\n");
+  const texts = codesOf(set, true).map(({ bytes, widening }) => {
+    const functions = disassemble(bytes)
+      .split(/^ \(func /m)
+      .slice(1);
+    return widening.map((index) => functions[index]);
+  });
+  return texts.flat().join("\n");
+}
+
+function disassemble(bytes: Uint8Array): string {
+  const module = binaryen.readBinary(bytes);
+  const text = module.emitText();
+  module.dispose();
+  return text;
 }
 
 /** Where nothing is widened, nothing can differ. */

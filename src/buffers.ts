@@ -17,7 +17,12 @@ export class TensorBuffer {
 
   constructor(readonly engine: Engine) {}
 
-  holds(storage: TensorStorage): boolean {
+  /** Whether the tensor, or another handle on its memory, lies here. */
+  holds({ memory }: Tensor): boolean {
+    return this.#tensor?.memory === memory;
+  }
+
+  has(storage: TensorStorage): boolean {
     return this.#tensor?.storage === storage;
   }
 
@@ -70,7 +75,7 @@ export function takeAll(requests: readonly BufferRequest[]): Tensor[] {
     for (const [buffer, shape] of requests) storages.push(buffer.fits(shape) ? undefined : buffer.storageFor(shape));
   } catch (error) {
     storages.forEach((storage, i) => {
-      if (storage !== undefined && !requests[i][0].holds(storage)) storage.release();
+      if (storage !== undefined && !requests[i][0].has(storage)) storage.release();
     });
     throw error;
   }

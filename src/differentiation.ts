@@ -61,7 +61,7 @@ export class Probe {
   forward(): Tensor {
     this.engine.generator.restore(this.#generator);
     // the copy of x may have been written since
-    this.x.storage.version++;
+    this.x.markWritten();
     return checkOutput(this.layer.forward(this.x), this.layer);
   }
 
@@ -82,7 +82,7 @@ export class Probe {
   clearGradients(): void {
     for (const { grad } of this.parameters) {
       grad.fill_(0);
-      grad.storage.untouched = false;
+      grad.takeFirst();
     }
   }
 }

@@ -20,6 +20,9 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return true;
 }
 
+/** What a gradient stands for beside its values. */
+export type GradientFlags = Readonly<Pick<TensorStorage, "zeroPending" | "isNone" | "untouched">>;
+
 /**
  * A block of the linear memory that one or more tensors look at. `version` counts writes by layers and kernels, so that a layer
  * can tell when the input it remembers was overwritten. `zeroPending` stands for "all zeros" without having written them.
@@ -45,8 +48,7 @@ export class TensorStorage {
     return new TensorStorage(engine, engine.linear.allocate(size * 4), size);
   }
 
-  /** What is put back, by Object.assign, where a call leaves a gradient as it was. */
-  get flags(): Pick<TensorStorage, "zeroPending" | "isNone" | "untouched"> {
+  get flags(): GradientFlags {
     const { zeroPending, isNone, untouched } = this;
     return { zeroPending, isNone, untouched };
   }
@@ -67,7 +69,7 @@ export class TensorStorage {
 /** What a loss keeps with a tensor. */
 export interface Companion {
   dispose(): void;
-  holds(storage: TensorStorage): boolean;
+  holds(tensor: Tensor): boolean;
 }
 
 /**
@@ -110,9 +112,29 @@ export class Tensor {
     Object.defineProperty(this, "data", LIVE_VIEW);
   }
 
-  /** @internal */
+  /** For the buffers, which take storage over from tensor to tensor. @internal */
   get storage(): TensorStorage {
     return this.#storage;
+  }
+
+  /** Stands for the memory: the same object for every handle on it. @internal */
+  get memory(): object {
+    return this.#storage;
+  }
+
+  /** Whether somebody has another handle on the memory. @internal */
+  get isShared(): boolean {
+    return this.#storage.isShared;
+  }
+
+  /** Counts the writes by layers and kernels. @internal */
+  get version(): number {
+    return this.#storage.version;
+  }
+
+  /** Of a gradient: nobody has sent, written or fetched one since `zeroGrad`, or ever. @internal */
+  get isNone(): boolean {
+    return this.#storage.isNone;
   }
 
   /** Owned by a layer: not the caller's to dispose. @internal */
@@ -179,7 +201,7 @@ export class Tensor {
   writableView(): Float32Array {
     const view = this.liveView();
     // it may be written to
-    this.storage.isNone = false;
+    this.#storage.isNone = false;
     return view;
   }
 
@@ -242,8 +264,8 @@ export class Tensor {
         `reshape: got ${showShape(wanted)} (${sizeOf(wanted)} values), expected ${this.size} values as in ${showShape(this.shape)}`,
       );
     }
-    this.storage.retain();
-    return handOut(new Tensor(this.storage, wanted));
+    this.#storage.retain();
+    return handOut(new Tensor(this.#storage, wanted));
   }
 
   /** Sets every element to `value`. */
@@ -288,7 +310,7 @@ export class Tensor {
     this.#companion?.dispose();
     if (this.#dependents !== undefined) for (const dependent of this.#dependents) dependent.dispose();
     if (this.holder === undefined) unwatch(this);
-    this.storage.release();
+    this.#storage.release();
   }
 
   /** @internal */
@@ -298,18 +320,24 @@ export class Tensor {
         `the tensor ${showShape(this.shape)} was disposed (a layer disposes its tensor when the shape changes: fetch it again, or clone() it)`,
       );
     }
-    this.storage.engine.assertAlive();
+    this.#storage.engine.assertAlive();
+  }
+
+  /** Where the values lie, for a kernel after `startSum`. @internal */
+  get offset(): number {
+    return this.#storage.offset;
   }
 
   /** The offset, for a kernel that reads: pending zeros are written first. @internal */
   read(): number {
-    if (this.storage.zeroPending) this.#writeZeros();
-    return this.storage.offset;
+    const storage = this.#storage;
+    if (storage.zeroPending) this.#writeZeros();
+    return storage.offset;
   }
 
   /** The offset, for a kernel that writes every element and reads none. @internal */
   overwrite(): number {
-    const { storage } = this;
+    const storage = this.#storage;
     storage.version++;
     storage.zeroPending = false;
     storage.isNone = false;
@@ -322,16 +350,42 @@ export class Tensor {
     return this.overwrite();
   }
 
-  /** For a kernel that adds: false where it may overwrite, since the tensor stands for zeros. @internal */
-  accumulates(): boolean {
-    const adds = !this.storage.zeroPending;
+  /**
+   * For a kernel that adds to what is at `offset`, and writes it now: true where it has to add, false where it may overwrite, since the
+   * tensor only stood for zeros. @internal
+   */
+  startSum(): boolean {
+    const adds = !this.#storage.zeroPending;
     this.overwrite();
     return adds;
   }
 
+  /** Counts a write that went through a view. @internal */
+  markWritten(): void {
+    this.#storage.version++;
+  }
+
+  /** Of a gradient: whether this is the first parameter message since `zeroGrad`; any later one is not. @internal */
+  takeFirst(): boolean {
+    const storage = this.#storage;
+    const isFirst = storage.untouched;
+    storage.untouched = false;
+    return isFirst;
+  }
+
+  /** What is put back, by `putBack`, where a call leaves a gradient as it was. @internal */
+  get flags(): GradientFlags {
+    return this.#storage.flags;
+  }
+
+  /** @internal */
+  putBack(flags: GradientFlags): void {
+    Object.assign(this.#storage, flags);
+  }
+
   /** Stands for zeros from now on, without writing them; a gradient is none. @internal */
   markZero(): void {
-    const { storage } = this;
+    const storage = this.#storage;
     storage.zeroPending = true;
     storage.isNone = true;
     storage.untouched = true;
@@ -348,25 +402,28 @@ export class Tensor {
   setCounted(value: number): void {
     this.exact = value;
     this.data[0] = value;
-    this.storage.version++;
+    this.markWritten();
   }
 
   /** Takes the values of a tensor of the same shape, of any engine. @internal */
   copyFrom(source: Tensor): void {
     if (this.exact !== undefined || source.exact !== undefined) this.setCounted(source.counted);
-    else this.data.set(source.liveView());
+    else {
+      this.data.set(source.liveView());
+      this.markWritten();
+    }
   }
 
   /** Takes as many values as there are. @internal */
   copyValues(values: Float32Array): void {
     if (this.exact !== undefined) this.setCounted(values[0]);
     else this.data.set(values);
-    this.storage.version++;
+    this.markWritten();
   }
 
   #writeZeros(): void {
-    this.storage.zeroPending = false;
-    this.engine.ops.fill(this.size, this.storage.offset, 0);
+    this.#storage.zeroPending = false;
+    this.engine.ops.fill(this.size, this.#storage.offset, 0);
   }
 }
 

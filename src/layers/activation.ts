@@ -56,6 +56,6 @@ export abstract class FixedActivation implements Activation {
 
 /** Adds Σ over rows and inner of ds to a bias' gradient. */
 export function addBiasGradient({ parameter: { grad }, layout }: BiasTarget, ds: Tensor): void {
-  const accumulate = grad.accumulates();
-  ds.engine.ops.channelSums(...layout, ds.storage.offset, grad.storage.offset, accumulate);
+  const accumulate = grad.startSum();
+  ds.engine.ops.channelSums(...layout, ds.offset, grad.offset, accumulate);
 }

@@ -130,18 +130,18 @@ abstract class BatchNorm extends BuiltInLayer {
       rows,
       this.numFeatures,
       inner,
-      x.storage.offset,
+      x.offset,
       this.weight.value.read(),
       this.bias.value.read(),
       this.eps,
       this.momentum,
       this.#runningMean.read(),
       this.#runningVariance.read(),
-      statistics.storage.offset,
-      y.storage.offset,
+      statistics.offset,
+      y.offset,
     );
-    this.#runningMean.storage.version++;
-    this.#runningVariance.storage.version++;
+    this.#runningMean.markWritten();
+    this.#runningVariance.markWritten();
     this.#batches.setCounted(this.#batches.counted + 1);
   }
 
@@ -152,13 +152,13 @@ abstract class BatchNorm extends BuiltInLayer {
       rows,
       this.numFeatures,
       inner,
-      x.storage.offset,
+      x.offset,
       this.weight.value.read(),
       this.bias.value.read(),
       this.eps,
       this.#runningMean.read(),
       this.#runningVariance.read(),
-      y.storage.offset,
+      y.offset,
     );
   }
 
@@ -184,20 +184,20 @@ abstract class BatchNorm extends BuiltInLayer {
     const dx = input && mayOverwrite ? dy : own;
     const [rows, inner] = this.#layout(x.shape);
     const { weight, bias } = this;
-    const addsWeight = params && weight.grad.accumulates();
-    const addsBias = params && bias.grad.accumulates();
+    const addsWeight = params && weight.grad.startSum();
+    const addsBias = params && bias.grad.startSum();
     this.engine.ops.batchNormBackward(
       rows,
       this.numFeatures,
       inner,
-      x.storage.offset,
-      dy.storage.offset,
+      x.offset,
+      dy.offset,
       weight.value.read(),
-      this.#lastStatistics!.storage.offset,
-      dx?.storage.offset ?? 0,
-      params ? weight.grad.storage.offset : 0,
+      this.#lastStatistics!.offset,
+      dx?.offset ?? 0,
+      params ? weight.grad.offset : 0,
       addsWeight,
-      params ? bias.grad.storage.offset : 0,
+      params ? bias.grad.offset : 0,
       addsBias,
     );
     return dx;

@@ -103,7 +103,7 @@ export abstract class BuiltInLayer extends Layer {
     this.computeForward(x, taken.tensors);
     const y = taken.tensors[0];
     y.overwrite();
-    this.#memory = taken.training ? { x, xVersion: x.storage.version, taken } : undefined;
+    this.#memory = taken.training ? { x, xVersion: x.version, taken } : undefined;
     return y;
   }
 
@@ -165,7 +165,7 @@ export abstract class BuiltInLayer extends Layer {
     const params = message !== "backwardInput" && dy.size > 0;
     const tensors = this.#takeBackward(memory, message, mayOverwrite, []);
     const dx = this.computeBackward(memory.x, dy, tensors, { input, params, mayOverwrite });
-    if (mayOverwrite) dy.storage.version++;
+    if (mayOverwrite) dy.markWritten();
     if (!input) return undefined;
     dx!.overwrite();
     return dx;
@@ -203,7 +203,7 @@ export abstract class BuiltInLayer extends Layer {
       );
     }
     const { x } = memory;
-    if (x.disposed || x.storage.version !== memory.xVersion) {
+    if (x.disposed || x.version !== memory.xVersion) {
       const fate = x.disposed ? "disposed" : "overwritten";
       throw new StateError(
         `${this.describe()}: ${message}: the input of the last forward was ${fate} since; clone() what another call overwrites`,
@@ -234,7 +234,7 @@ export abstract class BuiltInLayer extends Layer {
   forwardInPlace(y: Tensor): void {
     this.forget();
     this.computeInPlace!(y);
-    y.storage.version++;
+    y.markWritten();
   }
 
   /** Whether a net may run the layer its own way: not where a subclass may compute something else. @internal */
@@ -249,8 +249,7 @@ export abstract class BuiltInLayer extends Layer {
 
   /** A layer may be fed with what it returned: its own buffers are copied, since it is about to write them. */
   override owns(tensor: Tensor): boolean {
-    const { storage } = tensor;
-    for (const buffer of this.#buffers) if (buffer.holds(storage)) return true;
+    for (const buffer of this.#buffers) if (buffer.holds(tensor)) return true;
     return false;
   }
 

@@ -44,28 +44,20 @@ export class ConvolutionMap implements AffineMap {
     const bias = this.bias?.value.read() ?? 0;
     const weight = this.weight.value.read();
     if (work === undefined) return; // no images
-    this.engine.ops.conv2d(
-      imagesIn(x.shape),
-      this.#window(x.shape),
-      x.storage.offset,
-      weight,
-      bias,
-      s.storage.offset,
-      work.storage.offset,
-    );
+    this.engine.ops.conv2d(imagesIn(x.shape), this.#window(x.shape), x.offset, weight, bias, s.offset, work.offset);
   }
 
   addWeightGradient(x: Tensor, ds: Tensor, work: Tensor | undefined): void {
     const { grad } = this.weight;
-    const accumulate = grad.accumulates();
+    const accumulate = grad.startSum();
     this.engine.ops.conv2dBackwardWeight(
       work === undefined ? 0 : imagesIn(x.shape),
       this.#window(x.shape),
-      x.storage.offset,
-      ds.storage.offset,
-      grad.storage.offset,
+      x.offset,
+      ds.offset,
+      grad.offset,
       accumulate,
-      work?.storage.offset ?? 0,
+      work?.offset ?? 0,
     );
   }
 
@@ -75,10 +67,10 @@ export class ConvolutionMap implements AffineMap {
     this.engine.ops.conv2dBackwardInput(
       imagesIn(dx.shape),
       this.#window(dx.shape),
-      ds.storage.offset,
+      ds.offset,
       weight,
-      dx.storage.offset,
-      work.storage.offset,
+      dx.offset,
+      work.offset,
     );
   }
 

@@ -64,16 +64,16 @@ export class DenseMap implements AffineMap {
     const bias = this.bias?.value.read() ?? 0;
     const weight = this.weight.value.read();
     const { ops } = this.engine;
-    ops.gemm(false, true, rows, k, n, x.storage.offset, n, weight, n, s.storage.offset, k, bias, false);
+    ops.gemm(false, true, rows, k, n, x.offset, n, weight, n, s.offset, k, bias, false);
   }
 
   addWeightGradient(x: Tensor, ds: Tensor): void {
     const { inFeatures: n, outFeatures: k } = this;
     const { grad } = this.weight;
-    const accumulate = grad.accumulates();
+    const accumulate = grad.startSum();
     const rows = ds.size / k;
     const { ops } = this.engine;
-    ops.gemm(true, false, k, n, rows, ds.storage.offset, k, x.storage.offset, n, grad.storage.offset, n, 0, accumulate);
+    ops.gemm(true, false, k, n, rows, ds.offset, k, x.offset, n, grad.offset, n, 0, accumulate);
   }
 
   inputGradient(ds: Tensor, dx: Tensor): void {
@@ -81,7 +81,7 @@ export class DenseMap implements AffineMap {
     const weight = this.weight.value.read();
     const rows = ds.size / k;
     const { ops } = this.engine;
-    ops.gemm(false, false, rows, n, k, ds.storage.offset, k, weight, n, dx.storage.offset, n, 0, false);
+    ops.gemm(false, false, rows, n, k, ds.offset, k, weight, n, dx.offset, n, 0, false);
   }
 }
 

@@ -75,7 +75,7 @@ export class Dropout extends BuiltInLayer {
     const threshold = Math.ceil(p * RANDOM_VALUES);
     // nothing is kept at p = 1
     const scale = p === 1 ? 0 : 1 / (1 - p);
-    this.engine.ops.dropout(from.size, from.storage.offset, key0, key1, threshold, scale, to.storage.offset);
+    this.engine.ops.dropout(from.size, from.offset, key0, key1, threshold, scale, to.offset);
   }
 
   override get type(): string {

@@ -15,11 +15,11 @@ export class EluActivation extends FixedActivation {
   }
 
   forward(s: Tensor, y: Tensor): void {
-    s.engine.ops.elu(s.size, s.storage.offset, this.alpha, y.storage.offset);
+    s.engine.ops.elu(s.size, s.offset, this.alpha, y.offset);
   }
 
   protected mask(s: Tensor, dy: Tensor, ds: Tensor): void {
-    s.engine.ops.eluBackward(s.size, s.storage.offset, dy.storage.offset, this.alpha, ds.storage.offset);
+    s.engine.ops.eluBackward(s.size, s.offset, dy.offset, this.alpha, ds.offset);
   }
 }
 

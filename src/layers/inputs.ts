@@ -94,11 +94,11 @@ export function enter(
 }
 
 /** Most tensors are seen to be no layer's at once: no buffer holds them, and nobody else has a handle on their memory. */
-const mayBeOwn = (tensor: Tensor): boolean => tensor.holder !== undefined || tensor.storage.isShared;
+const mayBeOwn = (tensor: Tensor): boolean => tensor.holder !== undefined || tensor.isShared;
 
 /** Copies a given value into a tensor of its shape. */
 export function writeInput({ value }: Given, target: Tensor): void {
   if (isTensor(value)) target.data.set(value.liveView());
   else copyValues(value, 0, target.size, target.data, "the values given");
-  target.storage.version++;
+  target.markWritten();
 }

@@ -85,8 +85,8 @@ export class MaxPool2d extends BuiltInLayer {
 
   protected override computeForward(x: Tensor, [y, indices]: readonly Tensor[]): void {
     const window = this.#windowOf(x);
-    const places = indices?.storage.offset ?? 0;
-    this.engine.ops.maxPool2d(imagesIn(x.shape), window, x.storage.offset, y.storage.offset, places);
+    const places = indices?.offset ?? 0;
+    this.engine.ops.maxPool2d(imagesIn(x.shape), window, x.offset, y.offset, places);
     this.#lastIndices = indices;
   }
 
@@ -96,9 +96,9 @@ export class MaxPool2d extends BuiltInLayer {
 
   protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): Tensor | undefined {
     if (dx === undefined) return undefined;
-    const indices = this.#lastIndices!.storage.offset;
+    const indices = this.#lastIndices!.offset;
     const window = this.#windowOf(dx);
-    this.engine.ops.maxPool2dBackward(imagesIn(dx.shape), window, dy.storage.offset, indices, dx.storage.offset);
+    this.engine.ops.maxPool2dBackward(imagesIn(dx.shape), window, dy.offset, indices, dx.offset);
     return dx;
   }
 

@@ -218,7 +218,7 @@ export class Sequential extends Layer {
   }
 
   override owns(tensor: Tensor): boolean {
-    return this.#xCopy.holds(tensor.storage) || this.#stages.some(({ layer }) => layer.owns(tensor));
+    return this.#xCopy.holds(tensor) || this.#stages.some(({ layer }) => layer.owns(tensor));
   }
 
   override forward(value: Input): Tensor {
@@ -331,7 +331,7 @@ export class Sequential extends Layer {
     const last = this.#stages[this.#stages.length - 1].layer;
     const what = `${this.layers[this.layers.length - 1].describe()}: ${message}`;
     const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, what);
-    const isOwn = (tensor: Tensor): boolean => last.owns(tensor) || this.#dyCopy.holds(tensor.storage);
+    const isOwn = (tensor: Tensor): boolean => last.owns(tensor) || this.#dyCopy.holds(tensor);
     const dy = enter(given, this.#dyCopy, isOwn, (copies) => this.#takeBackward(memory, message, copies));
     if (this.#undoable === undefined || message === "backwardInput") return this.sendOf(message, dy, false);
     return undoing(this.#rememberGradients(), () => this.sendOf(message, dy, false));

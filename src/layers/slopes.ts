@@ -101,19 +101,18 @@ export class SlopeActivation implements Activation {
 
   forward(s: Tensor, y: Tensor): void {
     const [rows, channels, inner] = this.#layout(s);
-    s.engine.ops.prelu(rows, channels, inner, s.storage.offset, this.#inEffect().read(), y.storage.offset);
+    s.engine.ops.prelu(rows, channels, inner, s.offset, this.#inEffect().read(), y.offset);
   }
 
   backward(s: Tensor, dy: Tensor, ds: Tensor, wantParams: boolean, bias: BiasTarget | undefined): void {
     const { grad } = this.slope;
     // a constrained slope's gradient is on its way to β's
     const target = this.constraint === "none" ? grad : this.#slopeGradient.take([this.count]);
-    const accumulate = wantParams && target === grad && grad.accumulates();
-    this.#sendBack(s, dy, ds, wantParams ? target.storage.offset : 0, accumulate, bias);
+    const accumulate = wantParams && target === grad && grad.startSum();
+    this.#sendBack(s, dy, ds, wantParams ? target.offset : 0, accumulate, bias);
     if (!wantParams) return;
-    if (target !== grad) this.#addChained(1, target, grad.accumulates());
-    if (grad.storage.untouched && this.#penalty > 0) this.#addPenalty();
-    grad.storage.untouched = false;
+    if (target !== grad) this.#addChained(1, target, grad.startSum());
+    if (grad.takeFirst() && this.#penalty > 0) this.#addPenalty();
   }
 
   #sendBack(
@@ -127,16 +126,16 @@ export class SlopeActivation implements Activation {
     const layout = this.#layout(s);
     // a shared slope runs over all elements at once, where there are no channels to sum
     const inOnePass = bias?.layout.every((size, axis) => size === layout[axis]) ? bias.parameter.grad : undefined;
-    const accumulateBias = inOnePass?.accumulates() ?? false;
+    const accumulateBias = inOnePass?.startSum() ?? false;
     s.engine.ops.preluBackward(
       ...layout,
-      s.storage.offset,
-      dy.storage.offset,
+      s.offset,
+      dy.offset,
       this.#inEffect().read(),
-      ds.storage.offset,
+      ds.offset,
       dslope,
       accumulateSlope,
-      inOnePass?.storage.offset ?? 0,
+      inOnePass?.offset ?? 0,
       accumulateBias,
     );
     if (bias !== undefined && inOnePass === undefined) addBiasGradient(bias, ds);
@@ -152,7 +151,7 @@ export class SlopeActivation implements Activation {
       isSquare ? 2 * factor : factor,
       x.read(),
       derivative.read(),
-      grad.storage.offset,
+      grad.offset,
       accumulate,
     );
   }
@@ -161,7 +160,7 @@ export class SlopeActivation implements Activation {
   #addPenalty(): void {
     const { value, grad } = this.slope;
     if (this.constraint === "none") {
-      value.engine.ops.addScaled(this.count, value.read(), grad.storage.offset, this.#penalty);
+      value.engine.ops.addScaled(this.count, value.read(), grad.offset, this.#penalty);
     } else {
       this.#addChained(this.#penalty, this.#inEffect(), true);
     }
@@ -174,8 +173,8 @@ export class SlopeActivation implements Activation {
     const { ops } = value.engine;
     const effective = this.#effective.take([this.count]);
     const beta = value.read();
-    if (this.constraint === "exp") ops.exponential(this.count, beta, effective.storage.offset);
-    else ops.addProduct(this.count, 1, beta, beta, effective.storage.offset, false);
+    if (this.constraint === "exp") ops.exponential(this.count, beta, effective.offset);
+    else ops.addProduct(this.count, 1, beta, beta, effective.offset, false);
     return effective;
   }
 

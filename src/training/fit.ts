@@ -208,12 +208,12 @@ function carrying(thrown: unknown, history: EpochRecord[]): unknown {
 
 /** zeroGrad of a net. The result undoes it for gradients that were not written since: zeroGrad itself only marks them. */
 function zeroGrad(net: Layer, parameters: readonly Parameter[]): () => void {
-  const before = parameters.map(({ grad }) => grad.storage.flags);
+  const before = parameters.map(({ grad }) => grad.flags);
   net.zeroGrad();
-  const versions = parameters.map(({ grad }) => grad.storage.version);
+  const versions = parameters.map(({ grad }) => grad.version);
   return () => {
-    parameters.forEach(({ grad: { storage } }, i) => {
-      if (storage.zeroPending && storage.version === versions[i]) Object.assign(storage, before[i]);
+    parameters.forEach(({ grad }, i) => {
+      if (grad.flags.zeroPending && grad.version === versions[i]) grad.putBack(before[i]);
     });
   };
 }

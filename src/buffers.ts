@@ -5,8 +5,20 @@ import { sameShape, sizeOf, Tensor, TensorStorage } from "./tensor.js";
 /** A buffer and the shape it is wanted in. */
 export type BufferRequest = readonly [buffer: TensorBuffer, shape: readonly number[]];
 
-/** Counts how often any buffer changed its tensor: while it stays, what was taken is still there. */
-export let bufferChanges = 0;
+/** The buffers that become a record of tensors, by the same names; undefined where there will be none. */
+export type Requests<Tensors> = {
+  readonly [Name in keyof Tensors]: BufferRequest | Extract<Tensors[Name], undefined>;
+};
+
+/**
+ * Counts the changes that may end what was found out about layers: that a buffer changed its tensor, or that a layer was disposed. While
+ * it stays, every tensor that was taken is still there, and every layer that was usable still is.
+ */
+export let changes = 0;
+
+export function noteChange(): void {
+  changes++;
+}
 
 /**
  * A tensor that a layer keeps and overwrites: the same object while the shape stays. When the shape changes the old object is
@@ -15,7 +27,11 @@ export let bufferChanges = 0;
 export class TensorBuffer {
   #tensor: Tensor | undefined;
 
-  constructor(readonly engine: Engine) {}
+  constructor(
+    readonly engine: Engine,
+    /** Whether a layer's messages write it, so that a tensor given to one of them may lie in it. */
+    readonly isOfLayer = false,
+  ) {}
 
   /** Whether the tensor, or another handle on its memory, lies here. */
   holds({ memory }: Tensor): boolean {
@@ -55,7 +71,7 @@ export class TensorBuffer {
     }
     previous?.discard();
     this.#tensor = new Tensor(storage, shape, true, this);
-    bufferChanges++;
+    noteChange();
     return this.#tensor;
   }
 
@@ -64,7 +80,7 @@ export class TensorBuffer {
     unwatch(this);
     this.#tensor.discard();
     this.#tensor = undefined;
-    bufferChanges++;
+    noteChange();
   }
 }
 
@@ -83,4 +99,31 @@ export function takeAll(requests: readonly BufferRequest[]): Tensor[] {
     const storage = storages[i];
     return storage === undefined ? buffer.take(shape) : buffer.replace(shape, storage);
   });
+}
+
+/** The memory of a message, asked for by names layer by layer and then taken at once: all of it, or none. */
+export class Reservation {
+  readonly #requests: BufferRequest[] = [];
+  readonly #places: (readonly [record: Record<string, Tensor>, name: string])[] = [];
+
+  /** A record that has its tensors once the memory was taken. */
+  add<Tensors extends object>(requests: Requests<Tensors>): Tensors {
+    const record: Record<string, Tensor> = {};
+    for (const [name, request] of Object.entries<BufferRequest | undefined>(requests)) {
+      // there from the start: records of one layer are of one hidden class
+      record[name] = undefined as never;
+      if (request === undefined) continue;
+      this.#requests.push(request);
+      this.#places.push([record, name]);
+    }
+    return record as Tensors;
+  }
+
+  /** Takes it, and a copy's buffer with it where there is one. */
+  take(copies: readonly BufferRequest[] = []): void {
+    const tensors = takeAll([...this.#requests, ...copies]);
+    this.#places.forEach(([record, name], i) => {
+      record[name] = tensors[i];
+    });
+  }
 }

@@ -1,4 +1,5 @@
-import { COPY, checkNumber, isArray, type Mark, mark, reading, show, showShape } from "./checks.js";
+import type { TensorBuffer } from "./buffers.js";
+import { COPY, checkNumber, isArray, type Mark, mark, reading, show, showShape, type Text } from "./checks.js";
 import { unwatch, watch } from "./collector.js";
 import type { Engine } from "./engine.js";
 import { ArgumentError, EngineError, ShapeError, StateError } from "./errors.js";
@@ -93,7 +94,7 @@ export class Tensor {
   readonly size: number;
   readonly #storage: TensorStorage;
   readonly #owned: boolean;
-  readonly #holder: object | undefined;
+  readonly #holder: TensorBuffer | undefined;
   #companion: Companion | undefined;
   #dependents: WeakBag<{ dispose(): void }> | undefined;
   #exact: number | undefined;
@@ -101,7 +102,7 @@ export class Tensor {
   #disposed = false;
 
   /** @internal */
-  constructor(storage: TensorStorage, shape: readonly number[], owned = false, holder?: object) {
+  constructor(storage: TensorStorage, shape: readonly number[], owned = false, holder?: TensorBuffer) {
     this.#storage = storage;
     this.#holder = holder;
     this.shape = Object.freeze([...shape]);
@@ -143,7 +144,7 @@ export class Tensor {
   }
 
   /** The buffer that holds the storage, if one does: it lives as long as this tensor, and gives the storage back. @internal */
-  get holder(): object | undefined {
+  get holder(): TensorBuffer | undefined {
     return this.#holder;
   }
 
@@ -487,7 +488,7 @@ export function checkTensor(value: unknown, what: string): asserts value is Tens
   value.assertUsable();
 }
 
-export function checkSameEngine(expected: Engine, got: Engine, what: string): void {
+export function checkSameEngine(expected: Engine, got: Engine, what: Text): void {
   if (expected !== got)
     throw new EngineError(`${what}: got a tensor of another engine; tensors and layers of one call share an engine`);
 }

@@ -1,3 +1,4 @@
+import type { Text } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { sizeOf, type Tensor } from "../tensor.js";
 import type { BiasTarget } from "./activation.js";
@@ -25,7 +26,7 @@ export class ConvolutionMap implements AffineMap {
     return isImage(shape);
   }
 
-  shapeAfter(shape: readonly number[], what: string): readonly number[] {
+  shapeAfter(shape: readonly number[], what: Text): readonly number[] {
     return shapeAfterWindow(shape, this.inChannels, this.outChannels, this.window, what);
   }
 
@@ -49,15 +50,15 @@ export class ConvolutionMap implements AffineMap {
 
   addWeightGradient(x: Tensor, ds: Tensor, work: Tensor | undefined): void {
     const { grad } = this.weight;
-    const accumulate = grad.startSum();
+    const adds = grad.startSum();
     this.engine.ops.conv2dBackwardWeight(
       work === undefined ? 0 : imagesIn(x.shape),
       this.#window(x.shape),
-      x.offset,
-      ds.offset,
+      x.read(),
+      ds.read(),
       grad.offset,
-      accumulate,
-      work?.offset ?? 0,
+      adds,
+      work?.overwrite() ?? 0,
     );
   }
 
@@ -67,10 +68,10 @@ export class ConvolutionMap implements AffineMap {
     this.engine.ops.conv2dBackwardInput(
       imagesIn(dx.shape),
       this.#window(dx.shape),
-      ds.offset,
+      ds.read(),
       weight,
-      dx.offset,
-      work.offset,
+      dx.overwrite(),
+      work.overwrite(),
     );
   }
 

@@ -60,8 +60,8 @@ export function statisticsOf(layer: Layer): readonly Tensor[] {
   return Object.values(layer.stateDict()).filter((tensor) => !parameters.has(tensor));
 }
 
-/** Notes statistics as they are; the result puts them back. */
-export function rememberStatistics(tensors: readonly Tensor[]): () => void {
+/** Notes tensors as they are; the result puts them back. */
+export function rememberState(tensors: readonly Tensor[]): () => void {
   const kept = tensors.map((tensor) => ({ tensor, exact: tensor.exact, values: tensor.liveView().slice() }));
   return () => {
     for (const { tensor, exact, values } of kept) {

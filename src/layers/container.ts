@@ -1,7 +1,7 @@
 import { defaultEngine, type Engine } from "../engine.js";
 import { EngineError, StateError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
-import { type GradientCopies, rememberGradients, rememberStatistics, statisticsOf, undoing } from "../undo.js";
+import { type GradientCopies, rememberGradients, rememberState, statisticsOf, undoing } from "../undo.js";
 import { type BackwardPlan, CheckedLayer, type ForwardPlan, NEVER } from "./checked-layer.js";
 import type { Group } from "./fused-affine.js";
 import { checkOutput, knowTree, type Layer, layersInside, type Message, type Parameter } from "./layer.js";
@@ -139,7 +139,7 @@ export abstract class Container extends CheckedLayer<NetForward, NetBackward> {
 
   /** Notes what a forward changes until the last of the user's layers returned: running statistics, the generator. */
   #rememberForward({ statistics, layers }: Undoable): () => void {
-    const restore = rememberStatistics([...statistics, ...layers.flatMap(statisticsOf)]);
+    const restore = rememberState([...statistics, ...layers.flatMap(statisticsOf)]);
     const { generator } = this.engine;
     const place = generator.save();
     return () => {

@@ -3,7 +3,7 @@ import { ShapeError, StateError } from "../errors.js";
 import { checkOutput, type Layer, type Parameter } from "../layers/layer.js";
 import { RandomGenerator } from "../random.js";
 import type { Tensor } from "../tensor.js";
-import { rememberStatistics, statisticsOf, undoing } from "../undo.js";
+import { rememberState, statisticsOf, undoing } from "../undo.js";
 import { Batches } from "./batches.js";
 import { claim } from "./claims.js";
 import { divergence } from "./divergence.js";
@@ -159,7 +159,7 @@ class Training {
     const { net, train, settings } = this;
     assertUsable(net, this.parameters);
     const data = train.take(selection);
-    const undoStatistics = rememberStatistics(this.#statistics);
+    const undoStatistics = rememberState(this.#statistics);
     const undoZeroGrad = zeroGrad(net, this.parameters);
     const undo = () => {
       undoStatistics();

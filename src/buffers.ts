@@ -26,6 +26,8 @@ export function noteChange(): void {
  */
 export class TensorBuffer {
   #tensor: Tensor | undefined;
+  /** The tensor's, which passes from one to the next. */
+  #storage: TensorStorage | undefined;
 
   constructor(
     readonly engine: Engine,
@@ -34,12 +36,8 @@ export class TensorBuffer {
   ) {}
 
   /** Whether the tensor, or another handle on its memory, lies here. */
-  holds({ memory }: Tensor): boolean {
-    return this.#tensor?.memory === memory;
-  }
-
-  has(storage: TensorStorage): boolean {
-    return this.#tensor?.storage === storage;
+  holds({ memory }: Pick<Tensor, "memory">): boolean {
+    return this.#storage === memory;
   }
 
   fits(shape: readonly number[]): boolean {
@@ -54,7 +52,7 @@ export class TensorBuffer {
 
   /** Storage that holds `shape`: today's if it is large enough and nobody else has a handle on it. */
   storageFor(shape: readonly number[]): TensorStorage {
-    const current = this.#tensor?.storage;
+    const current = this.#storage;
     const size = sizeOf(shape);
     if (current !== undefined && current.capacity >= size && !current.isShared) return current;
     return TensorStorage.allocate(this.engine, size);
@@ -62,7 +60,7 @@ export class TensorBuffer {
 
   replace(shape: readonly number[], storage: TensorStorage): Tensor {
     const previous = this.#tensor;
-    if (previous?.storage === storage) {
+    if (this.#storage === storage) {
       storage.retain();
     } else {
       // the buffer stands for its tensors, which come and go with every change of shape
@@ -71,6 +69,7 @@ export class TensorBuffer {
     }
     previous?.discard();
     this.#tensor = new Tensor(storage, shape, true, this);
+    this.#storage = storage;
     noteChange();
     return this.#tensor;
   }
@@ -80,6 +79,7 @@ export class TensorBuffer {
     unwatch(this);
     this.#tensor.discard();
     this.#tensor = undefined;
+    this.#storage = undefined;
     noteChange();
   }
 }
@@ -91,7 +91,7 @@ export function takeAll(requests: readonly BufferRequest[]): Tensor[] {
     for (const [buffer, shape] of requests) storages.push(buffer.fits(shape) ? undefined : buffer.storageFor(shape));
   } catch (error) {
     storages.forEach((storage, i) => {
-      if (storage !== undefined && !requests[i][0].has(storage)) storage.release();
+      if (storage !== undefined && !requests[i][0].holds({ memory: storage })) storage.release();
     });
     throw error;
   }
@@ -103,8 +103,7 @@ export function takeAll(requests: readonly BufferRequest[]): Tensor[] {
 
 /** The memory of a message, asked for by names layer by layer and then taken at once: all of it, or none. */
 export class Reservation {
-  readonly #requests: BufferRequest[] = [];
-  readonly #places: (readonly [record: Record<string, Tensor>, name: string])[] = [];
+  readonly #places: (readonly [record: Record<string, Tensor>, name: string, request: BufferRequest])[] = [];
 
   /** A record that has its tensors once the memory was taken. */
   add<Tensors extends object>(requests: Requests<Tensors>): Tensors {
@@ -112,16 +111,13 @@ export class Reservation {
     for (const [name, request] of Object.entries<BufferRequest | undefined>(requests)) {
       // there from the start: records of one layer are of one hidden class
       record[name] = undefined as never;
-      if (request === undefined) continue;
-      this.#requests.push(request);
-      this.#places.push([record, name]);
+      if (request !== undefined) this.#places.push([record, name, request]);
     }
     return record as Tensors;
   }
 
-  /** Takes it, and a copy's buffer with it where there is one. */
-  take(copies: readonly BufferRequest[] = []): void {
-    const tensors = takeAll([...this.#requests, ...copies]);
+  take(): void {
+    const tensors = takeAll(this.#places.map(([, , request]) => request));
     this.#places.forEach(([record, name], i) => {
       record[name] = tensors[i];
     });

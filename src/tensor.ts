@@ -49,11 +49,6 @@ export class TensorStorage {
     return new TensorStorage(engine, engine.linear.allocate(size * 4), size);
   }
 
-  get flags(): GradientFlags {
-    const { zeroPending, isNone, untouched } = this;
-    return { zeroPending, isNone, untouched };
-  }
-
   get isShared(): boolean {
     return this.#handles > 1;
   }
@@ -111,11 +106,6 @@ export class Tensor {
     if (holder === undefined) watch(this, storage);
     // the last property of all, so that taking it away again is cheap
     Object.defineProperty(this, "data", LIVE_VIEW);
-  }
-
-  /** For the buffers, which take storage over from tensor to tensor. @internal */
-  get storage(): TensorStorage {
-    return this.#storage;
   }
 
   /** Stands for the memory: the same object for every handle on it. @internal */
@@ -376,7 +366,8 @@ export class Tensor {
 
   /** What is put back, by `putBack`, where a call leaves a gradient as it was. @internal */
   get flags(): GradientFlags {
-    return this.#storage.flags;
+    const { zeroPending, isNone, untouched } = this.#storage;
+    return { zeroPending, isNone, untouched };
   }
 
   /** @internal */
@@ -453,9 +444,10 @@ export function newTensor(engine: Engine, shape: readonly number[], owned = fals
 }
 
 export function zerosTensor(engine: Engine, shape: readonly number[]): Tensor {
-  const zeros = newTensor(engine, shape);
+  const storage = TensorStorage.allocate(engine, sizeOf(shape));
+  const zeros = new Tensor(storage, shape);
   zeros.liveView().fill(0);
-  zeros.storage.isNone = true;
+  storage.isNone = true;
   return zeros;
 }
 

@@ -1,3 +1,18 @@
+// What a message needs is checked once, where it comes in from outside:
+//
+// - `forward`, `backward`, `backwardInput` and `backwardParams` look at what they are given and see to the memory; then
+// - `forwardOf` and `sendOf` run. A container calls these of its children: it has checked everything for them already.
+//
+// A plan says what runs in which memory. When it is made, shapes are checked and all buffers taken at once, before anything is written;
+// in a steady loop that is once for many steps. A step still checks:
+//
+// - `changes`, a single number. While it stays, no buffer changed and no layer was disposed: the plan's tensors are there, and every layer
+//   is usable.
+// - that the engine is alive, the shape of x, and the modes of all layers inside (anybody may set `training`). A plan holds for those that
+//   it was made for; the shapes of all that lies between follow.
+// - for messages back, that each layer still remembers the net's forward, and that its x was neither disposed nor overwritten since. Any
+//   call may have done that, so each layer is asked, once, before the first of them writes.
+
 import { type BufferRequest, changes, noteChange, Reservation, TensorBuffer } from "../buffers.js";
 import type { Engine } from "../engine.js";
 import { StateError } from "../errors.js";
@@ -23,6 +38,19 @@ export interface BackwardPlan {
 /** Before any count of changes. */
 export const NEVER = -1;
 
+/** A plan whose memory was taken, and room for a copy with it, or nothing. */
+function taken<Plan extends { at: number }>(
+  room: BufferRequest | undefined,
+  make: (memory: Reservation) => Plan,
+): Plan {
+  const memory = new Reservation();
+  const plan = make(memory);
+  memory.add({ room });
+  memory.take();
+  plan.at = changes;
+  return plan;
+}
+
 /** What a forward leaves for the messages back. */
 interface Memory<Forward> {
   readonly x: Tensor;
@@ -31,22 +59,7 @@ interface Memory<Forward> {
   readonly plan: Forward;
 }
 
-/**
- * The base of layers and containers of ours. What a message needs is checked once, where it comes in from outside:
- *
- * - `forward`, `backward`, `backwardInput` and `backwardParams` look at what they are given and see to the memory; then
- * - `forwardOf` and `sendOf` run. A container calls those of its children, for which it has asked everything already.
- *
- * A plan says what runs in which memory. It is made where shapes are checked and buffers taken, all at once, before anything is written.
- * In a steady loop it is made once. What a step still looks at, and why that is enough:
- *
- * - `changes`, a single number. While it stays no buffer changed and no layer was disposed, so a plan's tensors are there and all layers
- *   are usable.
- * - whether the engine is alive, the shape of x, and the modes of all layers inside (`training` may be set by anybody): plans hold for
- *   those they were made for. Shapes of all that lies between follow from them.
- * - for messages back: that each layer still remembers the forward of the net, and that its x was neither disposed nor overwritten since.
- *   Any call may do that, so every layer is asked, once, before the first of them writes.
- */
+/** The base of layers and containers of ours. */
 export abstract class CheckedLayer<
   Forward extends ForwardPlan = ForwardPlan,
   Backward extends BackwardPlan = BackwardPlan,
@@ -93,24 +106,24 @@ export abstract class CheckedLayer<
     return this;
   }
 
+  #nameOf(message: Message | "forward"): MessageName {
+    return new MessageName(this.receiver(message), message);
+  }
+
   override forward(value: Input): Tensor {
     this.#assertStillUsable();
-    const what = new MessageName(this.receiver("forward"), "forward");
+    const what = this.#nameOf("forward");
     const x = settle(readInput(value, this.engine, this.flatInputSize(), what), this);
     const plan = this.#takeForward(x.shape, roomFor(x, this.#xCopy));
     return this.forwardOf(enter(x, this.#xCopy), plan);
   }
 
-  #takeForward(inputShape: readonly number[], copies: readonly BufferRequest[]): Forward {
+  #takeForward(inputShape: readonly number[], room: BufferRequest | undefined): Forward {
     const last = this.#plan;
-    const isThere = last !== undefined && last.at === changes && copies.length === 0;
+    const isThere = last !== undefined && last.at === changes && room === undefined;
     if (isThere && sameShape(last.inputShape, inputShape) && this.hasModesOf(last)) return last;
-    const memory = new Reservation();
-    const plan = this.planForward(inputShape, memory);
-    memory.take(copies);
-    plan.at = changes;
-    this.#plan = plan;
-    return plan;
+    this.#plan = taken(room, (memory) => this.planForward(inputShape, memory));
+    return this.#plan;
   }
 
   override backward(dy: Input): Tensor {
@@ -128,19 +141,16 @@ export abstract class CheckedLayer<
   #send(message: Message, value: Input): Tensor | undefined {
     this.#assertStillUsable();
     const { outputShape, plan } = this.#recall(message);
-    const what = new MessageName(this.receiver(message), message);
+    const what = this.#nameOf(message);
     const dy = settle(readGradient(value, this.engine, this.flatInputSize(), outputShape, what), this);
     const back = this.#takeBackward(plan, message, roomFor(dy, this.#dyCopy));
     return this.sendOf(enter(dy, this.#dyCopy), back);
   }
 
-  #takeBackward({ back }: Forward, message: Message, copies: readonly BufferRequest[]): Backward {
+  #takeBackward({ back }: Forward, message: Message, room: BufferRequest | undefined): Backward {
     const last = back[message];
-    if (last !== undefined && last.at === changes && copies.length === 0) return last as Backward;
-    const memory = new Reservation();
-    const plan = this.planBackward(message, false, memory);
-    memory.take(copies);
-    plan.at = changes;
+    if (last !== undefined && last.at === changes && room === undefined) return last as Backward;
+    const plan = taken(room, (memory) => this.planBackward(message, false, memory));
     back[message] = plan;
     return plan;
   }
@@ -164,7 +174,7 @@ export abstract class CheckedLayer<
     const memory = this.#memory;
     if (memory === undefined) {
       throw new StateError(
-        `${this.describe()}: ${message} without a remembered forward: call forward in training mode first (eval mode keeps nothing, nor does a forward that failed in a user's layer)`,
+        `${this.describe()}: ${message} without a remembered forward: call forward in training mode first (nothing is kept by eval mode, or a forward that failed in a user's layer)`,
       );
     }
     this.assertIntact(memory.x, memory.xVersion, message);
@@ -180,14 +190,12 @@ export abstract class CheckedLayer<
     this.#recall(message);
   }
 
-  /** Whether its class is one of ours, and not derived from it: such a subclass may compute something else. @internal */
-  get isOurs(): boolean {
-    return Object.hasOwn(this.constructor, "isOurs");
-  }
-
-  /** Whether nothing goes wrong in its messages once their memory was taken: in a container it runs unchecked. @internal */
+  /**
+   * Whether a container may run it unchecked: its class is one of ours, not derived from it to compute something else, so that nothing
+   * goes wrong in its messages once their memory was taken. @internal
+   */
   get isForeseeable(): boolean {
-    return this.isOurs;
+    return Object.hasOwn(this.constructor, "isOurs");
   }
 
   /** A layer may be fed with what it returned: its own buffers are copied, since it is about to write them. */

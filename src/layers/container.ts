@@ -94,7 +94,7 @@ export abstract class Container extends CheckedLayer<NetForward, NetBackward> {
   }
 
   override get isForeseeable(): boolean {
-    return this.#undoable === undefined && this.isOurs;
+    return this.#undoable === undefined && super.isForeseeable;
   }
 
   protected planOf(
@@ -173,9 +173,9 @@ export abstract class Container extends CheckedLayer<NetForward, NetBackward> {
     for (const { layer } of this.stages) layer.assertUsable();
   }
 
-  /** Neighbours put together have memory beside their layers'. */
   override dispose(): void {
     super.dispose();
+    // neighbours put together have memory beside their layers'
     for (const { ours } of this.stages) ours?.dispose();
   }
 }

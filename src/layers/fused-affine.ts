@@ -62,8 +62,8 @@ export function fuse(layers: readonly Layer[]): Group[] {
   for (let i = 0; i < layers.length; i++) {
     const layer = layers[i];
     const next = layers[i + 1];
-    const isFront = layer instanceof AffineLayer && layer.isPlain && layer.isOurs;
-    if (isFront && next instanceof ActivationLayer && next.isOurs) {
+    const isFront = layer instanceof AffineLayer && layer.isPlain && layer.isForeseeable;
+    if (isFront && next instanceof ActivationLayer && next.isForeseeable) {
       groups.push({ layer: new FusedAffine(layer, next), children: [layer, next] });
       i++;
     } else {

@@ -78,11 +78,9 @@ export function settle(given: Given, layer: Layer): Given {
 /** Most tensors are seen to be no layer's at once: none of its buffers holds them, and nobody else has a handle on their memory. */
 const mayBeOwn = ({ holder, isShared }: Tensor): boolean => holder?.isOfLayer === true || isShared;
 
-const NO_REQUESTS: readonly BufferRequest[] = [];
-
-/** What has to be taken for `enter`: room for values in `copy`. */
-export function roomFor(given: Given, copy: TensorBuffer): readonly BufferRequest[] {
-  return isTensor(given) || copy.fits(given.shape) ? NO_REQUESTS : [[copy, given.shape]];
+/** What has to be taken for `enter`: room for values, where `copy` has none. */
+export function roomFor(given: Given, copy: TensorBuffer): BufferRequest | undefined {
+  return isTensor(given) || copy.fits(given.shape) ? undefined : [copy, given.shape];
 }
 
 /** The given value as a tensor: a tensor as it is, values copied into `copy`. */

@@ -105,7 +105,9 @@ describe("a net in a steady loop", () => {
         // the dropout's draws differ from engine to engine
         s.dropout.training = false;
         fresh.dropout.training = false;
-        expect(bits(s.net.forward(x).data)).toEqual(bits(fresh.net.forward(randomTensor(fresh.own, x.shape, i)).data));
+        expect(bits(s.net.forward(x).data)).toEqual(
+          bits(fresh.net.forward(randomTensor(fresh.own, [...x.shape], i)).data),
+        );
       }
     });
   });

@@ -103,22 +103,21 @@ export function takeAll(requests: readonly BufferRequest[]): Tensor[] {
 
 /** The memory of a message, asked for by names layer by layer and then taken at once: all of it, or none. */
 export class Reservation {
-  readonly #places: (readonly [record: Record<string, Tensor>, name: string, request: BufferRequest])[] = [];
+  readonly #places: { record: Record<string, unknown>; name: string; request: BufferRequest }[] = [];
 
-  /** A record that has its tensors once the memory was taken. */
+  /** The record itself, which has its tensors in the requests' places once the memory was taken: so records of a layer are of one shape. */
   add<Tensors extends object>(requests: Requests<Tensors>): Tensors {
-    const record: Record<string, Tensor> = {};
-    for (const [name, request] of Object.entries<BufferRequest | undefined>(requests)) {
-      // there from the start: records of one layer are of one hidden class
-      record[name] = undefined as never;
-      if (request !== undefined) this.#places.push([record, name, request]);
+    const record = requests as Record<string, unknown>;
+    for (const name in record) {
+      const request = record[name] as BufferRequest | undefined;
+      if (request !== undefined) this.#places.push({ record, name, request });
     }
     return record as Tensors;
   }
 
   take(): void {
-    const tensors = takeAll(this.#places.map(([, , request]) => request));
-    this.#places.forEach(([record, name], i) => {
+    const tensors = takeAll(this.#places.map(({ request }) => request));
+    this.#places.forEach(({ record, name }, i) => {
       record[name] = tensors[i];
     });
   }

@@ -38,7 +38,8 @@ export abstract class ActivationLayer extends BuiltInLayer<Forward, Backward> {
   }
 
   protected override forwardBuffers({ outputShape }: Shapes): Requests<Forward> {
-    return { y: [this.#y, outputShape], ...this.activation.scratch() };
+    const { effective, slopeGradient } = this.activation.scratch();
+    return { y: [this.#y, outputShape], effective, slopeGradient };
   }
 
   protected override computeForward(x: Tensor, own: Forward): void {
@@ -52,7 +53,8 @@ export abstract class ActivationLayer extends BuiltInLayer<Forward, Backward> {
   protected override backwardBuffers({ inputShape }: Shapes, { input, mayOverwrite }: Wanted): Requests<Backward> {
     const hasPlace = mayOverwrite || !(input || this.#isTrained);
     const dx = input ? this.#dx : this.#unused;
-    return { dx: hasPlace ? undefined : [dx, inputShape], ...this.activation.scratch() };
+    const { effective, slopeGradient } = this.activation.scratch();
+    return { dx: hasPlace ? undefined : [dx, inputShape], effective, slopeGradient };
   }
 
   protected override computeBackward(x: Tensor, dy: Tensor, back: Back<Forward, Backward>): Tensor | undefined {

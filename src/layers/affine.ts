@@ -105,11 +105,13 @@ export abstract class AffineLayer extends BuiltInLayer<Forward, Backward> {
   /** Without the messages back, or without an activation, s has its place in y. */
   protected override forwardBuffers({ inputShape, outputShape }: Shapes): Requests<Forward> {
     const keepsS = this.#activation !== undefined && this.training;
+    const scratch = this.#activation?.scratch();
     return {
       y: [this.#y, outputShape],
       s: keepsS ? [this.#s, outputShape] : undefined,
       work: this.#workFor(inputShape),
-      ...this.#activation?.scratch(),
+      effective: scratch?.effective,
+      slopeGradient: scratch?.slopeGradient,
     };
   }
 
@@ -123,11 +125,13 @@ export abstract class AffineLayer extends BuiltInLayer<Forward, Backward> {
   protected override backwardBuffers(shapes: Shapes, { input, mayOverwrite }: Wanted): Requests<Backward> {
     const { inputShape, outputShape } = shapes;
     const keepsDy = this.#activation !== undefined && !mayOverwrite;
+    const scratch = this.#activation?.scratch();
     return {
       dx: input ? [this.#dx, inputShape] : undefined,
       ds: keepsDy ? [this.#ds, outputShape] : undefined,
       work: this.#workFor(inputShape),
-      ...this.#activation?.scratch(),
+      effective: scratch?.effective,
+      slopeGradient: scratch?.slopeGradient,
     };
   }
 

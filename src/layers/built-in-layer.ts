@@ -67,21 +67,18 @@ export abstract class BuiltInLayer<
   protected computeInPlace?(y: Tensor): void;
 
   override planForward(inputShape: readonly number[], memory: Reservation): Forth<Forward> {
-    const shapes = { inputShape, outputShape: this.shapeAfter(inputShape) };
-    const own = memory.add(this.forwardBuffers(shapes));
-    return { ...shapes, training: this.training, own, back: {}, at: NEVER };
+    const outputShape = this.shapeAfter(inputShape);
+    const own = memory.add(this.forwardBuffers({ inputShape, outputShape }));
+    return { inputShape, outputShape, training: this.training, own, back: {}, at: NEVER };
   }
 
   override planBackward(message: Message, mayOverwrite: boolean, memory: Reservation): Back<Forward, Backward> {
     const { plan } = this.remembered;
-    const wanted = {
-      input: message !== "backwardParams",
-      // a batch of none has nothing to add: its gradients stay none, and a penalty waits for the next
-      params: message !== "backwardInput" && sizeOf(plan.outputShape) > 0,
-      mayOverwrite,
-    };
-    const own = memory.add(this.backwardBuffers(plan, wanted));
-    return { ...wanted, kept: plan.own, own, at: NEVER };
+    const input = message !== "backwardParams";
+    // a batch of none has nothing to add: its gradients stay none, and a penalty waits for the next
+    const params = message !== "backwardInput" && sizeOf(plan.outputShape) > 0;
+    const own = memory.add(this.backwardBuffers(plan, { input, params, mayOverwrite }));
+    return { input, params, mayOverwrite, kept: plan.own, own, at: NEVER };
   }
 
   override forwardOf(x: Tensor, plan: Forth<Forward>): Tensor {

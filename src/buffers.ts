@@ -5,8 +5,20 @@ import { sameShape, sizeOf, Tensor, TensorStorage } from "./tensor.js";
 /** A buffer and the shape it is wanted in. */
 export type BufferRequest = readonly [buffer: TensorBuffer, shape: readonly number[]];
 
-/** Counts how often any buffer changed its tensor: while it stays, what was taken is still there. */
-export let bufferChanges = 0;
+/** The buffers that become a record of tensors, by the same names; undefined where there will be none. */
+export type Requests<Tensors> = {
+  readonly [Name in keyof Tensors]: BufferRequest | Extract<Tensors[Name], undefined>;
+};
+
+/**
+ * Counts the changes that may end what was found out about layers: that a buffer changed its tensor, or that a layer was disposed. While
+ * it stays, every tensor that was taken is still there, and every layer that was usable still is.
+ */
+export let changes = 0;
+
+export function noteChange(): void {
+  changes++;
+}
 
 /**
  * A tensor that a layer keeps and overwrites: the same object while the shape stays. When the shape changes the old object is
@@ -14,11 +26,18 @@ export let bufferChanges = 0;
  */
 export class TensorBuffer {
   #tensor: Tensor | undefined;
+  /** The tensor's, which passes from one to the next. */
+  #storage: TensorStorage | undefined;
 
-  constructor(readonly engine: Engine) {}
+  constructor(
+    readonly engine: Engine,
+    /** Whether a layer's messages write it, so that a tensor given to one of them may lie in it. */
+    readonly isOfLayer = false,
+  ) {}
 
-  holds(storage: TensorStorage): boolean {
-    return this.#tensor?.storage === storage;
+  /** Whether the tensor, or another handle on its memory, lies here. */
+  holds({ memory }: Pick<Tensor, "memory">): boolean {
+    return this.#storage === memory;
   }
 
   fits(shape: readonly number[]): boolean {
@@ -33,7 +52,7 @@ export class TensorBuffer {
 
   /** Storage that holds `shape`: today's if it is large enough and nobody else has a handle on it. */
   storageFor(shape: readonly number[]): TensorStorage {
-    const current = this.#tensor?.storage;
+    const current = this.#storage;
     const size = sizeOf(shape);
     if (current !== undefined && current.capacity >= size && !current.isShared) return current;
     return TensorStorage.allocate(this.engine, size);
@@ -41,7 +60,7 @@ export class TensorBuffer {
 
   replace(shape: readonly number[], storage: TensorStorage): Tensor {
     const previous = this.#tensor;
-    if (previous?.storage === storage) {
+    if (this.#storage === storage) {
       storage.retain();
     } else {
       // the buffer stands for its tensors, which come and go with every change of shape
@@ -50,7 +69,8 @@ export class TensorBuffer {
     }
     previous?.discard();
     this.#tensor = new Tensor(storage, shape, true, this);
-    bufferChanges++;
+    this.#storage = storage;
+    noteChange();
     return this.#tensor;
   }
 
@@ -59,7 +79,8 @@ export class TensorBuffer {
     unwatch(this);
     this.#tensor.discard();
     this.#tensor = undefined;
-    bufferChanges++;
+    this.#storage = undefined;
+    noteChange();
   }
 }
 
@@ -70,7 +91,7 @@ export function takeAll(requests: readonly BufferRequest[]): Tensor[] {
     for (const [buffer, shape] of requests) storages.push(buffer.fits(shape) ? undefined : buffer.storageFor(shape));
   } catch (error) {
     storages.forEach((storage, i) => {
-      if (storage !== undefined && !requests[i][0].holds(storage)) storage.release();
+      if (storage !== undefined && !requests[i][0].holds({ memory: storage })) storage.release();
     });
     throw error;
   }
@@ -78,4 +99,26 @@ export function takeAll(requests: readonly BufferRequest[]): Tensor[] {
     const storage = storages[i];
     return storage === undefined ? buffer.take(shape) : buffer.replace(shape, storage);
   });
+}
+
+/** The memory of a message, asked for by names layer by layer and then taken at once: all of it, or none. */
+export class Reservation {
+  readonly #places: { record: Record<string, unknown>; name: string; request: BufferRequest }[] = [];
+
+  /** The record itself, which has its tensors in the requests' places once the memory was taken: so records of a layer are of one shape. */
+  add<Tensors extends object>(requests: Requests<Tensors>): Tensors {
+    const record = requests as Record<string, unknown>;
+    for (const name in record) {
+      const request = record[name] as BufferRequest | undefined;
+      if (request !== undefined) this.#places.push({ record, name, request });
+    }
+    return record as Tensors;
+  }
+
+  take(): void {
+    const tensors = takeAll(this.#places.map(({ request }) => request));
+    this.#places.forEach(({ record, name }, i) => {
+      record[name] = tensors[i];
+    });
+  }
 }

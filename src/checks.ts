@@ -69,6 +69,11 @@ export function listed(problems: readonly string[]): string {
   return rest > 0 ? `${problems.slice(0, MOST_LISTED).join("; ")}; and ${rest} more` : problems.join("; ");
 }
 
+/** What an error begins with; an object makes it when the error is thrown. */
+export interface Text {
+  toString(): string;
+}
+
 /** Array.isArray, but false for a revoked proxy, where that throws. */
 export function isArray(value: unknown): value is readonly unknown[] {
   try {
@@ -79,7 +84,7 @@ export function isArray(value: unknown): value is readonly unknown[] {
 }
 
 /** Reads a value of the caller's. What its getters or proxies throw becomes an ArgumentError that begins with `what`. */
-export function reading<T>(what: string, read: () => T): T {
+export function reading<T>(what: Text, read: () => T): T {
   try {
     return read();
   } catch (cause) {

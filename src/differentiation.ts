@@ -2,12 +2,12 @@ import { show, showShape } from "./checks.js";
 import type { Engine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
 import { readInput, writeInput } from "./layers/inputs.js";
-import { checkOutput, type Input, isLayer, type Layer, type Parameter } from "./layers/layer.js";
+import { checkOutput, type Input, isLayer, type Layer, MessageName, type Parameter } from "./layers/layer.js";
 import type { GeneratorState } from "./random.js";
 import { isTensor, newTensor, sameShape, type Tensor } from "./tensor.js";
 import { layersOf, rememberModes } from "./training/modes.js";
 import { netEngine } from "./training/samples.js";
-import { rememberGradients } from "./undo.js";
+import { rememberGradients, rememberState } from "./undo.js";
 
 /**
  * A layer under examination: `run` works in training mode on a copy of x with gradients that are true zeros, and leaves parameters,
@@ -32,25 +32,19 @@ export class Probe {
   static run<T>(layer: Layer, x: Input, what: string, work: (probe: Probe) => T): T {
     if (!isLayer(layer)) throw new ArgumentError(`${what}: got ${show(layer)}, expected a Layer`);
     const engine = netEngine(layer, x);
-    const given = readInput(x, engine, layer.flatInputSize(), `${layer.describe()}: ${what}`);
+    const given = readInput(x, engine, layer.flatInputSize(), new MessageName(layer, what));
     const copy = newTensor(engine, given.shape);
     writeInput(given, copy);
     const probe = new Probe(layer, copy);
     const restoreMode = rememberModes(layersOf(layer));
-    const state = Object.values(layer.stateDict()).map((tensor) => {
-      const { exact } = tensor;
-      return { tensor, exact, values: tensor.liveView().slice() };
-    });
+    const restoreState = rememberState(Object.values(layer.stateDict()));
     const restoreGradients = rememberGradients(probe.parameters, new WeakMap());
     try {
       layer.train();
       return work(probe);
     } finally {
       restoreMode();
-      for (const { tensor, exact, values } of state) {
-        tensor.data.set(values);
-        tensor.exact = exact;
-      }
+      restoreState();
       restoreGradients();
       probe.engine.generator.restore(probe.#generator);
       copy.dispose();
@@ -61,7 +55,7 @@ export class Probe {
   forward(): Tensor {
     this.engine.generator.restore(this.#generator);
     // the copy of x may have been written since
-    this.x.storage.version++;
+    this.x.markWritten();
     return checkOutput(this.layer.forward(this.x), this.layer);
   }
 
@@ -82,7 +76,7 @@ export class Probe {
   clearGradients(): void {
     for (const { grad } of this.parameters) {
       grad.fill_(0);
-      grad.storage.untouched = false;
+      grad.takeFirst();
     }
   }
 }

@@ -9,14 +9,16 @@ export interface RandomInitOptions {
 }
 
 export interface KaimingOptions extends RandomInitOptions {
-  /** Slope of the (leaky) activation behind: gain = sqrt(2 / (1 + a²)). */
+  /** Slope of the (leaky) activation behind: gain = sqrt(2 / (1 + a²)); default 0. */
   a?: number;
-  /** Number of inputs of a unit; from the shape unless given. */
+  /** Inputs of a unit; from the shape unless given: the product of all sizes but the first. */
   fanIn?: number;
 }
 
 export interface XavierOptions extends RandomInitOptions {
+  /** Inputs of a unit; from the shape unless given: the product of all sizes but the first. */
   fanIn?: number;
+  /** Outputs that an input reaches; from the shape unless given: the product of all sizes but the second. */
   fanOut?: number;
 }
 
@@ -48,7 +50,11 @@ function xavierStd(t: Tensor, { fanIn, fanOut }: XavierOptions, what: string): n
   return Math.sqrt(2 / (into + out));
 }
 
-/** N(0, 2 / ((1 + a²) fanIn)): keeps the variance of activations behind a PReLU of slope a (He et al., 2015). Returns t. */
+/**
+ * Independent draws from N(0, 2 / ((1 + a²) fanIn)), which keep the variance of activations behind a PReLU of slope a (He et al., 2015).
+ * Returns t, a weight [out, in, ...kernel]. Throws ShapeError for fewer than 2 axes without `fanIn`, ArgumentError for an `a` that is not
+ * finite, a fan that is no integer >= 1 or a seed that is no safe integer.
+ */
 export function kaimingNormal_(t: Tensor, options?: KaimingOptions): Tensor {
   checkTensor(t, "kaimingNormal_");
   const settings = checkOptions(options, KAIMING_OPTIONS, "kaimingNormal_");
@@ -56,7 +62,7 @@ export function kaimingNormal_(t: Tensor, options?: KaimingOptions): Tensor {
   return fillNormal(t, std, generatorFor(t, settings.seed, "kaimingNormal_"));
 }
 
-/** Uniform on ±sqrt(3) times kaimingNormal_'s standard deviation. Returns t. */
+/** Independent draws, uniform on ±sqrt(3) times `kaimingNormal_`'s standard deviation. Returns t. Throws as `kaimingNormal_` does. */
 export function kaimingUniform_(t: Tensor, options?: KaimingOptions): Tensor {
   checkTensor(t, "kaimingUniform_");
   const settings = checkOptions(options, KAIMING_OPTIONS, "kaimingUniform_");
@@ -64,14 +70,17 @@ export function kaimingUniform_(t: Tensor, options?: KaimingOptions): Tensor {
   return fillUniform(t, bound, generatorFor(t, settings.seed, "kaimingUniform_"));
 }
 
-/** N(0, 2 / (fanIn + fanOut)) (Glorot and Bengio, 2010). Returns t. */
+/**
+ * Independent draws from N(0, 2 / (fanIn + fanOut)) (Glorot and Bengio, 2010). Returns t, a weight [out, in, ...kernel]. Throws ShapeError
+ * for fewer than 2 axes without both fans, ArgumentError for a fan that is no integer >= 1 or a seed that is no safe integer.
+ */
 export function xavierNormal_(t: Tensor, options?: XavierOptions): Tensor {
   checkTensor(t, "xavierNormal_");
   const settings = checkOptions(options, XAVIER_OPTIONS, "xavierNormal_");
   return fillNormal(t, xavierStd(t, settings, "xavierNormal_"), generatorFor(t, settings.seed, "xavierNormal_"));
 }
 
-/** Uniform on ±sqrt(6 / (fanIn + fanOut)). Returns t. */
+/** Independent draws, uniform on ±sqrt(6 / (fanIn + fanOut)). Returns t. Throws as `xavierNormal_` does. */
 export function xavierUniform_(t: Tensor, options?: XavierOptions): Tensor {
   checkTensor(t, "xavierUniform_");
   const settings = checkOptions(options, XAVIER_OPTIONS, "xavierUniform_");
@@ -79,11 +88,13 @@ export function xavierUniform_(t: Tensor, options?: XavierOptions): Tensor {
   return fillUniform(t, bound, generatorFor(t, settings.seed, "xavierUniform_"));
 }
 
+/** Sets every element to 0. Returns t. */
 export function zeros_(t: Tensor): Tensor {
   checkTensor(t, "zeros_");
   return t.fill_(0);
 }
 
+/** Sets every element to `value`. Returns t. Throws ArgumentError for what is no number. */
 export function constant_(t: Tensor, value: number): Tensor {
   checkTensor(t, "constant_");
   return t.fill_(checkNumber(value, "constant_"));

@@ -2,16 +2,7 @@ import { TensorBuffer, takeAll } from "./buffers.js";
 import { checkOneOf, checkOptions, isArray, show, showShape } from "./checks.js";
 import { defaultEngine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
-import {
-  type Companion,
-  checkSameEngine,
-  isTensor,
-  sameShape,
-  sizeOf,
-  type Tensor,
-  type TensorStorage,
-  tensorFrom,
-} from "./tensor.js";
+import { type Companion, checkSameEngine, isTensor, sameShape, sizeOf, type Tensor, tensorFrom } from "./tensor.js";
 import {
   copyValues,
   isFloatArray,
@@ -63,8 +54,8 @@ class LossBuffers implements Companion {
     return output.companion as LossBuffers;
   }
 
-  holds(storage: TensorStorage): boolean {
-    return this.grad.holds(storage);
+  holds(tensor: Tensor): boolean {
+    return this.grad.holds(tensor);
   }
 
   dispose(): void {

@@ -47,7 +47,7 @@ export function matmul(a: Tensor, b: Tensor, options?: MatmulOptions): Tensor {
     if (!sameShape(out.shape, [m, n])) {
       throw new ShapeError(`matmul: out: got ${showShape(out.shape)}, expected ${showShape([m, n])}`);
     }
-    if (out.storage === a.storage || out.storage === b.storage) {
+    if (out.memory === a.memory || out.memory === b.memory) {
       throw new ArgumentError("matmul: out: got a tensor that shares memory with a or b, expected another one");
     }
   }
@@ -56,8 +56,8 @@ export function matmul(a: Tensor, b: Tensor, options?: MatmulOptions): Tensor {
   const offsetA = a.read();
   const offsetB = b.read();
   const target = out ?? handOut(newTensor(engine, [m, n]));
-  const adds = accumulate && target.accumulates();
-  const offsetC = adds ? target.storage.offset : target.overwrite();
+  const adds = accumulate && target.startSum();
+  const offsetC = adds ? target.offset : target.overwrite();
   engine.ops.gemm(transposeA, transposeB, m, n, k, offsetA, a.shape[1], offsetB, b.shape[1], offsetC, n, 0, adds);
   return target;
 }

@@ -1,4 +1,5 @@
-import { COPY, checkNumber, isArray, type Mark, mark, reading, show, showShape } from "./checks.js";
+import type { TensorBuffer } from "./buffers.js";
+import { COPY, checkNumber, isArray, type Mark, mark, reading, show, showShape, type Text } from "./checks.js";
 import { unwatch, watch } from "./collector.js";
 import type { Engine } from "./engine.js";
 import { ArgumentError, EngineError, ShapeError, StateError } from "./errors.js";
@@ -19,6 +20,9 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
   return true;
 }
+
+/** What a gradient stands for beside its values. */
+export type GradientFlags = Readonly<Pick<TensorStorage, "zeroPending" | "isNone" | "untouched">>;
 
 /**
  * A block of the linear memory that one or more tensors look at. `version` counts writes by layers and kernels, so that a layer
@@ -45,12 +49,6 @@ export class TensorStorage {
     return new TensorStorage(engine, engine.linear.allocate(size * 4), size);
   }
 
-  /** What is put back, by Object.assign, where a call leaves a gradient as it was. */
-  get flags(): Pick<TensorStorage, "zeroPending" | "isNone" | "untouched"> {
-    const { zeroPending, isNone, untouched } = this;
-    return { zeroPending, isNone, untouched };
-  }
-
   get isShared(): boolean {
     return this.#handles > 1;
   }
@@ -67,7 +65,7 @@ export class TensorStorage {
 /** What a loss keeps with a tensor. */
 export interface Companion {
   dispose(): void;
-  holds(storage: TensorStorage): boolean;
+  holds(tensor: Tensor): boolean;
 }
 
 /**
@@ -91,7 +89,7 @@ export class Tensor {
   readonly size: number;
   readonly #storage: TensorStorage;
   readonly #owned: boolean;
-  readonly #holder: object | undefined;
+  readonly #holder: TensorBuffer | undefined;
   #companion: Companion | undefined;
   #dependents: WeakBag<{ dispose(): void }> | undefined;
   #exact: number | undefined;
@@ -99,7 +97,7 @@ export class Tensor {
   #disposed = false;
 
   /** @internal */
-  constructor(storage: TensorStorage, shape: readonly number[], owned = false, holder?: object) {
+  constructor(storage: TensorStorage, shape: readonly number[], owned = false, holder?: TensorBuffer) {
     this.#storage = storage;
     this.#holder = holder;
     this.shape = Object.freeze([...shape]);
@@ -110,9 +108,24 @@ export class Tensor {
     Object.defineProperty(this, "data", LIVE_VIEW);
   }
 
-  /** @internal */
-  get storage(): TensorStorage {
+  /** Stands for the memory: the same object for every handle on it. @internal */
+  get memory(): object {
     return this.#storage;
+  }
+
+  /** Whether somebody has another handle on the memory. @internal */
+  get isShared(): boolean {
+    return this.#storage.isShared;
+  }
+
+  /** Counts the writes by layers and kernels. @internal */
+  get version(): number {
+    return this.#storage.version;
+  }
+
+  /** Of a gradient: nobody has sent, written or fetched one since `zeroGrad`, or ever. @internal */
+  get isNone(): boolean {
+    return this.#storage.isNone;
   }
 
   /** Owned by a layer: not the caller's to dispose. @internal */
@@ -121,7 +134,7 @@ export class Tensor {
   }
 
   /** The buffer that holds the storage, if one does: it lives as long as this tensor, and gives the storage back. @internal */
-  get holder(): object | undefined {
+  get holder(): TensorBuffer | undefined {
     return this.#holder;
   }
 
@@ -179,7 +192,7 @@ export class Tensor {
   writableView(): Float32Array {
     const view = this.liveView();
     // it may be written to
-    this.storage.isNone = false;
+    this.#storage.isNone = false;
     return view;
   }
 
@@ -242,8 +255,8 @@ export class Tensor {
         `reshape: got ${showShape(wanted)} (${sizeOf(wanted)} values), expected ${this.size} values as in ${showShape(this.shape)}`,
       );
     }
-    this.storage.retain();
-    return handOut(new Tensor(this.storage, wanted));
+    this.#storage.retain();
+    return handOut(new Tensor(this.#storage, wanted));
   }
 
   /** Sets every element to `value`. */
@@ -288,7 +301,7 @@ export class Tensor {
     this.#companion?.dispose();
     if (this.#dependents !== undefined) for (const dependent of this.#dependents) dependent.dispose();
     if (this.holder === undefined) unwatch(this);
-    this.storage.release();
+    this.#storage.release();
   }
 
   /** @internal */
@@ -298,18 +311,24 @@ export class Tensor {
         `the tensor ${showShape(this.shape)} was disposed (a layer disposes its tensor when the shape changes: fetch it again, or clone() it)`,
       );
     }
-    this.storage.engine.assertAlive();
+    this.#storage.engine.assertAlive();
+  }
+
+  /** Where the values lie, for a kernel after `startSum`. @internal */
+  get offset(): number {
+    return this.#storage.offset;
   }
 
   /** The offset, for a kernel that reads: pending zeros are written first. @internal */
   read(): number {
-    if (this.storage.zeroPending) this.#writeZeros();
-    return this.storage.offset;
+    const storage = this.#storage;
+    if (storage.zeroPending) this.#writeZeros();
+    return storage.offset;
   }
 
   /** The offset, for a kernel that writes every element and reads none. @internal */
   overwrite(): number {
-    const { storage } = this;
+    const storage = this.#storage;
     storage.version++;
     storage.zeroPending = false;
     storage.isNone = false;
@@ -322,16 +341,43 @@ export class Tensor {
     return this.overwrite();
   }
 
-  /** For a kernel that adds: false where it may overwrite, since the tensor stands for zeros. @internal */
-  accumulates(): boolean {
-    const adds = !this.storage.zeroPending;
+  /**
+   * For a kernel that adds to what is at `offset`, and writes it now: true where it has to add, false where it may overwrite, since the
+   * tensor only stood for zeros. @internal
+   */
+  startSum(): boolean {
+    const adds = !this.#storage.zeroPending;
     this.overwrite();
     return adds;
   }
 
+  /** Counts a write that went through a view. @internal */
+  markWritten(): void {
+    this.#storage.version++;
+  }
+
+  /** Of a gradient: whether this is the first parameter message since `zeroGrad`; any later one is not. @internal */
+  takeFirst(): boolean {
+    const storage = this.#storage;
+    const isFirst = storage.untouched;
+    storage.untouched = false;
+    return isFirst;
+  }
+
+  /** What is put back, by `putBack`, where a call leaves a gradient as it was. @internal */
+  get flags(): GradientFlags {
+    const { zeroPending, isNone, untouched } = this.#storage;
+    return { zeroPending, isNone, untouched };
+  }
+
+  /** @internal */
+  putBack(flags: GradientFlags): void {
+    Object.assign(this.#storage, flags);
+  }
+
   /** Stands for zeros from now on, without writing them; a gradient is none. @internal */
   markZero(): void {
-    const { storage } = this;
+    const storage = this.#storage;
     storage.zeroPending = true;
     storage.isNone = true;
     storage.untouched = true;
@@ -348,25 +394,28 @@ export class Tensor {
   setCounted(value: number): void {
     this.exact = value;
     this.data[0] = value;
-    this.storage.version++;
+    this.markWritten();
   }
 
   /** Takes the values of a tensor of the same shape, of any engine. @internal */
   copyFrom(source: Tensor): void {
     if (this.exact !== undefined || source.exact !== undefined) this.setCounted(source.counted);
-    else this.data.set(source.liveView());
+    else {
+      this.data.set(source.liveView());
+      this.markWritten();
+    }
   }
 
   /** Takes as many values as there are. @internal */
   copyValues(values: Float32Array): void {
     if (this.exact !== undefined) this.setCounted(values[0]);
     else this.data.set(values);
-    this.storage.version++;
+    this.markWritten();
   }
 
   #writeZeros(): void {
-    this.storage.zeroPending = false;
-    this.engine.ops.fill(this.size, this.storage.offset, 0);
+    this.#storage.zeroPending = false;
+    this.engine.ops.fill(this.size, this.#storage.offset, 0);
   }
 }
 
@@ -395,9 +444,10 @@ export function newTensor(engine: Engine, shape: readonly number[], owned = fals
 }
 
 export function zerosTensor(engine: Engine, shape: readonly number[]): Tensor {
-  const zeros = newTensor(engine, shape);
+  const storage = TensorStorage.allocate(engine, sizeOf(shape));
+  const zeros = new Tensor(storage, shape);
   zeros.liveView().fill(0);
-  zeros.storage.isNone = true;
+  storage.isNone = true;
   return zeros;
 }
 
@@ -430,7 +480,7 @@ export function checkTensor(value: unknown, what: string): asserts value is Tens
   value.assertUsable();
 }
 
-export function checkSameEngine(expected: Engine, got: Engine, what: string): void {
+export function checkSameEngine(expected: Engine, got: Engine, what: Text): void {
   if (expected !== got)
     throw new EngineError(`${what}: got a tensor of another engine; tensors and layers of one call share an engine`);
 }

@@ -1,6 +1,6 @@
 import { isArray, reading, show } from "./checks.js";
 import { ArgumentError } from "./errors.js";
-import { isTensor, type Tensor, type TensorStorage, trackTensors } from "./tensor.js";
+import { isTensor, type Tensor, trackTensors } from "./tensor.js";
 
 /**
  * Runs `fn`, returns its result, and disposes every tensor that its calls made on any engine (`tensor`, `zeros`, `clone`, `reshape`,
@@ -25,18 +25,17 @@ export function tidy<T>(fn: () => T): T {
     return result;
   } finally {
     trackTensors(outer);
-    const storages = new Set([...kept].map(({ storage }) => storage));
     for (const tensor of made) {
       if (kept.has(tensor)) outer?.add(tensor);
-      else disposeExcept(tensor, storages);
+      else disposeExcept(tensor, kept);
     }
   }
 }
 
-function disposeExcept(tensor: Tensor, kept: ReadonlySet<TensorStorage>): void {
+function disposeExcept(tensor: Tensor, kept: ReadonlySet<Tensor>): void {
   const { companion } = tensor;
   // the gradient is then on its own, and freed when it is dropped
-  if (companion !== undefined && [...kept].some((storage) => companion.holds(storage))) tensor.companion = undefined;
+  if (companion !== undefined && [...kept].some((other) => companion.holds(other))) tensor.companion = undefined;
   tensor.dispose();
 }
 

@@ -20,15 +20,15 @@ export type GradientCopies = WeakMap<Tensor, Float32Array>;
 /** Notes gradients as they are; the result puts them back. Those that only stand for zeros need no copy. */
 export function rememberGradients(parameters: readonly Parameter[], copies: GradientCopies): () => void {
   const kept = parameters.map(({ grad }) => {
-    const { flags } = grad.storage;
+    const { flags } = grad;
     return { grad, flags, values: flags.zeroPending ? undefined : copyOf(grad, copies) };
   });
   return () => {
     for (const { grad, flags, values } of kept) {
       if (grad.disposed) continue;
       if (values !== undefined) grad.liveView().set(values);
-      Object.assign(grad.storage, flags);
-      grad.storage.version++;
+      grad.putBack(flags);
+      grad.markWritten();
     }
   };
 }
@@ -60,15 +60,15 @@ export function statisticsOf(layer: Layer): readonly Tensor[] {
   return Object.values(layer.stateDict()).filter((tensor) => !parameters.has(tensor));
 }
 
-/** Notes statistics as they are; the result puts them back. */
-export function rememberStatistics(tensors: readonly Tensor[]): () => void {
+/** Notes tensors as they are; the result puts them back. */
+export function rememberState(tensors: readonly Tensor[]): () => void {
   const kept = tensors.map((tensor) => ({ tensor, exact: tensor.exact, values: tensor.liveView().slice() }));
   return () => {
     for (const { tensor, exact, values } of kept) {
       if (tensor.disposed) continue;
       tensor.liveView().set(values);
       tensor.exact = exact;
-      tensor.storage.version++;
+      tensor.markWritten();
     }
   };
 }

@@ -1,6 +1,6 @@
 // Values from the caller. They are recognised by what they are, of any realm, and read once: what was checked is what is used.
 
-import { isArray, reading, reasonOf, show, showShape } from "./checks.js";
+import { isArray, reading, reasonOf, show, showShape, type Text } from "./checks.js";
 import { ArgumentError, ShapeError } from "./errors.js";
 import type { Floats } from "./host-types.js";
 
@@ -70,13 +70,13 @@ export const placeOf = (array: ArrayBufferView): { buffer: ArrayBuffer; byteOffs
 });
 
 /** How many values a typed array has now. Throws an ArgumentError if its buffer was detached or became too short. */
-export function lengthOf(array: ArrayBufferView, what: string): number {
+export function lengthOf(array: ArrayBufferView, what: Text): number {
   const length = slots.length.call(array);
   if (length === 0) checkAttached(array, what);
   return length;
 }
 
-function checkAttached(array: ArrayBufferView, what: string): void {
+function checkAttached(array: ArrayBufferView, what: Text): void {
   try {
     // the cheapest method that checks for memory under the array
     Uint8Array.prototype.keys.call(array as Uint8Array);
@@ -89,13 +89,7 @@ function checkAttached(array: ArrayBufferView, what: string): void {
 }
 
 /** Copies `count` values from `start` on. Throws an ArgumentError if the array no longer has as many. */
-export function copyValues(
-  source: NumberArray,
-  start: number,
-  count: number,
-  target: Float32Array,
-  what: string,
-): void {
+export function copyValues(source: NumberArray, start: number, count: number, target: Float32Array, what: Text): void {
   if (start === 0 && slots.length.call(source) === count) {
     target.set(source);
     return;
@@ -104,7 +98,7 @@ export function copyValues(
 }
 
 /** `count` values from `start` on, as a view of the array's own kind. */
-export function part(source: NumberArray, start: number, count: number, what: string): NumberArray {
+export function part(source: NumberArray, start: number, count: number, what: Text): NumberArray {
   try {
     // not `subarray`, which a subclass may override
     const View = VIEWS[kindOf(source) as keyof typeof VIEWS];
@@ -138,7 +132,7 @@ export function copyOf(source: NumberArray, what: string): Floats {
 }
 
 /** The length of an array, checked: a proxy may return anything. */
-export function lengthOfItems(items: readonly unknown[], what: string): number {
+export function lengthOfItems(items: readonly unknown[], what: Text): number {
   const { length } = items;
   if (!(Number.isSafeInteger(length) && length >= 0)) {
     throw new ArgumentError(`${what}: got an array of length ${show(length)}, expected an integer >= 0`);
@@ -160,7 +154,7 @@ const MOST_VALUES = 2 ** 31 - 1;
  * Copies nested arrays, every item read once. Throws ShapeError for ragged arrays and for more than 32 axes, ArgumentError for an item
  * that is no number.
  */
-export function readNested(data: unknown, what: string): Flat {
+export function readNested(data: unknown, what: Text): Flat {
   return reading(what, () => {
     const walk = new Walk(what);
     walk.visit(data, 0);
@@ -178,12 +172,12 @@ export function rowReader(shape: readonly number[], what: string): RowReader {
 }
 
 /** An item of an array of this shape, which must be a number. */
-export function numberOf(item: unknown, shape: readonly number[], what: string): number {
+export function numberOf(item: unknown, shape: readonly number[], what: Text): number {
   if (typeof item !== "number") throw wrongItem(item, shape, what);
   return item;
 }
 
-function wrongItem(item: unknown, shape: readonly number[], what: string): Error {
+function wrongItem(item: unknown, shape: readonly number[], what: Text): Error {
   if (isArray(item) || isFloatArray(item)) {
     return new ShapeError(`${what}: got ragged arrays, expected ${showShape(shape)}`);
   }
@@ -197,7 +191,7 @@ class Walk {
   #position = 0;
 
   constructor(
-    readonly what: string,
+    readonly what: Text,
     shape: readonly number[] = [],
   ) {
     this.shape = [...shape];

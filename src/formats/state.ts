@@ -129,7 +129,7 @@ function take(tensor: Tensor, source: StoredTensor | undefined): void {
     return;
   }
   writeFloats(source!, tensor.liveView());
-  tensor.storage.version++;
+  tensor.markWritten();
 }
 
 /** Why the stored tensor does not fit the net's, in words; undefined if it does. */

@@ -1,4 +1,5 @@
-import type { BufferRequest } from "../buffers.js";
+import type { Requests } from "../buffers.js";
+import type { Text } from "../checks.js";
 import type { Tensor } from "../tensor.js";
 import type { Parameter } from "./layer.js";
 
@@ -8,6 +9,12 @@ export interface BiasTarget {
   readonly layout: readonly [rows: number, channels: number, inner: number];
 }
 
+/** What an activation needs beside the tensors that it is given: a constrained slope's value in effect, and its gradient. */
+export interface Scratch {
+  readonly effective?: Tensor;
+  readonly slopeGradient?: Tensor;
+}
+
 /**
  * An elementwise function with its derivatives, as a layer of its own and as the second half of a fused one. It knows shapes and
  * kernels; who calls it owns the tensors.
@@ -15,16 +22,16 @@ export interface BiasTarget {
 export interface Activation {
   parameters(): Parameter[];
   /** Throws a ShapeError where an input of this shape does not fit. */
-  checkShape(shape: readonly number[], what: string): void;
+  checkShape(shape: readonly number[], what: Text): void;
   /** y = f(s); y may be s. */
-  forward(s: Tensor, y: Tensor): void;
+  forward(s: Tensor, y: Tensor, scratch: Scratch): void;
   /**
-   * ds = dy · f'(s), and, where `wantParams`, what the activation's own parameters and `bias` get added to their
-   * gradients.
+   * ds = dy · f'(s); ds may be dy. Where `params`, the activation's own parameters get their gradients, and `bias` gets the sums of ds,
+   * if it is given.
    */
-  backward(s: Tensor, dy: Tensor, ds: Tensor, wantParams: boolean, bias: BiasTarget | undefined): void;
+  backward(s: Tensor, dy: Tensor, ds: Tensor, scratch: Scratch, params: boolean, bias?: BiasTarget): void;
   /** What every message needs beside the tensors that it is given. */
-  scratch(): readonly BufferRequest[];
+  scratch(): Requests<Scratch>;
   /** Frees what the activation holds beside its parameters. */
   dispose(): void;
 }
@@ -42,13 +49,13 @@ export abstract class FixedActivation implements Activation {
   /** ds = dy · f'(s) */
   protected abstract mask(s: Tensor, dy: Tensor, ds: Tensor): void;
 
-  backward(s: Tensor, dy: Tensor, ds: Tensor, _wantParams: boolean, bias: BiasTarget | undefined): void {
+  backward(s: Tensor, dy: Tensor, ds: Tensor, _scratch: Scratch, _params: boolean, bias?: BiasTarget): void {
     this.mask(s, dy, ds);
     if (bias !== undefined) addBiasGradient(bias, ds);
   }
 
-  scratch(): readonly BufferRequest[] {
-    return [];
+  scratch(): Requests<Scratch> {
+    return {};
   }
 
   dispose(): void {}
@@ -56,6 +63,6 @@ export abstract class FixedActivation implements Activation {
 
 /** Adds Σ over rows and inner of ds to a bias' gradient. */
 export function addBiasGradient({ parameter: { grad }, layout }: BiasTarget, ds: Tensor): void {
-  const accumulate = grad.accumulates();
-  ds.engine.ops.channelSums(...layout, ds.storage.offset, grad.storage.offset, accumulate);
+  const adds = grad.startSum();
+  ds.engine.ops.channelSums(...layout, ds.read(), grad.offset, adds);
 }

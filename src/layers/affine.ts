@@ -1,8 +1,10 @@
+import type { BufferRequest, Requests } from "../buffers.js";
+import type { Text } from "../checks.js";
 import type { Engine } from "../engine.js";
 import type { Tensor } from "../tensor.js";
-import { type Activation, addBiasGradient, type BiasTarget } from "./activation.js";
-import { type BufferRequest, BuiltInLayer, type Wanted } from "./built-in-layer.js";
-import type { Parameter } from "./layer.js";
+import { type Activation, addBiasGradient, type BiasTarget, type Scratch } from "./activation.js";
+import { type Back, BuiltInLayer, type Shapes, type Wanted } from "./built-in-layer.js";
+import { MessageName, type Parameter } from "./layer.js";
 
 /** A map s = W x + b with its derivatives on tensors: what a dense layer and a convolution differ in. */
 export interface AffineMap {
@@ -14,17 +16,29 @@ export interface AffineMap {
   /** Whether an input of this shape is one sample, without an axis N. */
   isSample(inputShape: readonly number[]): boolean;
   /** The output's shape; throws a ShapeError that begins with `what` where the input does not fit. */
-  shapeAfter(inputShape: readonly number[], what: string): readonly number[];
+  shapeAfter(inputShape: readonly number[], what: Text): readonly number[];
   /** Floats of scratch that each message over inputs of this shape needs. */
   workSize(inputShape: readonly number[]): number;
   /** s = W x + b */
   forward(x: Tensor, s: Tensor, work: Tensor | undefined): void;
-  /** dW += what ds and x say */
+  /** dW += ds xᵀ, summed over the batch */
   addWeightGradient(x: Tensor, ds: Tensor, work: Tensor | undefined): void;
   /** dx = Wᵀ ds */
   inputGradient(ds: Tensor, dx: Tensor, work: Tensor | undefined): void;
   /** How a tensor of s' shape divides into the bias' channels: [rows, channels, inner]. */
   channelLayout(s: Tensor): BiasTarget["layout"];
+}
+
+interface Forward extends Scratch {
+  readonly y: Tensor;
+  readonly s: Tensor | undefined;
+  readonly work: Tensor | undefined;
+}
+
+interface Backward extends Scratch {
+  readonly dx: Tensor | undefined;
+  readonly ds: Tensor | undefined;
+  readonly work: Tensor | undefined;
 }
 
 /**
@@ -36,7 +50,7 @@ export interface AffineMap {
  *
  * The layers Linear, LinearPReLU, Conv2d, ... are this with their parameters; a net puts its neighbours together in one.
  */
-export abstract class AffineLayer extends BuiltInLayer {
+export abstract class AffineLayer extends BuiltInLayer<Forward, Backward> {
   /** @internal */
   readonly map: AffineMap;
   readonly #activation: Activation | undefined;
@@ -45,14 +59,11 @@ export abstract class AffineLayer extends BuiltInLayer {
   readonly #ds = this.buffer();
   readonly #dx = this.buffer();
   readonly #work = this.buffer();
-  readonly #scratchCount: number;
-  #lastS: Tensor | undefined;
 
   constructor(map: AffineMap, activation?: Activation) {
     super({ engine: map.engine });
     this.map = map;
     this.#activation = activation;
-    this.#scratchCount = activation?.scratch().length ?? 0;
   }
 
   /** Whether there is a place for an activation behind the map. @internal */
@@ -83,61 +94,53 @@ export abstract class AffineLayer extends BuiltInLayer {
   }
 
   override shapeAfter(shape: readonly number[]): readonly number[] {
-    return this.map.shapeAfter(shape, `${this.describe()}: forward`);
+    return this.map.shapeAfter(shape, new MessageName(this, "forward"));
   }
 
-  /** Scratch, the last of a message's buffers: the activation's, then the map's, where they need any. */
-  #scratch(inputShape: readonly number[]): BufferRequest[] {
+  #workFor(inputShape: readonly number[]): BufferRequest | undefined {
     const size = this.map.workSize(inputShape);
-    return [...(this.#activation?.scratch() ?? []), ...(size === 0 ? [] : [[this.#work, [size]] as const])];
+    return size === 0 ? undefined : [this.#work, [size]];
   }
 
-  /** The map's scratch among a message's buffers, of which `count` are others. */
-  #workAmong(taken: readonly Tensor[], count: number): Tensor | undefined {
-    return taken[count + this.#scratchCount];
-  }
-
-  /** y, and s for the messages back: without them, or without an activation, s has its place in y. */
-  protected override forwardBuffers(inputShape: readonly number[], outputShape: readonly number[]): BufferRequest[] {
+  /** Without the messages back, or without an activation, s has its place in y. */
+  protected override forwardBuffers({ inputShape, outputShape }: Shapes): Requests<Forward> {
     const keepsS = this.#activation !== undefined && this.training;
-    return [[this.#y, outputShape], ...(keepsS ? [[this.#s, outputShape] as const] : []), ...this.#scratch(inputShape)];
+    const scratch = this.#activation?.scratch();
+    return {
+      y: [this.#y, outputShape],
+      s: keepsS ? [this.#s, outputShape] : undefined,
+      work: this.#workFor(inputShape),
+      effective: scratch?.effective,
+      slopeGradient: scratch?.slopeGradient,
+    };
   }
 
-  protected override computeForward(x: Tensor, taken: readonly Tensor[]): void {
-    const [y] = taken;
-    const keepsS = this.#activation !== undefined && this.training;
-    const s = keepsS ? taken[1] : y;
-    this.map.forward(x, s, this.#workAmong(taken, keepsS ? 2 : 1));
-    this.#activation?.forward(s, y);
-    this.#lastS = s;
+  protected override computeForward(x: Tensor, own: Forward): void {
+    const { y, s = y, work } = own;
+    this.map.forward(x, s, work);
+    this.#activation?.forward(s, y, own);
   }
 
-  protected override backwardBuffers(
-    x: Tensor,
-    dyShape: readonly number[],
-    wantInput: boolean,
-    mayOverwrite: boolean,
-  ): BufferRequest[] {
-    return [
-      ...(wantInput ? [[this.#dx, x.shape] as const] : []),
-      ...(this.#activation && !mayOverwrite ? [[this.#ds, dyShape] as const] : []),
-      ...this.#scratch(x.shape),
-    ];
+  /** Without an activation ds is dy; with one it may take its place. */
+  protected override backwardBuffers(shapes: Shapes, { input, mayOverwrite }: Wanted): Requests<Backward> {
+    const { inputShape, outputShape } = shapes;
+    const keepsDy = this.#activation !== undefined && !mayOverwrite;
+    const scratch = this.#activation?.scratch();
+    return {
+      dx: input ? [this.#dx, inputShape] : undefined,
+      ds: keepsDy ? [this.#ds, outputShape] : undefined,
+      work: this.#workFor(inputShape),
+      effective: scratch?.effective,
+      slopeGradient: scratch?.slopeGradient,
+    };
   }
 
-  protected override computeBackward(
-    x: Tensor,
-    dy: Tensor,
-    taken: readonly Tensor[],
-    { input, params, mayOverwrite }: Wanted,
-  ): Tensor | undefined {
+  protected override computeBackward(x: Tensor, dy: Tensor, back: Back<Forward, Backward>): Tensor | undefined {
+    const { params, kept, own } = back;
+    const { dx, ds = dy, work } = own;
     const { map } = this;
-    const hasOwn = this.#activation !== undefined && !mayOverwrite;
-    const dx = input ? taken[0] : undefined;
-    const ds = hasOwn ? taken[input ? 1 : 0] : dy;
-    const work = this.#workAmong(taken, Number(input) + Number(hasOwn));
     const bias = params && map.bias !== undefined ? { parameter: map.bias, layout: map.channelLayout(ds) } : undefined;
-    if (this.#activation) this.#activation.backward(this.#lastS!, dy, ds, params, bias);
+    if (this.#activation) this.#activation.backward(kept.s!, dy, ds, own, params, bias);
     else if (bias) addBiasGradient(bias, ds);
     if (params) map.addWeightGradient(x, ds, work);
     if (dx !== undefined) map.inputGradient(ds, dx, work);

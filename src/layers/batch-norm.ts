@@ -1,10 +1,20 @@
+import type { Requests } from "../buffers.js";
 import { checkNonNegative, checkOptions, checkSize, showShape } from "../checks.js";
 import { engineFrom } from "../engine.js";
 import { ShapeError } from "../errors.js";
 import { needs } from "../kernels/groups.js";
 import { images } from "../kernels/images.js";
 import type { Tensor } from "../tensor.js";
-import { type BufferRequest, BuiltInLayer, createParameters, createTensors, type Wanted } from "./built-in-layer.js";
+import {
+  type Back,
+  BuiltInLayer,
+  createParameters,
+  createTensors,
+  needsPlace,
+  placeOfGradient,
+  type Shapes,
+  type Wanted,
+} from "./built-in-layer.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
 export interface BatchNormOptions extends LayerOptions {
@@ -15,6 +25,16 @@ export interface BatchNormOptions extends LayerOptions {
 }
 
 const OPTIONS = ["engine", "eps", "momentum"] as const;
+
+interface Forward {
+  readonly y: Tensor;
+  /** The batch's, of each channel. */
+  readonly statistics: Tensor | undefined;
+}
+
+interface Backward {
+  readonly dx: Tensor | undefined;
+}
 
 /**
  * y = (x - mean) / sqrt(variance + eps) · weight + bias for each channel, axis 1 (torch.nn.BatchNorm*; Ioffe and Szegedy, 2015).
@@ -29,7 +49,7 @@ const OPTIONS = ["engine", "eps", "momentum"] as const;
  * the number of forwards in training mode. Throws ArgumentError for a C that is no integer >= 1 and for an eps or momentum that is
  * not finite and >= 0; forward in training mode throws ShapeError where a channel has fewer than two values.
  */
-abstract class BatchNorm extends BuiltInLayer {
+abstract class BatchNorm extends BuiltInLayer<Forward, Backward> {
   /** @internal */
   static readonly kernels = /* @__PURE__ */ needs(images);
 
@@ -44,7 +64,6 @@ abstract class BatchNorm extends BuiltInLayer {
   readonly #y = this.buffer();
   readonly #statistics = this.buffer();
   readonly #dx = this.buffer();
-  #lastStatistics: Tensor | undefined;
 
   constructor(numFeatures: number, options: BatchNormOptions | undefined, type: string) {
     const settings = checkOptions(options, OPTIONS, type);
@@ -119,89 +138,69 @@ abstract class BatchNorm extends BuiltInLayer {
     return [shape.length > 1 ? shape[0] : 1, shape.slice(2).reduce((size, length) => size * length, 1)];
   }
 
-  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): BufferRequest[] {
-    return [[this.#y, outputShape], ...(this.training ? [[this.#statistics, [2, this.numFeatures]] as const] : [])];
+  protected override forwardBuffers({ outputShape }: Shapes): Requests<Forward> {
+    return {
+      y: [this.#y, outputShape],
+      statistics: this.training ? [this.#statistics, [2, this.numFeatures]] : undefined,
+    };
   }
 
-  protected override computeForward(x: Tensor, [y, statistics]: readonly Tensor[]): void {
-    this.#lastStatistics = statistics;
+  protected override computeForward(x: Tensor, { y, statistics }: Forward): void {
     if (statistics === undefined) {
       this.#normalize(x, y);
       return;
     }
-    const [rows, inner] = this.#layout(x.shape);
     this.engine.ops.batchNorm(
-      rows,
-      this.numFeatures,
-      inner,
-      x.storage.offset,
-      this.weight.value.read(),
-      this.bias.value.read(),
-      this.eps,
+      ...this.#operands(x),
       this.momentum,
-      this.#runningMean.read(),
-      this.#runningVariance.read(),
-      statistics.storage.offset,
-      y.storage.offset,
+      this.#runningMean.modify(),
+      this.#runningVariance.modify(),
+      statistics.overwrite(),
+      y.overwrite(),
     );
-    this.#runningMean.storage.version++;
-    this.#runningVariance.storage.version++;
     this.#batches.setCounted(this.#batches.counted + 1);
   }
 
   /** Eval mode; y may be x. */
   #normalize(x: Tensor, y: Tensor): void {
+    const [mean, variance] = [this.#runningMean.read(), this.#runningVariance.read()];
+    this.engine.ops.normalize(...this.#operands(x), mean, variance, y.overwrite());
+  }
+
+  /** What both ways forward begin with: [rows, channels, inner], x, weight, bias, eps. */
+  #operands(x: Tensor): [number, number, number, number, number, number, number] {
     const [rows, inner] = this.#layout(x.shape);
-    this.engine.ops.normalize(
-      rows,
-      this.numFeatures,
-      inner,
-      x.storage.offset,
-      this.weight.value.read(),
-      this.bias.value.read(),
-      this.eps,
-      this.#runningMean.read(),
-      this.#runningVariance.read(),
-      y.storage.offset,
-    );
+    const { weight, bias } = this;
+    return [rows, this.numFeatures, inner, x.read(), weight.value.read(), bias.value.read(), this.eps];
   }
 
   protected override computeInPlace(y: Tensor): void {
     this.#normalize(y, y);
   }
 
-  protected override backwardBuffers(
-    x: Tensor,
-    _dyShape: readonly number[],
-    wantInput: boolean,
-    mayOverwrite: boolean,
-  ): BufferRequest[] {
-    return wantInput && !mayOverwrite ? [[this.#dx, x.shape]] : [];
+  protected override backwardBuffers({ inputShape }: Shapes, wanted: Wanted): Requests<Backward> {
+    return { dx: needsPlace(wanted) ? [this.#dx, inputShape] : undefined };
   }
 
-  protected override computeBackward(
-    x: Tensor,
-    dy: Tensor,
-    [own]: readonly Tensor[],
-    { input, params, mayOverwrite }: Wanted,
-  ): Tensor | undefined {
-    const dx = input && mayOverwrite ? dy : own;
+  protected override computeBackward(x: Tensor, dy: Tensor, back: Back<Forward, Backward>): Tensor | undefined {
+    const dx = placeOfGradient(dy, back);
     const [rows, inner] = this.#layout(x.shape);
     const { weight, bias } = this;
-    const addsWeight = params && weight.grad.accumulates();
-    const addsBias = params && bias.grad.accumulates();
+    const { params } = back;
+    const addsWeight = params && weight.grad.startSum();
+    const addsBias = params && bias.grad.startSum();
     this.engine.ops.batchNormBackward(
       rows,
       this.numFeatures,
       inner,
-      x.storage.offset,
-      dy.storage.offset,
+      x.read(),
+      dy.read(),
       weight.value.read(),
-      this.#lastStatistics!.storage.offset,
-      dx?.storage.offset ?? 0,
-      params ? weight.grad.storage.offset : 0,
+      back.kept.statistics!.read(),
+      dx?.overwrite() ?? 0,
+      params ? weight.grad.offset : 0,
       addsWeight,
-      params ? bias.grad.storage.offset : 0,
+      params ? bias.grad.offset : 0,
       addsBias,
     );
     return dx;

@@ -1,64 +1,49 @@
-import { type BufferRequest, bufferChanges, TensorBuffer, takeAll } from "../buffers.js";
+import type { Requests, Reservation } from "../buffers.js";
 import { type Engine, engineFrom } from "../engine.js";
 import { StateError } from "../errors.js";
-import { newTensor, sameShape, type Tensor } from "../tensor.js";
-import { enter, readGradient, readInput } from "./inputs.js";
-import { type Input, Layer, type LayerOptions, type Message, type Parameter } from "./layer.js";
+import { newTensor, sizeOf, type Tensor } from "../tensor.js";
+import { type BackwardPlan, CheckedLayer, type ForwardPlan, NEVER } from "./checked-layer.js";
+import type { LayerOptions, Message, Parameter } from "./layer.js";
 
-export type { BufferRequest };
-
-/** The memory that a forward took: another over inputs of the same shape, in the same mode, finds it as long as no buffer changes. */
-interface ForwardTaken {
-  readonly training: boolean;
+/** Shapes of a forward. */
+export interface Shapes {
   readonly inputShape: readonly number[];
   readonly outputShape: readonly number[];
-  readonly tensors: readonly Tensor[];
-  readonly at: number;
 }
 
-/** The same of a message back through such a forward. */
-interface BackwardTaken {
-  readonly forward: ForwardTaken;
-  readonly input: boolean;
-  readonly mayOverwrite: boolean;
-  readonly tensors: readonly Tensor[];
-  readonly at: number;
-}
-
-/** What a forward leaves for the messages back. */
-interface Memory {
-  readonly x: Tensor;
-  readonly xVersion: number;
-  readonly taken: ForwardTaken;
-}
-
-/** What a message back is asked for: dL/dx, the parameters' gradients; and whether dy's own memory may serve for the result. */
+/** What a message back is asked for. */
 export interface Wanted {
+  /** dL/dx */
   readonly input: boolean;
+  /** The parameters' gradients. */
   readonly params: boolean;
+  /** That dy's own memory may serve for a result. */
   readonly mayOverwrite: boolean;
+}
+
+/** A forward, with its tensors by name. */
+interface Forth<Forward> extends ForwardPlan, Shapes {
+  readonly outputShape: readonly number[];
+  readonly training: boolean;
+  readonly own: Forward;
+}
+
+/** A message back, with its tensors by name, and those that the forward took. */
+export interface Back<Forward, Backward> extends BackwardPlan, Wanted {
+  readonly kept: Forward;
+  readonly own: Backward;
 }
 
 /**
- * The base of lanegrad's own layers: reads what x and dy may be, remembers the last forward, owns buffers and parameters. A
- * subclass says which shapes fit and which buffers it needs, and computes on tensors. All memory of a call is taken at once, before
- * anything is written.
+ * The base of lanegrad's own layers. A subclass says which shapes fit and which buffers it needs, by name, and computes on the tensors
+ * that it then has by these names: `Forward` those of a forward, `Backward` those of the messages back.
  */
-export abstract class BuiltInLayer extends Layer {
-  readonly engine: Engine;
-  readonly #buffers: TensorBuffer[] = [];
-  readonly #xCopy: TensorBuffer;
-  readonly #dyCopy: TensorBuffer;
-  #memory: Memory | undefined;
-  #forwardTaken: ForwardTaken | undefined;
-  #backwardTaken: BackwardTaken | undefined;
-  #disposed = false;
-
+export abstract class BuiltInLayer<
+  Forward extends { readonly y: Tensor },
+  Backward extends object,
+> extends CheckedLayer<Forth<Forward>, Back<Forward, Backward>> {
   constructor(options: LayerOptions) {
-    super();
-    this.engine = engineFrom(options);
-    this.#xCopy = this.buffer();
-    this.#dyCopy = this.buffer();
+    super(engineFrom(options));
   }
 
   abstract override describe(): string;
@@ -66,164 +51,60 @@ export abstract class BuiltInLayer extends Layer {
   /** The output's shape for an input's; throws a ShapeError where the input does not fit. */
   abstract override shapeAfter(inputShape: readonly number[]): readonly number[];
 
-  /** The buffers of a forward; the first is the output's. */
-  protected abstract forwardBuffers(inputShape: readonly number[], outputShape: readonly number[]): BufferRequest[];
+  /** The buffers of a forward. What only the messages back need is left out in eval mode. */
+  protected abstract forwardBuffers(shapes: Shapes): Requests<Forward>;
 
-  /** y = f(x) into the buffers' tensors. What the messages back need beside x is kept in training mode only. */
-  protected abstract computeForward(x: Tensor, taken: readonly Tensor[]): void;
+  /** y = f(x) */
+  protected abstract computeForward(x: Tensor, own: Forward): void;
 
-  /** The buffers of the messages back. With `mayOverwrite` dy's own memory may serve as one. */
-  protected abstract backwardBuffers(
-    x: Tensor,
-    dyShape: readonly number[],
-    wantInput: boolean,
-    mayOverwrite: boolean,
-  ): BufferRequest[];
+  /** The buffers of a message back. */
+  protected abstract backwardBuffers(shapes: Shapes, wanted: Wanted): Requests<Backward>;
 
-  /** The messages that are asked for. Returns dL/dx where that is. */
-  protected abstract computeBackward(
-    x: Tensor,
-    dy: Tensor,
-    taken: readonly Tensor[],
-    wanted: Wanted,
-  ): Tensor | undefined;
+  /** A message back. Returns dL/dx where that is wanted. */
+  protected abstract computeBackward(x: Tensor, dy: Tensor, back: Back<Forward, Backward>): Tensor | undefined;
 
-  override forward(value: Input): Tensor {
-    this.assertUsable();
-    const given = readInput(value, this.engine, this.flatInputSize(), `${this.describe()}: forward`);
-    const take = (copies: readonly BufferRequest[]): void => {
-      this.#takeForward(given.shape, copies);
-    };
-    return this.forwardOf(enter(given, this.#xCopy, (tensor) => this.owns(tensor), take));
-  }
+  /** Eval mode on a tensor that is both x and y, where the layer can. */
+  protected computeInPlace?(y: Tensor): void;
 
-  /** forward of a tensor that is usable, of this engine and none of the layer's own. @internal */
-  forwardOf(x: Tensor): Tensor {
-    const taken = this.#takeForward(x.shape, []);
-    this.computeForward(x, taken.tensors);
-    const y = taken.tensors[0];
-    y.overwrite();
-    this.#memory = taken.training ? { x, xVersion: x.storage.version, taken } : undefined;
-    return y;
-  }
-
-  /** The memory of a forward over inputs of this shape, and of `copies`, all or none. */
-  #takeForward(inputShape: readonly number[], copies: readonly BufferRequest[]): ForwardTaken {
-    const { training } = this;
-    const last = this.#forwardTaken;
-    const isThere = last?.at === bufferChanges && last.training === training && copies.length === 0;
-    if (isThere && sameShape(last.inputShape, inputShape)) return last;
-    const requests: BufferRequest[] = [];
-    const outputShape = this.requestForward(inputShape, requests);
-    const tensors = takeAll([...requests, ...copies]).slice(0, requests.length);
-    this.#forwardTaken = { training, inputShape, outputShape, tensors, at: bufferChanges };
-    return this.#forwardTaken;
-  }
-
-  /** Adds to `into` what a forward over inputs of this shape needs; returns the output's shape. @internal */
-  requestForward(inputShape: readonly number[], into: BufferRequest[]): readonly number[] {
+  override planForward(inputShape: readonly number[], memory: Reservation): Forth<Forward> {
     const outputShape = this.shapeAfter(inputShape);
-    into.push(...this.forwardBuffers(inputShape, outputShape));
-    return outputShape;
+    const own = memory.add(this.forwardBuffers({ inputShape, outputShape }));
+    return { inputShape, outputShape, training: this.training, own, back: {}, at: NEVER };
   }
 
-  override backward(dy: Input): Tensor {
-    return this.#send("backward", dy)!;
-  }
-
-  override backwardInput(dy: Input): Tensor {
-    return this.#send("backwardInput", dy)!;
-  }
-
-  override backwardParams(dy: Input): void {
-    this.#send("backwardParams", dy);
-  }
-
-  #send(message: Message, value: Input): Tensor | undefined {
-    this.assertUsable();
-    const memory = this.#recall(message);
-    const { outputShape } = memory.taken;
-    const given = readGradient(value, this.engine, this.flatInputSize(), outputShape, `${this.describe()}: ${message}`);
-    const take = (copies: readonly BufferRequest[]): void => {
-      this.#takeBackward(memory, message, false, copies);
-    };
-    return this.sendOf(
-      message,
-      enter(given, this.#dyCopy, (tensor) => this.owns(tensor), take),
-      false,
-    );
-  }
-
-  /**
-   * A message back of a tensor that is usable, in the output's shape and none of the layer's own, through a forward that is known to be
-   * remembered. A net says `mayOverwrite` of a dy that a layer of ours handed it and nobody else needs. @internal
-   */
-  sendOf(message: Message, dy: Tensor, mayOverwrite: boolean): Tensor | undefined {
-    const memory = this.#recall(message);
+  override planBackward(message: Message, mayOverwrite: boolean, memory: Reservation): Back<Forward, Backward> {
+    const { plan } = this.remembered;
     const input = message !== "backwardParams";
     // a batch of none has nothing to add: its gradients stay none, and a penalty waits for the next
-    const params = message !== "backwardInput" && dy.size > 0;
-    const tensors = this.#takeBackward(memory, message, mayOverwrite, []);
-    const dx = this.computeBackward(memory.x, dy, tensors, { input, params, mayOverwrite });
-    if (mayOverwrite) dy.storage.version++;
-    if (!input) return undefined;
-    dx!.overwrite();
-    return dx;
+    const params = message !== "backwardInput" && sizeOf(plan.outputShape) > 0;
+    const own = memory.add(this.backwardBuffers(plan, { input, params, mayOverwrite }));
+    return { input, params, mayOverwrite, kept: plan.own, own, at: NEVER };
   }
 
-  /** The memory of a message back, and of `copies`, all or none. */
-  #takeBackward(
-    { taken: forward }: Memory,
-    message: Message,
-    mayOverwrite: boolean,
-    copies: readonly BufferRequest[],
-  ): readonly Tensor[] {
-    const input = message !== "backwardParams";
-    const last = this.#backwardTaken;
-    const isThere = last?.at === bufferChanges && last.forward === forward && copies.length === 0;
-    if (isThere && last.input === input && last.mayOverwrite === mayOverwrite) return last.tensors;
-    const requests: BufferRequest[] = [];
-    this.requestBackward(message, mayOverwrite, requests);
-    const tensors = takeAll([...requests, ...copies]).slice(0, requests.length);
-    this.#backwardTaken = { forward, input, mayOverwrite, tensors, at: bufferChanges };
-    return tensors;
+  override forwardOf(x: Tensor, plan: Forth<Forward>): Tensor {
+    const { own } = plan;
+    this.computeForward(x, own);
+    this.remember(x, own.y, plan);
+    return own.y;
   }
 
-  /** Adds to `into` what a message back through the remembered forward needs. @internal */
-  requestBackward(message: Message, mayOverwrite: boolean, into: BufferRequest[]): void {
-    const { x, taken } = this.#memory!;
-    into.push(...this.backwardBuffers(x, taken.outputShape, message !== "backwardParams", mayOverwrite));
+  override sendOf(dy: Tensor, back: Back<Forward, Backward>): Tensor | undefined {
+    const dx = this.computeBackward(this.remembered.x, dy, back);
+    return back.input ? dx : undefined;
   }
 
-  #recall(message: Message): Memory {
-    const memory = this.#memory;
-    if (memory === undefined) {
-      throw new StateError(
-        `${this.describe()}: ${message} without a remembered forward: call forward in training mode first (eval mode keeps nothing)`,
-      );
-    }
-    const { x } = memory;
-    if (x.disposed || x.storage.version !== memory.xVersion) {
+  protected override hasModesOf({ training }: Forth<Forward>): boolean {
+    return training === this.training;
+  }
+
+  protected override assertIntact(x: Tensor, xVersion: number, message: Message): void {
+    if (x.disposed || x.version !== xVersion) {
       const fate = x.disposed ? "disposed" : "overwritten";
       throw new StateError(
         `${this.describe()}: ${message}: the input of the last forward was ${fate} since; clone() what another call overwrites`,
       );
     }
-    return memory;
   }
-
-  override assertRemembers(x: Tensor, message: Message): void {
-    this.assertUsable();
-    if (this.#memory?.x !== x) {
-      throw new StateError(
-        `${message}: ${this.describe()} was called by itself, or in eval mode, since the net's forward`,
-      );
-    }
-    this.#recall(message);
-  }
-
-  /** Eval mode on a tensor that is both x and y, where the layer can. */
-  protected computeInPlace?(y: Tensor): void;
 
   /** Whether forward may put y in the place of x: in eval mode, where the layer can. @internal */
   get worksInPlace(): boolean {
@@ -234,45 +115,18 @@ export abstract class BuiltInLayer extends Layer {
   forwardInPlace(y: Tensor): void {
     this.forget();
     this.computeInPlace!(y);
-    y.storage.version++;
   }
+}
 
-  /** Whether a net may run the layer its own way: not where a subclass may compute something else. @internal */
-  get isOurs(): boolean {
-    return Object.hasOwn(this.constructor, "isOurs");
-  }
+/** Whether dL/dx needs a place of its own, in a layer that computes it as well in the place of dy. */
+export const needsPlace = ({ input, mayOverwrite }: Wanted): boolean => input && !mayOverwrite;
 
-  /** Forgets the last forward. @internal */
-  forget(): void {
-    this.#memory = undefined;
-  }
-
-  /** A layer may be fed with what it returned: its own buffers are copied, since it is about to write them. */
-  override owns(tensor: Tensor): boolean {
-    const { storage } = tensor;
-    for (const buffer of this.#buffers) if (buffer.holds(storage)) return true;
-    return false;
-  }
-
-  /** A buffer that lives as long as the layer. */
-  protected buffer(): TensorBuffer {
-    const buffer = new TensorBuffer(this.engine);
-    this.#buffers.push(buffer);
-    return buffer;
-  }
-
-  override assertUsable(): void {
-    if (this.#disposed) throw new StateError(`${this.describe()}: the layer was disposed`);
-    this.engine.assertAlive();
-  }
-
-  override dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.forget();
-    for (const buffer of this.#buffers) buffer.dispose();
-    super.dispose();
-  }
+/** The place of dL/dx in such a layer; undefined where it is not wanted. */
+export function placeOfGradient(
+  dy: Tensor,
+  { input, mayOverwrite, own }: Back<unknown, { readonly dx: Tensor | undefined }>,
+): Tensor | undefined {
+  return input && mayOverwrite ? dy : own.dx;
 }
 
 /** Tensors that a layer owns, all standing for zeros until they are written. Where memory runs out none of them is made. */

@@ -14,6 +14,7 @@ export interface Conv2dOptions extends LayerOptions {
   stride?: Size2d;
   /** Zeros around each plane; default 0. */
   padding?: Size2d;
+  /** Whether each output channel has a bias; default true. */
   bias?: boolean;
 }
 

@@ -1,3 +1,4 @@
+import type { Text } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { sizeOf, type Tensor } from "../tensor.js";
 import type { BiasTarget } from "./activation.js";
@@ -25,7 +26,7 @@ export class ConvolutionMap implements AffineMap {
     return isImage(shape);
   }
 
-  shapeAfter(shape: readonly number[], what: string): readonly number[] {
+  shapeAfter(shape: readonly number[], what: Text): readonly number[] {
     return shapeAfterWindow(shape, this.inChannels, this.outChannels, this.window, what);
   }
 
@@ -44,28 +45,20 @@ export class ConvolutionMap implements AffineMap {
     const bias = this.bias?.value.read() ?? 0;
     const weight = this.weight.value.read();
     if (work === undefined) return; // no images
-    this.engine.ops.conv2d(
-      imagesIn(x.shape),
-      this.#window(x.shape),
-      x.storage.offset,
-      weight,
-      bias,
-      s.storage.offset,
-      work.storage.offset,
-    );
+    this.engine.ops.conv2d(imagesIn(x.shape), this.#window(x.shape), x.offset, weight, bias, s.offset, work.offset);
   }
 
   addWeightGradient(x: Tensor, ds: Tensor, work: Tensor | undefined): void {
     const { grad } = this.weight;
-    const accumulate = grad.accumulates();
+    const adds = grad.startSum();
     this.engine.ops.conv2dBackwardWeight(
       work === undefined ? 0 : imagesIn(x.shape),
       this.#window(x.shape),
-      x.storage.offset,
-      ds.storage.offset,
-      grad.storage.offset,
-      accumulate,
-      work?.storage.offset ?? 0,
+      x.read(),
+      ds.read(),
+      grad.offset,
+      adds,
+      work?.overwrite() ?? 0,
     );
   }
 
@@ -75,10 +68,10 @@ export class ConvolutionMap implements AffineMap {
     this.engine.ops.conv2dBackwardInput(
       imagesIn(dx.shape),
       this.#window(dx.shape),
-      ds.storage.offset,
+      ds.read(),
       weight,
-      dx.storage.offset,
-      work.storage.offset,
+      dx.overwrite(),
+      work.overwrite(),
     );
   }
 

@@ -1,4 +1,4 @@
-import { checkBoolean, checkSize, showShape } from "../checks.js";
+import { checkBoolean, checkSize, showShape, type Text } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ShapeError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
@@ -41,7 +41,7 @@ export class DenseMap implements AffineMap {
     return shape.length === 1;
   }
 
-  shapeAfter(shape: readonly number[], what: string): readonly number[] {
+  shapeAfter(shape: readonly number[], what: Text): readonly number[] {
     if (shape.length === 0 || shape.length > 2 || shape[shape.length - 1] !== this.inFeatures) {
       throw new ShapeError(
         `${what} got ${showShape(shape)}, expected ${showShape(["N", this.inFeatures])} or ${showShape([this.inFeatures])}`,
@@ -64,16 +64,16 @@ export class DenseMap implements AffineMap {
     const bias = this.bias?.value.read() ?? 0;
     const weight = this.weight.value.read();
     const { ops } = this.engine;
-    ops.gemm(false, true, rows, k, n, x.storage.offset, n, weight, n, s.storage.offset, k, bias, false);
+    ops.gemm(false, true, rows, k, n, x.read(), n, weight, n, s.overwrite(), k, bias, false);
   }
 
   addWeightGradient(x: Tensor, ds: Tensor): void {
     const { inFeatures: n, outFeatures: k } = this;
     const { grad } = this.weight;
-    const accumulate = grad.accumulates();
+    const adds = grad.startSum();
     const rows = ds.size / k;
     const { ops } = this.engine;
-    ops.gemm(true, false, k, n, rows, ds.storage.offset, k, x.storage.offset, n, grad.storage.offset, n, 0, accumulate);
+    ops.gemm(true, false, k, n, rows, ds.read(), k, x.read(), n, grad.offset, n, 0, adds);
   }
 
   inputGradient(ds: Tensor, dx: Tensor): void {
@@ -81,7 +81,7 @@ export class DenseMap implements AffineMap {
     const weight = this.weight.value.read();
     const rows = ds.size / k;
     const { ops } = this.engine;
-    ops.gemm(false, false, rows, n, k, ds.storage.offset, k, weight, n, dx.storage.offset, n, 0, false);
+    ops.gemm(false, false, rows, n, k, ds.read(), k, weight, n, dx.overwrite(), n, 0, false);
   }
 }
 

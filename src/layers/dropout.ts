@@ -1,9 +1,18 @@
+import type { Requests } from "../buffers.js";
 import { checkOptions, show } from "../checks.js";
 import { ArgumentError } from "../errors.js";
 import type { Key } from "../random.js";
 import type { Tensor } from "../tensor.js";
-import { type BufferRequest, BuiltInLayer, type Wanted } from "./built-in-layer.js";
+import { type Back, BuiltInLayer, needsPlace, placeOfGradient, type Shapes, type Wanted } from "./built-in-layer.js";
 import { LAYER_OPTIONS, type LayerOptions } from "./layer.js";
+
+interface Forward {
+  readonly y: Tensor;
+}
+
+interface Backward {
+  readonly dx: Tensor | undefined;
+}
 
 /** Masks compare 24 random bits. */
 const RANDOM_VALUES = 2 ** 24;
@@ -15,7 +24,7 @@ const RANDOM_VALUES = 2 ** 24;
  * The mask depends on a key from the engine's generator, a new one for each forward, and on the element's place alone: the same for
  * every kernel set. Throws ArgumentError for a p outside 0..1.
  */
-export class Dropout extends BuiltInLayer {
+export class Dropout extends BuiltInLayer<Forward, Backward> {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
 
@@ -36,35 +45,25 @@ export class Dropout extends BuiltInLayer {
     return shape;
   }
 
-  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): BufferRequest[] {
-    return [[this.#y, outputShape]];
+  protected override forwardBuffers({ outputShape }: Shapes): Requests<Forward> {
+    return { y: [this.#y, outputShape] };
   }
 
-  protected override computeForward(x: Tensor, [y]: readonly Tensor[]): void {
+  protected override computeForward(x: Tensor, { y }: Forward): void {
     if (this.training) {
       this.#key = this.engine.generator.nextKey();
       this.#mask(x, y);
     } else {
-      y.data.set(x.liveView());
+      y.copyFrom(x);
     }
   }
 
-  protected override backwardBuffers(
-    x: Tensor,
-    _dyShape: readonly number[],
-    wantInput: boolean,
-    mayOverwrite: boolean,
-  ): BufferRequest[] {
-    return wantInput && !mayOverwrite ? [[this.#dx, x.shape]] : [];
+  protected override backwardBuffers({ inputShape }: Shapes, wanted: Wanted): Requests<Backward> {
+    return { dx: needsPlace(wanted) ? [this.#dx, inputShape] : undefined };
   }
 
-  protected override computeBackward(
-    _x: Tensor,
-    dy: Tensor,
-    [own]: readonly Tensor[],
-    { input, mayOverwrite }: Wanted,
-  ): Tensor | undefined {
-    const dx = input && mayOverwrite ? dy : own;
+  protected override computeBackward(_x: Tensor, dy: Tensor, back: Back<Forward, Backward>): Tensor | undefined {
+    const dx = placeOfGradient(dy, back);
     if (dx !== undefined) this.#mask(dy, dx);
     return dx;
   }
@@ -75,7 +74,7 @@ export class Dropout extends BuiltInLayer {
     const threshold = Math.ceil(p * RANDOM_VALUES);
     // nothing is kept at p = 1
     const scale = p === 1 ? 0 : 1 / (1 - p);
-    this.engine.ops.dropout(from.size, from.storage.offset, key0, key1, threshold, scale, to.storage.offset);
+    this.engine.ops.dropout(from.size, from.read(), key0, key1, threshold, scale, to.overwrite());
   }
 
   override get type(): string {

@@ -15,11 +15,11 @@ export class EluActivation extends FixedActivation {
   }
 
   forward(s: Tensor, y: Tensor): void {
-    s.engine.ops.elu(s.size, s.storage.offset, this.alpha, y.storage.offset);
+    s.engine.ops.elu(s.size, s.read(), this.alpha, y.overwrite());
   }
 
   protected mask(s: Tensor, dy: Tensor, ds: Tensor): void {
-    s.engine.ops.eluBackward(s.size, s.storage.offset, dy.storage.offset, this.alpha, ds.storage.offset);
+    s.engine.ops.eluBackward(s.size, s.read(), dy.read(), this.alpha, ds.overwrite());
   }
 }
 

@@ -1,14 +1,23 @@
+import type { Requests } from "../buffers.js";
 import { checkOptions, showShape } from "../checks.js";
 import { ShapeError } from "../errors.js";
 import { sizeOf, type Tensor } from "../tensor.js";
-import { type BufferRequest, BuiltInLayer } from "./built-in-layer.js";
+import { type Back, BuiltInLayer, type Shapes, type Wanted } from "./built-in-layer.js";
 import { LAYER_OPTIONS, type LayerOptions } from "./layer.js";
+
+interface Forward {
+  readonly y: Tensor;
+}
+
+interface Backward {
+  readonly dx: Tensor | undefined;
+}
 
 /**
  * Every sample's values in one row (torch.nn.Flatten): x [N, ...] gives y [N, size of a sample]; one flat sample [n] stays as it is,
  * and an image [C, H, W] is C samples: behind Conv2d one image is [1, C, H, W].
  */
-export class Flatten extends BuiltInLayer {
+export class Flatten extends BuiltInLayer<Forward, Backward> {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
 
@@ -30,21 +39,21 @@ export class Flatten extends BuiltInLayer {
     return shape.length === 1 ? shape : [shape[0], sizeOf(shape.slice(1))];
   }
 
-  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): BufferRequest[] {
-    return [[this.#y, outputShape]];
+  protected override forwardBuffers({ outputShape }: Shapes): Requests<Forward> {
+    return { y: [this.#y, outputShape] };
   }
 
-  protected override computeForward(x: Tensor, [y]: readonly Tensor[]): void {
-    y.data.set(x.liveView());
+  protected override computeForward(x: Tensor, { y }: Forward): void {
+    y.copyFrom(x);
   }
 
-  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): BufferRequest[] {
-    return wantInput ? [[this.#dx, x.shape]] : [];
+  protected override backwardBuffers({ inputShape }: Shapes, { input }: Wanted): Requests<Backward> {
+    return { dx: input ? [this.#dx, inputShape] : undefined };
   }
 
-  protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): Tensor | undefined {
-    dx?.data.set(dy.liveView());
-    return dx;
+  protected override computeBackward(_x: Tensor, dy: Tensor, { own }: Back<Forward, Backward>): Tensor | undefined {
+    own.dx?.copyFrom(dy);
+    return own.dx;
   }
 
   override get type(): string {

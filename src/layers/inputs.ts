@@ -1,23 +1,26 @@
 import type { BufferRequest, TensorBuffer } from "../buffers.js";
-import { isArray, show, showShape } from "../checks.js";
+import { isArray, show, showShape, type Text } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
 import { checkSameEngine, isTensor, sameShape, sizeOf, type Tensor } from "../tensor.js";
 import { copyValues, isFloatArray, lengthOf, readNested } from "../values.js";
-import type { Input } from "./layer.js";
+import type { Input, Layer } from "./layer.js";
 
-/** A value given as x or dy: its shape is settled, nothing is in linear memory yet. Nested arrays are values in a row by now. */
-export interface Given {
+/** Values in a row, not in linear memory yet. */
+interface Values {
   readonly shape: readonly number[];
-  readonly value: Tensor | Float32Array | Float64Array;
+  readonly values: Float32Array | Float64Array;
 }
+
+/** A value given as x or dy, whose shape is known: nested arrays are values in a row by now. */
+export type Given = Tensor | Values;
 
 /**
  * Settles the shape of x. `flatSize` is the width of a Float32Array batch, undefined where the layer cannot know it.
  * Throws ArgumentError for what is no input, ShapeError for ragged arrays and lengths that do not fit, StateError and EngineError
  * for tensors that are disposed or of another engine.
  */
-export function readInput(value: Input, engine: Engine, flatSize: number | undefined, what: string): Given {
+export function readInput(value: Input, engine: Engine, flatSize: number | undefined, what: Text): Given {
   return read(value, engine, flatSize === undefined ? undefined : [flatSize], what);
 }
 
@@ -27,7 +30,7 @@ export function readGradient(
   engine: Engine,
   flatSize: number | undefined,
   outputShape: readonly number[],
-  what: string,
+  what: Text,
 ): Given {
   const sampleShape = outputShape.length > 1 ? outputShape.slice(1) : outputShape;
   const given = read(value, engine, flatSize === undefined ? undefined : sampleShape, what);
@@ -37,11 +40,11 @@ export function readGradient(
   return given;
 }
 
-function read(value: Input, engine: Engine, sampleShape: readonly number[] | undefined, what: string): Given {
+function read(value: Input, engine: Engine, sampleShape: readonly number[] | undefined, what: Text): Given {
   if (isTensor(value)) {
     value.assertUsable();
     checkSameEngine(engine, value.engine, what);
-    return { value, shape: value.shape };
+    return value;
   }
   if (isFloatArray(value)) {
     const length = lengthOf(value, what);
@@ -56,49 +59,47 @@ function read(value: Input, engine: Engine, sampleShape: readonly number[] | und
         `${what} got ${length} values, expected a multiple of ${columns} (${showShape(["N", ...sampleShape])})`,
       );
     }
-    return { value, shape: [length / columns, ...sampleShape] };
+    return { values: value, shape: [length / columns, ...sampleShape] };
   }
   if (!isArray(value)) {
     throw new ArgumentError(
       `${what} got ${show(value)}, expected a Tensor, nested arrays of numbers or a Float32Array`,
     );
   }
-  const { shape, values } = readNested(value, what);
-  return { shape, value: values };
+  return readNested(value, what);
 }
 
-const NO_REQUESTS: readonly BufferRequest[] = [];
+/** The same, but values where it is a tensor in one of the layer's own buffers, which its call is about to overwrite. */
+export function settle(given: Given, layer: Layer): Given {
+  if (!isTensor(given) || !mayBeOwn(given) || !layer.owns(given)) return given;
+  return { shape: given.shape, values: given.liveView().slice() };
+}
 
-/**
- * The given value as a tensor: a tensor as it is, unless the call is about to overwrite it (`isOwn`); anything else is copied into
- * `copy`. `take` takes all memory of the call, what the copy needs with it, before anything is written.
- */
-export function enter(
-  given: Given,
-  copy: TensorBuffer,
-  isOwn: (tensor: Tensor) => boolean,
-  take: (copies: readonly BufferRequest[]) => void,
-): Tensor {
-  const { value, shape } = given;
-  if (isTensor(value) && !(mayBeOwn(value) && isOwn(value))) {
-    take(NO_REQUESTS);
-    value.read();
-    return value;
+/** Most tensors are seen to be no layer's at once: none of its buffers holds them, and nobody else has a handle on their memory. */
+const mayBeOwn = ({ holder, isShared }: Tensor): boolean => holder?.isOfLayer === true || isShared;
+
+/** What has to be taken for `enter`: room for values, where `copy` has none. */
+export function roomFor(given: Given, copy: TensorBuffer): BufferRequest | undefined {
+  return isTensor(given) || copy.fits(given.shape) ? undefined : [copy, given.shape];
+}
+
+/** The given value as a tensor: a tensor as it is, values copied into `copy`. */
+export function enter(given: Given, copy: TensorBuffer): Tensor {
+  if (isTensor(given)) {
+    given.read();
+    return given;
   }
-  // what is about to be replaced must be read before
-  const source = isTensor(value) ? { shape, value: value.liveView().slice() } : given;
-  take(copy.fits(shape) ? NO_REQUESTS : [[copy, shape]]);
-  const target = copy.take(shape);
-  writeInput(source, target);
+  const target = copy.take(given.shape);
+  writeInput(given, target);
   return target;
 }
 
-/** Most tensors are seen to be no layer's at once: no buffer holds them, and nobody else has a handle on their memory. */
-const mayBeOwn = (tensor: Tensor): boolean => tensor.holder !== undefined || tensor.storage.isShared;
-
 /** Copies a given value into a tensor of its shape. */
-export function writeInput({ value }: Given, target: Tensor): void {
-  if (isTensor(value)) target.data.set(value.liveView());
-  else copyValues(value, 0, target.size, target.data, "the values given");
-  target.storage.version++;
+export function writeInput(given: Given, target: Tensor): void {
+  if (isTensor(given)) {
+    target.copyFrom(given);
+    return;
+  }
+  copyValues(given.values, 0, target.size, target.data, "the values given");
+  target.markWritten();
 }

@@ -24,6 +24,18 @@ export type Input = Tensor | Float32Array | Float64Array | readonly NestedNumber
 /** The messages that go back. */
 export type Message = "backward" | "backwardInput" | "backwardParams";
 
+/** How a message reads in an error: `Linear(4, 3): forward`. */
+export class MessageName {
+  constructor(
+    readonly layer: Layer,
+    readonly message: string,
+  ) {}
+
+  toString(): string {
+    return `${this.layer.describe()}: ${this.message}`;
+  }
+}
+
 export interface LayerOptions {
   /** The engine that holds the layer; the default engine unless given. */
   engine?: Engine;

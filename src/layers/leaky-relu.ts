@@ -20,24 +20,13 @@ class LeakyActivation extends FixedActivation {
   }
 
   forward(s: Tensor, y: Tensor): void {
-    s.engine.ops.prelu(1, 1, s.size, s.storage.offset, this.#slope.storage.offset, y.storage.offset);
+    s.engine.ops.prelu(1, 1, s.size, s.read(), this.#slope.read(), y.overwrite());
   }
 
   protected mask(s: Tensor, dy: Tensor, ds: Tensor): void {
-    const slope = this.#slope.storage.offset;
-    s.engine.ops.preluBackward(
-      1,
-      1,
-      s.size,
-      s.storage.offset,
-      dy.storage.offset,
-      slope,
-      ds.storage.offset,
-      0,
-      false,
-      0,
-      false,
-    );
+    const slope = this.#slope.read();
+    const { ops } = s.engine;
+    ops.preluBackward(1, 1, s.size, s.read(), dy.read(), slope, ds.overwrite(), 0, false, 0, false);
   }
 
   override dispose(): void {

@@ -7,18 +7,20 @@ import { EluActivation } from "./elu.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
 export interface LinearELUOptions extends LayerOptions {
+  /** Whether b is added; default true. */
   bias?: boolean;
+  /** What y tends to where s goes to -Infinity, negated; default 1. */
   alpha?: number;
 }
 
 const OPTIONS = ["engine", "bias", "alpha"] as const;
 
 /**
- * The fused module of Linear and ELU: s = x · Wᵀ + b, y_k = s_k where s_k > 0, alpha · (exp(s_k) - 1) elsewhere.
+ * The fused module of Linear and ELU (Clevert et al., 2016): s = x · Wᵀ + b, y_k = s_k where s_k > 0, alpha · (exp(s_k) - 1) elsewhere.
  * x: [N, inFeatures] or [inFeatures]; y: [N, outFeatures] or [outFeatures].
  *
  * Parameters `weight` [outFeatures, inFeatures], drawn from N(0, 2 / inFeatures), and `bias` [outFeatures], 0. Throws ArgumentError
- * for sizes that are not integers >= 1 and an alpha that is not finite.
+ * for sizes that are not integers >= 1 and an alpha that is not finite; forward throws ShapeError for an x of another shape.
  */
 export class LinearELU extends DenseLayer {
   /** Own to this class, not to those derived from it. @internal */

@@ -9,6 +9,7 @@ import type { LayerOptions, Parameter } from "./layer.js";
 import { SlopeActivation, type SlopeOptions, slopeSettings } from "./slopes.js";
 
 export interface LinearPReLUOptions extends LayerOptions, SlopeOptions {
+  /** Whether b is added; default true. */
   bias?: boolean;
   /** 1 shares one slope, outFeatures (the default) gives each unit its own. */
   numParameters?: number;
@@ -22,7 +23,7 @@ const OPTIONS = ["engine", "bias", "numParameters", "init", "constraint", "penal
  *
  * Parameters `weight` [outFeatures, inFeatures], drawn from N(0, 2 / (inFeatures (1 + a²))) (He et al., 2015); `bias`
  * [outFeatures], 0; `slope` [numParameters]. Throws ArgumentError for sizes that are not integers >= 1 and for a numParameters
- * that is neither 1 nor outFeatures.
+ * that is neither 1 nor outFeatures; forward throws ShapeError for an x of another shape.
  */
 export class LinearPReLU extends DenseLayer {
   /** Own to this class, not to those derived from it. @internal */

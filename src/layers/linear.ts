@@ -6,6 +6,7 @@ import { DenseLayer, DenseMap, denseParameterShapes } from "./dense.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
 export interface LinearOptions extends LayerOptions {
+  /** Whether b is added; default true. */
   bias?: boolean;
 }
 
@@ -14,7 +15,7 @@ const OPTIONS = ["engine", "bias"] as const;
 /**
  * y = x · Wᵀ + b (torch.nn.Linear). x: [N, inFeatures] or [inFeatures]; y: [N, outFeatures] or [outFeatures].
  * Parameters `weight` [outFeatures, inFeatures] and `bias` [outFeatures], both drawn from U(±1/sqrt(inFeatures)) as in PyTorch.
- * Throws ArgumentError for sizes that are not integers >= 1.
+ * Throws ArgumentError for sizes that are not integers >= 1; forward throws ShapeError for an x of another shape.
  */
 export class Linear extends DenseLayer {
   /** Own to this class, not to those derived from it. @internal */

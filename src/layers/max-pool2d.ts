@@ -1,10 +1,11 @@
+import type { Requests } from "../buffers.js";
 import { checkOptions, show, showShape } from "../checks.js";
 import { ArgumentError } from "../errors.js";
 import { needs } from "../kernels/groups.js";
 import { images } from "../kernels/images.js";
 import type { Tensor } from "../tensor.js";
-import { type BufferRequest, BuiltInLayer } from "./built-in-layer.js";
-import type { LayerOptions } from "./layer.js";
+import { type Back, BuiltInLayer, type Shapes, type Wanted } from "./built-in-layer.js";
+import { type LayerOptions, MessageName } from "./layer.js";
 import {
   checkSize2d,
   describeWindow,
@@ -25,6 +26,15 @@ export interface MaxPool2dOptions extends LayerOptions {
 
 const OPTIONS = ["engine", "stride", "padding"] as const;
 
+interface Forward {
+  readonly y: Tensor;
+  readonly places: Tensor | undefined;
+}
+
+interface Backward {
+  readonly dx: Tensor | undefined;
+}
+
 /**
  * The largest value of each window (torch.nn.MaxPool2d): the first of equals in row-major order; a NaN wins, the last of several.
  * dx: each output's dy goes to its maximum's place, a window of nothing but -Infinity sends it to its first cell.
@@ -33,7 +43,7 @@ const OPTIONS = ["engine", "stride", "padding"] as const;
  * Throws ArgumentError for sizes that are not integers >= 1 and for a padding of more than half the kernel; forward throws
  * ShapeError where the planes with their padding are smaller than the kernel.
  */
-export class MaxPool2d extends BuiltInLayer {
+export class MaxPool2d extends BuiltInLayer<Forward, Backward> {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
   /** @internal */
@@ -41,9 +51,8 @@ export class MaxPool2d extends BuiltInLayer {
 
   readonly #window: SlidingWindow;
   readonly #y = this.buffer();
-  readonly #indices = this.buffer();
+  readonly #places = this.buffer();
   readonly #dx = this.buffer();
-  #lastIndices: Tensor | undefined;
 
   constructor(kernelSize: Size2d, options?: MaxPool2dOptions) {
     const settings = checkOptions(options, OPTIONS, "MaxPool2d");
@@ -78,30 +87,29 @@ export class MaxPool2d extends BuiltInLayer {
   }
 
   override shapeAfter(shape: readonly number[]): readonly number[] {
-    return shapeAfterWindow(shape, undefined, undefined, this.#window, `${this.describe()}: forward`);
+    return shapeAfterWindow(shape, undefined, undefined, this.#window, new MessageName(this, "forward"));
   }
 
   /** The maxima, and their places for the message back, which count as floats as far as memory goes. */
-  protected override forwardBuffers(_inputShape: readonly number[], outputShape: readonly number[]): BufferRequest[] {
-    return [[this.#y, outputShape], ...(this.training ? [[this.#indices, outputShape] as const] : [])];
+  protected override forwardBuffers({ outputShape }: Shapes): Requests<Forward> {
+    return { y: [this.#y, outputShape], places: this.training ? [this.#places, outputShape] : undefined };
   }
 
-  protected override computeForward(x: Tensor, [y, indices]: readonly Tensor[]): void {
+  protected override computeForward(x: Tensor, { y, places }: Forward): void {
     const window = this.#windowOf(x);
-    const places = indices?.storage.offset ?? 0;
-    this.engine.ops.maxPool2d(imagesIn(x.shape), window, x.storage.offset, y.storage.offset, places);
-    this.#lastIndices = indices;
+    this.engine.ops.maxPool2d(imagesIn(x.shape), window, x.read(), y.overwrite(), places?.overwrite() ?? 0);
   }
 
-  protected override backwardBuffers(x: Tensor, _dyShape: readonly number[], wantInput: boolean): BufferRequest[] {
-    return wantInput ? [[this.#dx, x.shape]] : [];
+  protected override backwardBuffers({ inputShape }: Shapes, { input }: Wanted): Requests<Backward> {
+    return { dx: input ? [this.#dx, inputShape] : undefined };
   }
 
-  protected override computeBackward(_x: Tensor, dy: Tensor, [dx]: readonly Tensor[]): Tensor | undefined {
+  protected override computeBackward(_x: Tensor, dy: Tensor, back: Back<Forward, Backward>): Tensor | undefined {
+    const { dx } = back.own;
     if (dx === undefined) return undefined;
-    const indices = this.#lastIndices!.storage.offset;
+    const places = back.kept.places!.read();
     const window = this.#windowOf(dx);
-    this.engine.ops.maxPool2dBackward(imagesIn(dx.shape), window, dy.storage.offset, indices, dx.storage.offset);
+    this.engine.ops.maxPool2dBackward(imagesIn(dx.shape), window, dy.read(), places, dx.overwrite());
     return dx;
   }
 

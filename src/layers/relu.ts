@@ -6,11 +6,11 @@ import { LAYER_OPTIONS, type LayerOptions } from "./layer.js";
 
 class ReluActivation extends FixedActivation {
   forward(s: Tensor, y: Tensor): void {
-    s.engine.ops.relu(s.size, s.storage.offset, y.storage.offset);
+    s.engine.ops.relu(s.size, s.read(), y.overwrite());
   }
 
   protected mask(s: Tensor, dy: Tensor, ds: Tensor): void {
-    s.engine.ops.reluBackward(s.size, s.storage.offset, dy.storage.offset, ds.storage.offset);
+    s.engine.ops.reluBackward(s.size, s.read(), dy.read(), ds.overwrite());
   }
 }
 

@@ -1,4 +1,4 @@
-import { isArray, reading, show, showShape } from "../checks.js";
+import { isArray, reading, show, showShape, type Text } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, ShapeError } from "../errors.js";
 import { setWindow } from "../kernels/window.js";
@@ -43,7 +43,7 @@ export function shapeAfterWindow(
   channels: number | undefined,
   outChannels: number | undefined,
   { kernel, stride, padding }: SlidingWindow,
-  what: string,
+  what: Text,
 ): readonly number[] {
   const axis = shape.length - 3;
   if (axis < 0 || axis > 1 || (channels !== undefined && shape[axis] !== channels)) {

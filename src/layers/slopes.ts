@@ -1,10 +1,10 @@
-import { type BufferRequest, TensorBuffer } from "../buffers.js";
-import { checkFinite, checkNonNegative, checkOneOf, show, showShape } from "../checks.js";
+import { type Requests, TensorBuffer } from "../buffers.js";
+import { checkFinite, checkNonNegative, checkOneOf, show, showShape, type Text } from "../checks.js";
 import { log } from "../deterministic-math.js";
 import { ArgumentError, ShapeError } from "../errors.js";
 import type { Floats } from "../host-types.js";
-import type { Tensor } from "../tensor.js";
-import { type Activation, addBiasGradient, type BiasTarget } from "./activation.js";
+import { sameShape, type Tensor } from "../tensor.js";
+import { type Activation, addBiasGradient, type BiasTarget, type Scratch } from "./activation.js";
 import type { Parameter } from "./layer.js";
 
 /** How the trained β gives the slope in effect a: "none" a = β, "exp" a = exp(β), "square" a = β². */
@@ -88,7 +88,7 @@ export class SlopeActivation implements Activation {
     return this.constraint === "none" ? {} : { [this.slope.name]: this.constraint };
   }
 
-  checkShape(shape: readonly number[], what: string): void {
+  checkShape(shape: readonly number[], what: Text): void {
     if (this.count === 1) return;
     // the channel axis is 1; of a single sample [C] it is 0
     const channels = shape.length > 1 ? shape[1] : shape[0];
@@ -99,84 +99,87 @@ export class SlopeActivation implements Activation {
     }
   }
 
-  forward(s: Tensor, y: Tensor): void {
+  forward(s: Tensor, y: Tensor, { effective }: Scratch): void {
     const [rows, channels, inner] = this.#layout(s);
-    s.engine.ops.prelu(rows, channels, inner, s.storage.offset, this.#inEffect().read(), y.storage.offset);
+    const a = this.#inEffect(effective);
+    s.engine.ops.prelu(rows, channels, inner, s.read(), a.read(), y.overwrite());
   }
 
-  backward(s: Tensor, dy: Tensor, ds: Tensor, wantParams: boolean, bias: BiasTarget | undefined): void {
+  backward(s: Tensor, dy: Tensor, ds: Tensor, scratch: Scratch, params: boolean, bias?: BiasTarget): void {
     const { grad } = this.slope;
-    // a constrained slope's gradient is on its way to β's
-    const target = this.constraint === "none" ? grad : this.#slopeGradient.take([this.count]);
-    const accumulate = wantParams && target === grad && grad.accumulates();
-    this.#sendBack(s, dy, ds, wantParams ? target.storage.offset : 0, accumulate, bias);
-    if (!wantParams) return;
-    if (target !== grad) this.#addChained(1, target, grad.accumulates());
-    if (grad.storage.untouched && this.#penalty > 0) this.#addPenalty();
-    grad.storage.untouched = false;
+    const a = this.#inEffect(scratch.effective);
+    if (this.constraint === "none") {
+      const adds = params && grad.startSum();
+      this.#sendBack(s, dy, ds, a, params ? grad.offset : 0, adds, bias);
+    } else {
+      // dL/da is on its way to dL/dβ
+      const da = scratch.slopeGradient!;
+      this.#sendBack(s, dy, ds, a, params ? da.overwrite() : 0, false, bias);
+      if (params) this.#addChained(1, da, a, grad.startSum());
+    }
+    if (params && grad.takeFirst() && this.#penalty > 0) this.#addPenalty(a);
   }
 
   #sendBack(
     s: Tensor,
     dy: Tensor,
     ds: Tensor,
+    a: Tensor,
     dslope: number,
-    accumulateSlope: boolean,
+    addsSlope: boolean,
     bias: BiasTarget | undefined,
   ): void {
     const layout = this.#layout(s);
     // a shared slope runs over all elements at once, where there are no channels to sum
-    const inOnePass = bias?.layout.every((size, axis) => size === layout[axis]) ? bias.parameter.grad : undefined;
-    const accumulateBias = inOnePass?.accumulates() ?? false;
+    const inOnePass = bias !== undefined && sameShape(bias.layout, layout) ? bias.parameter.grad : undefined;
+    const addsBias = inOnePass?.startSum() ?? false;
     s.engine.ops.preluBackward(
       ...layout,
-      s.storage.offset,
-      dy.storage.offset,
-      this.#inEffect().read(),
-      ds.storage.offset,
+      s.read(),
+      dy.read(),
+      a.read(),
+      ds.overwrite(),
       dslope,
-      accumulateSlope,
-      inOnePass?.storage.offset ?? 0,
-      accumulateBias,
+      addsSlope,
+      inOnePass?.offset ?? 0,
+      addsBias,
     );
     if (bias !== undefined && inOnePass === undefined) addBiasGradient(bias, ds);
   }
 
-  /** dβ (+)= factor · x · da/dβ, x with one value for each slope. */
-  #addChained(factor: number, x: Tensor, accumulate: boolean): void {
+  /** dβ (+)= factor · x · da/dβ, x with one value for each slope, a the slopes in effect. */
+  #addChained(factor: number, x: Tensor, a: Tensor, adds: boolean): void {
     const { value, grad } = this.slope;
     const isSquare = this.constraint === "square";
-    const derivative = isSquare ? value : this.#inEffect();
-    value.engine.ops.addProduct(
-      this.count,
-      isSquare ? 2 * factor : factor,
-      x.read(),
-      derivative.read(),
-      grad.storage.offset,
-      accumulate,
-    );
+    const derivative = isSquare ? value : a;
+    const scale = isSquare ? 2 * factor : factor;
+    value.engine.ops.addProduct(this.count, scale, x.read(), derivative.read(), grad.offset, adds);
   }
 
   /** dβ += λ · a · da/dβ */
-  #addPenalty(): void {
+  #addPenalty(a: Tensor): void {
     const { value, grad } = this.slope;
     if (this.constraint === "none") {
-      value.engine.ops.addScaled(this.count, value.read(), grad.storage.offset, this.#penalty);
+      value.engine.ops.addScaled(this.count, value.read(), grad.offset, this.#penalty);
     } else {
-      this.#addChained(this.#penalty, this.#inEffect(), true);
+      this.#addChained(this.#penalty, a, a, true);
     }
   }
 
   /** The slopes in effect. */
-  #inEffect(): Tensor {
+  #inEffect(effective = this.#takeEffective()): Tensor {
     const { value } = this.slope;
-    if (this.constraint === "none") return value;
+    if (effective === undefined) return value;
     const { ops } = value.engine;
-    const effective = this.#effective.take([this.count]);
     const beta = value.read();
-    if (this.constraint === "exp") ops.exponential(this.count, beta, effective.storage.offset);
-    else ops.addProduct(this.count, 1, beta, beta, effective.storage.offset, false);
+    if (this.constraint === "exp") ops.exponential(this.count, beta, effective.overwrite());
+    else ops.addProduct(this.count, 1, beta, beta, effective.overwrite(), false);
     return effective;
+  }
+
+  /** Where no message has taken a place for them. */
+  #takeEffective(): Tensor | undefined {
+    return this.constraint === "none" ? undefined : this.#effective.take([this.count]);
   }
 
   /** [rows, channels, inner] as the kernels see it. */
@@ -187,10 +190,9 @@ export class SlopeActivation implements Activation {
     return [rows, this.count, elements === 0 ? 0 : s.size / elements];
   }
 
-  /** A constrained slope's value in effect and its gradient. */
-  scratch(): readonly BufferRequest[] {
-    if (this.constraint === "none") return [];
-    return [this.#effective, this.#slopeGradient].map((buffer) => [buffer, [this.count]] as const);
+  scratch(): Requests<Scratch> {
+    if (this.constraint === "none") return {};
+    return { effective: [this.#effective, [this.count]], slopeGradient: [this.#slopeGradient, [this.count]] };
   }
 
   dispose(): void {

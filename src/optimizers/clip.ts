@@ -17,7 +17,7 @@ export function clipGradNorm(params: readonly Parameter[], max: number): number 
     throw new ArgumentError(`clipGradNorm: max: got ${show(max)}, expected a number >= 0`);
   }
   for (const grad of gradients) grad.assertUsable();
-  const given = gradients.filter(({ storage }) => !storage.isNone);
+  const given = gradients.filter(({ isNone }) => !isNone);
   let squares = 0;
   for (const grad of given) squares += grad.engine.ops.sumOfSquares(grad.size, grad.read());
   const norm = Math.sqrt(squares);

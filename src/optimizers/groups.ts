@@ -2,7 +2,7 @@ import { checkKnown, isArray, shorten, show, showShape } from "../checks.js";
 import type { Engine } from "../engine.js";
 import { ArgumentError, EngineError, StateError } from "../errors.js";
 import type { Parameter } from "../layers/layer.js";
-import { isTensor, sameShape, type Tensor, type TensorStorage } from "../tensor.js";
+import { isTensor, sameShape, type Tensor } from "../tensor.js";
 
 /** Parameters with settings of their own. A setting that is not given is the optimizer's. */
 export type ParameterGroup<Settings> = { params: readonly Parameter[] } & Partial<Settings>;
@@ -71,7 +71,7 @@ export function labelOf({ name }: Parameter, index: number): string {
 
 /** Reads groups. Checks that all tensors are of one engine, and that no parameter is there twice. */
 export class GroupReader<Settings> {
-  readonly #seen = new Set<TensorStorage>();
+  readonly #seen = new Set<object>();
   #engine: Engine | undefined;
 
   constructor(readonly what: string) {}
@@ -125,10 +125,10 @@ export class GroupReader<Settings> {
     if (value.engine !== this.#engine) {
       throw new EngineError(`${this.what}: got parameters of different engines, expected one engine`);
     }
-    if (this.#seen.has(value.storage)) {
+    if (this.#seen.has(value.memory)) {
       throw new StateError(`${this.what}: the parameter ${labelOf(given, index)} is there twice`);
     }
-    this.#seen.add(value.storage);
+    this.#seen.add(value.memory);
     return { given, value, grad };
   }
 }

@@ -106,12 +106,12 @@ export abstract class Optimizer<Settings extends LearningRate> {
     const missing: Wanted[] = [];
     for (const { settings, params } of groups) {
       const names = this.stateTensors(settings);
-      for (const { value, grad } of params) if (!grad.storage.isNone) this.#addMissing(value, names, missing);
+      for (const { value, grad } of params) if (!grad.isNone) this.#addMissing(value, names, missing);
     }
     this.#keep(makeTensors(missing));
     for (const { settings, params } of groups) {
       for (const parameter of params) {
-        if (!parameter.grad.storage.isNone) this.update(parameter, this.#stateOf(parameter.value), settings);
+        if (!parameter.grad.isNone) this.update(parameter, this.#stateOf(parameter.value), settings);
       }
     }
   }

@@ -73,7 +73,7 @@ export class SGD extends Optimizer<SGDSettings> {
 
   protected override update({ value, grad }: ReadParameter, state: ParameterState, settings: SGDSettings): void {
     const { lr, momentum, dampening, nesterov, weightDecay } = settings;
-    const buffer = momentum === 0 ? 0 : state.tensors.buffer.storage.offset;
+    const buffer = momentum === 0 ? 0 : state.tensors.buffer.modify();
     const isFirst = buffer !== 0 && state.numbers.momentumSteps === 0;
     value.engine.ops.sgd(
       value.size,

@@ -3,7 +3,7 @@ import { ShapeError, StateError } from "../errors.js";
 import { checkOutput, type Layer, type Parameter } from "../layers/layer.js";
 import { RandomGenerator } from "../random.js";
 import type { Tensor } from "../tensor.js";
-import { rememberStatistics, statisticsOf, undoing } from "../undo.js";
+import { rememberState, statisticsOf, undoing } from "../undo.js";
 import { Batches } from "./batches.js";
 import { claim } from "./claims.js";
 import { divergence } from "./divergence.js";
@@ -159,7 +159,7 @@ class Training {
     const { net, train, settings } = this;
     assertUsable(net, this.parameters);
     const data = train.take(selection);
-    const undoStatistics = rememberStatistics(this.#statistics);
+    const undoStatistics = rememberState(this.#statistics);
     const undoZeroGrad = zeroGrad(net, this.parameters);
     const undo = () => {
       undoStatistics();
@@ -208,12 +208,12 @@ function carrying(thrown: unknown, history: EpochRecord[]): unknown {
 
 /** zeroGrad of a net. The result undoes it for gradients that were not written since: zeroGrad itself only marks them. */
 function zeroGrad(net: Layer, parameters: readonly Parameter[]): () => void {
-  const before = parameters.map(({ grad }) => grad.storage.flags);
+  const before = parameters.map(({ grad }) => grad.flags);
   net.zeroGrad();
-  const versions = parameters.map(({ grad }) => grad.storage.version);
+  const versions = parameters.map(({ grad }) => grad.version);
   return () => {
-    parameters.forEach(({ grad: { storage } }, i) => {
-      if (storage.zeroPending && storage.version === versions[i]) Object.assign(storage, before[i]);
+    parameters.forEach(({ grad }, i) => {
+      if (grad.flags.zeroPending && grad.version === versions[i]) grad.putBack(before[i]);
     });
   };
 }

@@ -199,7 +199,7 @@ export function gather(
     const { data } = tensor;
     for (let i = 0; i < size; i++) copy(order === undefined ? start + i : order[start + i], data, i * values);
   });
-  tensor.storage.version++;
+  tensor.markWritten();
   return tensor;
 }
 

@@ -146,8 +146,8 @@ export function checkOptimizer(optimizer: Stepper, net: Layer, parameters: reado
     return isArray(groups) ? groups.flatMap(({ params }) => params.map(({ value }) => value)) : undefined;
   });
   if (stepped === undefined) return;
-  const own = new Set(parameters.map(({ value }) => value.storage));
-  if (!stepped.some((value) => isTensor(value) && own.has(value.storage))) {
+  const own = new Set(parameters.map(({ value }) => value.memory));
+  if (!stepped.some((value) => isTensor(value) && own.has(value.memory))) {
     throw new ArgumentError(
       `fit: optimizer: got ${show(optimizer)} without a parameter of ${net.describe()}, expected one over net.parameters()`,
     );

@@ -208,7 +208,7 @@ class ValueTargets implements BatchTargets {
     this.checkFit(outputShape, this.#size);
     if (!this.#isFlat || taken.size !== sizeOf(outputShape) || sameShape(taken.shape, outputShape)) return taken;
     // the buffer takes another storage if a loss has kept a handle on this one
-    const values = taken.storage.isShared ? taken.data.slice() : undefined;
+    const values = taken.isShared ? taken.data.slice() : undefined;
     this.#shape = outputShape;
     const target = this.#buffer.take(outputShape);
     if (values !== undefined) target.data.set(values);

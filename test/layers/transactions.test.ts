@@ -2,7 +2,7 @@ import * as lg from "lanegrad";
 import { describe, expect, it } from "vitest";
 import type { LinearMemory } from "../../src/memory.js";
 import type { RandomGenerator } from "../../src/random.js";
-import type { TensorStorage } from "../../src/tensor.js";
+import type { GradientFlags } from "../../src/tensor.js";
 import { describeEngines } from "../support/engines.js";
 import { Gain, Residual } from "../support/layers.js";
 import { bits, expectRefusal, randomTensor, refusal, stateBits, valueBits } from "../support/state.js";
@@ -150,8 +150,7 @@ interface Inside {
 }
 
 const inside = (engine: lg.Engine): Inside => engine as unknown as Inside;
-const storageOf = (tensor: lg.Tensor): TensorStorage =>
-  (tensor as unknown as { readonly storage: TensorStorage }).storage;
+const flagsOf = (tensor: lg.Tensor): GradientFlags => (tensor as unknown as { readonly flags: GradientFlags }).flags;
 
 /** Makes the allocation after `count` others fail, as a full memory does, until it is taken back. */
 function failAfter(engine: lg.Engine, count: number): { readonly hasFailed: boolean; restore(): void } {
@@ -183,7 +182,7 @@ const everyLayer = (layer: lg.Layer): lg.Layer[] => [
 /** Everything that a failed call could have changed, and nobody asked for. */
 const observed = (layer: lg.Layer, engine: lg.Engine) => ({
   gradients: layer.parameters().map(({ grad }) => {
-    const { flags } = storageOf(grad);
+    const flags = flagsOf(grad);
     // those that stand for zeros would be written by a look at them
     return { flags, values: flags.zeroPending ? undefined : grad.toArray() };
   }),

@@ -76,7 +76,7 @@ try {
 declare const console: { log(text: string): void };
 
 // @ts-expect-error internals stay inside
-y.storage;
+y.memory;
 // @ts-expect-error
 layer.describe();
 // @ts-expect-error

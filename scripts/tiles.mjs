@@ -2,7 +2,8 @@
 //
 //   rowsRxC   R x C of C = A · B + addend over a block of k. A is read along R rows, `aRow` bytes apart; B as C neighbouring floats a step
 //             of k, `bStep` bytes apart: a packed panel, or B[k, n] where it lies. `addend` is 0 for none, or the address of
-//             the rows to add, `addendRow` bytes apart: 0 for a bias, cRow for C itself.
+//             the rows to add, `addendRow` bytes apart: 0 for a bias, cRow for C itself. `...Next` is how far the next tile is.
+//   rowsAlong  few rows of A times four rows of a large B
 //   dotsRxQ   the partial sums of R x Q outputs of A · Bᵀ, where A and B both lie contiguous along k: output (r, q) has eight of them, k
 //             mod 8, in two vectors at sums + r · sumsRow + 32 q. The two are computed `together`, which V8 merges but which
 //             needs too many registers at 128 bits, `apart` in two basic blocks, or only `one` of them for twice as many outputs.
@@ -10,7 +11,8 @@
 //
 // Why they look as they do, from V8's machine code:
 //
-// - A function computes a column of `tiles` tiles (the ir loop): B's panel stays in L1, and V8, which tiers up at calls, gets many short ones.
+// - A function computes `tiles` tiles below each other (the ir loop: B's panel stays in L1) or beside each other (the jr loop), and V8, which
+//   tiers up at calls, gets many short ones.
 // - The first step of k is peeled: sums start as a · b instead of 0.
 // - Addresses advance once in four steps, which read at constant offsets; an index for each step would take an addition for each row (on
 //   Zen 4 42 GFLOP/s instead of 46; tall tiles with multiply-add in one instruction hide it). Each of the four ends in a way out, so
@@ -65,25 +67,31 @@ ${range(groups)
   .join(isFirst ? "\n" : `\n${NEVER}\n`)}`;
   const advance = (steps) => lines(rows, (i) => `a${i} += ${4 * steps};`);
   return `export function rows${rows}x${columns}(
-  tiles: i32, k: i32, a: usize, aRow: usize, b: usize, bStep: usize, c: usize, cRow: usize, addend: usize, addendRow: usize,
+  tiles: i32, k: i32, a: usize, aRow: usize, aNext: usize, b: usize, bStep: usize, bNext: usize,
+  c: usize, cRow: usize, cNext: usize, addend: usize, addendRow: usize, addendNext: usize,
 ): void {
 for (; tiles > 0; tiles--) {
 let pb = b;
+let to = c;
+let plus = addend;
 ${lines(rows, (i) => `let a${i} = ${i === 0 ? "a" : `a${i - 1} + aRow`};`)}
 ${step(0, true)}
 ${advance(1)}
 ${loop("k - 1", stepsOf(rows, columns), (i) => step(i, false), advance)}
 if (addend) {
-${lines(rows, (i) => `${lines(vectors, (j) => `c${i}_${j} = f32x4.add(v128.load(addend, ${16 * j}), c${i}_${j});`)}\naddend += addendRow;`)}
+${lines(rows, (i) => `${lines(vectors, (j) => `c${i}_${j} = f32x4.add(v128.load(plus, ${16 * j}), c${i}_${j});`)}\nplus += addendRow;`)}
 }
 ${lines(
   rows,
   (i) =>
     `${pairsReversed(vectors)
-      .map((j) => `v128.store(c, c${i}_${j}, ${16 * j});`)
-      .join("\n")}\nc += cRow;`,
+      .map((j) => `v128.store(to, c${i}_${j}, ${16 * j});`)
+      .join("\n")}\nto += cRow;`,
 )}
-a += aRow * ${rows};
+a += aNext;
+b += bNext;
+c += cNext;
+if (addend) addend += addendNext;
 }
 }`;
 }
@@ -133,6 +141,36 @@ a += aRow * ${rows};
 }
 
 /**
+ * Four rows of B, in n blocks of 16 columns, times m rows of A, added to sums[n][m][16]: B's rows are read in order, evenly, so that the processor
+ * fetches ahead while it computes.
+ */
+function alongRows() {
+  return `export function rowsAlong(m: i32, n: i32, a: usize, aRow: usize, b0: usize, bRow: usize, sums: usize): void {
+let b1 = b0 + bRow;
+let b2 = b1 + bRow;
+let b3 = b2 + bRow;
+for (; n > 0; n--) {
+let x = a;
+for (let left = m; left > 0; left--) {
+${lines(4, (j) => `let c${j} = v128.load(sums, ${16 * j});`)}
+${range(4)
+  .map(
+    (r) =>
+      `${r === 0 ? "let " : ""}s = v128.load32_splat(x, ${4 * r});\n${lines(4, (j) => `c${j} = multiplyAdd(s, v128.load(b${r}, ${16 * j}), c${j});`)}`,
+  )
+  .join(`\n${NEVER}\n`)}
+${pairsReversed(4)
+  .map((j) => `v128.store(sums, c${j}, ${16 * j});`)
+  .join("\n")}
+x += aRow;
+sums += 64;
+}
+${lines(4, (r) => `b${r} += 64;`)}
+}
+}`;
+}
+
+/**
  * What calibration measures: additions in registers of vectors that lie `together` or apart. Both are in one function, so that the same compiler
  * made them.
  */
@@ -170,6 +208,7 @@ const TILES = [
   dotsTile(1, 4, "apart"),
   dotsTile(1, 8, "together"),
   dotsTile(2, 2, "apart"),
+  alongRows(),
   additions(),
 ];
 

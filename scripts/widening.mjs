@@ -62,7 +62,8 @@ export const WIDENING = {
   gemm: {
     widens: {
       "gemm/tiles/rows1x8": 1,
-      "gemm/tile/tileColumn": 2,
+      "gemm/tile/tilesOf": 3,
+      "gemm/vector/alongRows": 5,
       "gemm/tiles/rows4x8": 4,
       "gemm/tiles/rows4x16": 8,
       "gemm/tiles/rows1x32": 4,

@@ -4,16 +4,21 @@
 //   A·Bᵀ with few rows or columns        dot products (dot.ts)
 //   A·Bᵀ with fewer rows than 256        swapped: Cᵀ = B·Aᵀ in tiles, B's rows where they lie, A in transposed panels
 //   one row, or k = 1                    matrix-vector and outer product (vector.ts)
+//   A·B or Aᵀ·B, k up to 64, a large C   shallow: C is written along its rows
 //   everything else                      blocked
 //
 // The loops have BLIS's names, see sizes.ts: pc (k by KC), ic (m by MC), jr (n by NR), and ir (m by MR) in tile.ts. Panels of B are
-// packed just before they are used, so that there is no jc.
+// packed just before they are used, so that blocked has no jc.
 
 import { dots } from "./dot";
 import { edgeColumn } from "./edge";
 import { nr } from "./mode";
 import { packColumns, packColumnsEdge, packGroup, packRows, unpackRows } from "./pack";
 import {
+  ALONG_BELOW_GROUPS_M,
+  ALONG_BELOW_M,
+  ALONG_FROM,
+  ALONG_VECTOR_FROM,
   COLLISION_BYTES,
   DOT_BELOW_M,
   DOT_KC,
@@ -28,13 +33,17 @@ import {
   NR,
   PACK_B_FROM_M,
   PACKED_MC,
+  SHALLOW_FLOATS,
+  SHALLOW_FROM,
+  SHALLOW_KC,
   SWAP_BELOW_M,
   SWAP_KC,
   SWAP_MC,
   VECTOR_KC,
+  WIDE_NR,
 } from "./sizes";
-import { tileColumn } from "./tile";
-import { outerProduct, vectorTimesMatrix } from "./vector";
+import { tileColumn, tilesAlong } from "./tile";
+import { alongRows, outerProduct, vectorTimesMatrix } from "./vector";
 import { block, panel } from "./work";
 
 export function gemm(
@@ -69,10 +78,15 @@ export function gemm(
     outerProduct(m, n, a, transposeA ? 4 : aRow, b, c, cRow, accumulate ? c : bias, accumulate ? cRow : 0);
   } else if (!transposeB && !transposeA && m == 1) {
     for (let pc = 0; pc < k; pc += VECTOR_KC) {
+      const kc = min(VECTOR_KC, k - pc);
       const pa = a + ((<usize>pc) << 2);
+      const pb = b + <usize>pc * bRow;
       const addend = accumulate || pc > 0 ? c : bias;
-      vectorTimesMatrix(n, min(VECTOR_KC, k - pc), pa, b + <usize>pc * bRow, bRow, c, addend);
+      if (n * k >= ALONG_VECTOR_FROM) alongRows(1, n, kc, pa, aRow, pb, bRow, c, cRow, addend, 0);
+      else vectorTimesMatrix(n, kc, pa, pb, bRow, c, addend);
     }
+  } else if (!transposeB && k <= SHALLOW_KC && m >= PACK_B_FROM_M && m * n >= SHALLOW_FROM) {
+    shallow(transposeA, m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
   } else {
     blocked(transposeA, transposeB, m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
   }
@@ -108,11 +122,17 @@ function blocked(
   const groups = collides && !transposeA && !transposeB;
   const mostK = evenBlock(k, groups ? GROUP_KC : KC);
   const mostM = transposeA ? PACKED_MC : MC;
+  const alongBelow = groups ? ALONG_BELOW_GROUPS_M : ALONG_BELOW_M;
+  const isAlong = !transposeA && !transposeB && m < alongBelow && n * k >= ALONG_FROM;
   for (let pc = 0; pc < k; pc += mostK) {
     const kc = min(mostK, k - pc);
     const kx = (<usize>pc) << 2;
     const adds = accumulate || pc > 0;
     const bBlock = transposeB ? b + kx : b + <usize>pc * bRow;
+    if (isAlong) {
+      alongRows(m, n, kc, a + kx, aRow, bBlock, bRow, c, cRow, adds ? c : bias, adds ? cRow : 0);
+      continue;
+    }
     for (let ic = 0; ic < m; ic += mostM) {
       const mc = min(mostM, m - ic);
       let aBlock = transposeA ? a + <usize>pc * aRow + ((<usize>ic) << 2) : a + <usize>ic * aRow + kx;
@@ -150,6 +170,98 @@ function blocked(
       }
     }
   }
+}
+
+/**
+ * A small k: NC columns of B are packed at once (jc), and each few rows of A go along all of them. A transposed A is turned into rows, MC of
+ * them at a time (ic).
+ */
+function shallow(
+  transposeA: bool,
+  m: i32,
+  n: i32,
+  k: i32,
+  a: usize,
+  aRow: usize,
+  b: usize,
+  bRow: usize,
+  c: usize,
+  cRow: usize,
+  bias: usize,
+  accumulate: bool,
+): void {
+  const mostN = (SHALLOW_FLOATS / k) & ~(WIDE_NR - 1);
+  const step = (<usize>k) << 2;
+  const panels = block + ((<usize>(PACKED_MC * SHALLOW_KC)) << 2);
+  for (let jc = 0; jc < n; jc += mostN) {
+    const columns = min(mostN, n - jc);
+    const wide = columns / nr;
+    const narrow = (columns - wide * nr) / NR;
+    const edge = columns & (NR - 1);
+    const x = (<usize>jc) << 2;
+    const narrowX = x + ((<usize>(wide * nr)) << 2);
+    const edgeX = narrowX + ((<usize>(narrow * NR)) << 2);
+    const widePanel = step * <usize>nr;
+    const narrowPanels = panels + widePanel * <usize>wide;
+    packGroup(wide, nr, k, b + x, bRow, panels, widePanel);
+    packGroup(narrow, NR, k, b + narrowX, bRow, narrowPanels, step * NR);
+    if (edge) packColumnsEdge(edge, k, b + edgeX, bRow, panel);
+    for (let ic = 0; ic < m; ic += PACKED_MC) {
+      const mc = min(PACKED_MC, m - ic);
+      let rows = a + <usize>ic * aRow;
+      let rowsStep = aRow;
+      if (transposeA) {
+        rows = block;
+        rowsStep = step;
+        unpackRows(mc, k, a + ((<usize>ic) << 2), aRow, rows, step, 0, false);
+      }
+      const to = c + <usize>ic * cRow;
+      const addend = accumulate ? to : bias;
+      const addendRow = accumulate ? cRow : 0;
+      if (wide) {
+        const wideStep = (<usize>nr) << 2;
+        tilesAlong(
+          nr,
+          wide,
+          mc,
+          k,
+          rows,
+          rowsStep,
+          panels,
+          wideStep,
+          widePanel,
+          to + x,
+          cRow,
+          plus(addend, x),
+          addendRow,
+        );
+      }
+      if (narrow) {
+        tilesAlong(
+          NR,
+          narrow,
+          mc,
+          k,
+          rows,
+          rowsStep,
+          narrowPanels,
+          NR << 2,
+          step * NR,
+          to + narrowX,
+          cRow,
+          plus(addend, narrowX),
+          addendRow,
+        );
+      }
+      if (edge) edgeColumn(mc, edge, k, rows, rowsStep, to + edgeX, cRow, plus(addend, edgeX), addendRow);
+    }
+  }
+}
+
+/** The addend some bytes further; none stays none. */
+@inline
+function plus(addend: usize, bytes: usize): usize {
+  return addend ? addend + bytes : 0;
 }
 
 /**

@@ -19,37 +19,87 @@ export function tileColumn(
   addend: usize,
   addendRow: usize,
 ): void {
-  let done: usize = 0;
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    const tiles = isTall ? tallTiles(m) : 0;
-    if (tiles > 0) {
-      if (width == WIDE_NR) rows6x16(tiles, k, a, aRow, b, bStep, c, cRow, addend, addendRow);
-      else rows6x8(tiles, k, a, aRow, b, bStep, c, cRow, addend, addendRow);
-      done = <usize>(tiles * TALL_MR);
-    }
+  while (m > 0) {
+    const rows = tileRows(m);
+    const tiles = rows == TALL_MR ? tallTiles(m) : rows == MR ? m / MR : 1;
+    const r = <usize>rows;
+    tilesOf(rows, width, tiles, k, a, aRow, aRow * r, b, bStep, 0, c, cRow, cRow * r, addend, addendRow, addendRow * r);
+    const done = <usize>(tiles * rows);
+    m -= tiles * rows;
+    a += aRow * done;
+    c += cRow * done;
+    if (addend) addend += addendRow * done;
   }
-  const tiles = (m - <i32>done) >> 2;
-  if (tiles > 0) {
-    const from = a + done * aRow;
-    const to = c + done * cRow;
-    const plus = below(addend, addendRow, done);
-    if (width == WIDE_NR) rows4x16(tiles, k, from, aRow, b, bStep, to, cRow, plus, addendRow);
-    else rows4x8(tiles, k, from, aRow, b, bStep, to, cRow, plus, addendRow);
-    done += <usize>(tiles * MR);
+}
+
+/**
+ * The ir loop around the jr loop: `tiles` panels of B, `bNext` bytes apart, side by side for a few rows of A after the others, so that C
+ * is written along its rows.
+ */
+export function tilesAlong(
+  width: i32,
+  tiles: i32,
+  m: i32,
+  k: i32,
+  a: usize,
+  aRow: usize,
+  b: usize,
+  bStep: usize,
+  bNext: usize,
+  c: usize,
+  cRow: usize,
+  addend: usize,
+  addendRow: usize,
+): void {
+  const next = (<usize>width) << 2;
+  while (m > 0) {
+    const rows = tileRows(m);
+    tilesOf(rows, width, tiles, k, a, aRow, 0, b, bStep, bNext, c, cRow, next, addend, addendRow, next);
+    m -= rows;
+    a += aRow * <usize>rows;
+    c += cRow * <usize>rows;
+    if (addend) addend += addendRow * <usize>rows;
   }
-  const rest = m - <i32>done;
-  if (rest == 0) return;
-  a += done * aRow;
-  c += done * cRow;
-  addend = below(addend, addendRow, done);
-  for (let x: usize = 0; x < (<usize>width) << 2; x += 32, b += 32, c += 32) {
-    if (rest & 2) rows2x8(1, k, a, aRow, b, bStep, c, cRow, addend, addendRow);
-    if (rest & 1) {
-      const row = <usize>(rest & 2);
-      const last = below(addend, addendRow, row);
-      rows1x8(1, k, a + row * aRow, aRow, b, bStep, c + row * cRow, cRow, last, addendRow);
+}
+
+/** The height of the next tile where `m` rows are left. */
+function tileRows(m: i32): i32 {
+  if (ASC_FEATURE_RELAXED_SIMD && isTall && tallTiles(m) > 0) return TALL_MR;
+  return m >= MR ? MR : m >= 2 ? 2 : 1;
+}
+
+/** Tiles of `rows` by `width`; flat ones of 8 columns beside each other. */
+function tilesOf(
+  rows: i32,
+  width: i32,
+  tiles: i32,
+  k: i32,
+  a: usize,
+  aRow: usize,
+  aNext: usize,
+  b: usize,
+  bStep: usize,
+  bNext: usize,
+  c: usize,
+  cRow: usize,
+  cNext: usize,
+  addend: usize,
+  addendRow: usize,
+  addendNext: usize,
+): void {
+  const isWide = width == WIDE_NR;
+  if (ASC_FEATURE_RELAXED_SIMD && rows == TALL_MR) {
+    if (isWide) rows6x16(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
+    else rows6x8(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
+  } else if (rows == MR) {
+    if (isWide) rows4x16(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
+    else rows4x8(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
+  } else {
+    for (let x: usize = 0; x < (<usize>width) << 2; x += 32, b += 32, c += 32) {
+      if (rows == 2) rows2x8(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
+      else rows1x8(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
+      if (addend) addend += 32;
     }
-    if (addend) addend += 32;
   }
 }
 
@@ -59,10 +109,4 @@ function tallTiles(m: i32): i32 {
   const tiles = m / TALL_MR;
   const rest = m - tiles * TALL_MR;
   return tiles > 0 && (rest == 2 || rest == 3) ? tiles - 1 : tiles;
-}
-
-/** The addend some rows further down; none stays none. */
-@inline
-function below(addend: usize, addendRow: usize, rows: usize): usize {
-  return addend ? addend + rows * addendRow : 0;
 }

@@ -2,17 +2,104 @@
 
 import { multiplyAdd, storeFour } from "../lanes";
 import { isWide } from "./mode";
-import { rows1x32, rows1x64, rows1x8 } from "./tiles";
+import { ALONG_FLOATS } from "./sizes";
+import { rowsAlong, rows1x32, rows1x64, rows1x8 } from "./tiles";
+import { block } from "./work";
+
+/**
+ * C[m, n] = A[m, k] · B[k, n] (+ bias, or + C) for few rows of A and a large B, which comes from memory: that is fast only in order. Four
+ * rows of B at a time are added to sums in scratch; the last columns, fewer than 16, go down B.
+ */
+export function alongRows(
+  m: i32,
+  n: i32,
+  k: i32,
+  a: usize,
+  aRow: usize,
+  b: usize,
+  bRow: usize,
+  c: usize,
+  cRow: usize,
+  addend: usize,
+  addendRow: usize,
+): void {
+  const whole = n & ~15;
+  const mostN = (ALONG_FLOATS / m) & ~15;
+  for (let jc = 0; jc < whole; jc += mostN) {
+    const blocks = min(mostN, whole - jc) >> 4;
+    const x = (<usize>jc) << 2;
+    clearSums(m * blocks);
+    addProducts(m, blocks, k, a, aRow, b + x, bRow);
+    storeSums(m, blocks, c + x, cRow, addend ? addend + x : 0, addendRow);
+  }
+  if (whole == n) return;
+  const x = (<usize>whole) << 2;
+  for (; m > 0; m--) {
+    vectorTimesMatrix(n - whole, k, a, b + x, bRow, c + x, addend ? addend + x : 0);
+    a += aRow;
+    c += cRow;
+    if (addend) addend += addendRow;
+  }
+}
+
+/** -0 + a · b is a · b, also where that is -0. */
+function clearSums(count: i32): void {
+  const none = f32x4.splat(-0.0);
+  for (let sums = block; count > 0; count--, sums += 64) storeFour(sums, none, none, none, none);
+}
+
+function addProducts(m: i32, blocks: i32, k: i32, a: usize, aRow: usize, b: usize, bRow: usize): void {
+  for (; k >= 4; k -= 4) {
+    rowsAlong(m, blocks, a, aRow, b, bRow, block);
+    a += 16;
+    b += bRow << 2;
+  }
+  for (; k > 0; k--) {
+    addRow(m, blocks, a, aRow, b);
+    a += 4;
+    b += bRow;
+  }
+}
+
+function addRow(m: i32, blocks: i32, a: usize, aRow: usize, b: usize): void {
+  let sums = block;
+  for (; blocks > 0; blocks--, b += 64) {
+    let x = a;
+    for (let i = 0; i < m; i++, x += aRow) {
+      const s = v128.load32_splat(x);
+      for (let j: usize = 0; j < 64; j += 16, sums += 16) {
+        v128.store(sums, multiplyAdd(s, v128.load(b + j), v128.load(sums)));
+      }
+    }
+  }
+}
+
+function storeSums(m: i32, blocks: i32, c: usize, cRow: usize, addend: usize, addendRow: usize): void {
+  let sums = block;
+  for (; blocks > 0; blocks--, c += 64) {
+    let to = c;
+    let plus = addend;
+    for (let i = 0; i < m; i++, to += cRow) {
+      for (let j: usize = 0; j < 64; j += 16, sums += 16) {
+        const sum = v128.load(sums);
+        v128.store(to + j, plus ? f32x4.add(v128.load(plus + j), sum) : sum);
+      }
+      if (plus) plus += addendRow;
+    }
+    if (addend) addend += 64;
+  }
+}
 
 /** y[n] = x[k] · B[k, n] (+ bias, or + y): many columns of sums in registers run down the rows of B; then 8, then single columns. */
 export function vectorTimesMatrix(n: i32, k: i32, x: usize, b: usize, bRow: usize, y: usize, addend: usize): void {
   const end = (<usize>n) << 2;
   let j: usize = 0;
   if (isWide()) {
-    for (; j + 256 <= end; j += 256) rows1x64(1, k, x, 0, b + j, bRow, y + j, 0, addend ? addend + j : 0, 0);
+    for (; j + 256 <= end; j += 256)
+      rows1x64(1, k, x, 0, 0, b + j, bRow, 0, y + j, 0, 0, addend ? addend + j : 0, 0, 0);
   }
-  for (; j + 128 <= end; j += 128) rows1x32(1, k, x, 0, b + j, bRow, y + j, 0, addend ? addend + j : 0, 0);
-  for (; j + 32 <= end; j += 32) rows1x8(1, k, x, 0, b + j, bRow, y + j, 0, addend ? addend + j : 0, 0);
+  for (; j + 128 <= end; j += 128) rows1x32(1, k, x, 0, 0, b + j, bRow, 0, y + j, 0, 0, addend ? addend + j : 0, 0, 0);
+  for (; j + 32 <= end; j += 32) rows1x8(1, k, x, 0, 0, b + j, bRow, 0, y + j, 0, 0, addend ? addend + j : 0, 0, 0);
   for (; j < end; j += 4) {
     // in lanes, so that a column's bits do not depend on how many there are
     let sums = f32x4.mul(v128.load32_splat(x), v128.load32_splat(b + j));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { exact, firstDifference, Problems, within } from "../support/compare.js";
+import { bitExact, exact, firstDifference, Problems, within } from "../support/compare.js";
 import { kernelSetsByTile } from "../support/kernels.js";
 import {
   AB,
@@ -105,6 +105,57 @@ describe(`gemm of ${sets.map(({ name }) => name).join(" and ")}`, () => {
       [20, 12, 8192],
     ];
     checkShapes([[261, 270, 523], ...long], FORMS, everyMode, 7);
+  });
+
+  test("few rows of a large matrix, and small k over many columns", () => {
+    const large: [number, number, number][] = [
+      [1, 1030, 517],
+      [2, 1041, 2047],
+      [7, 1400, 1531],
+      [15, 1024, 2050],
+      [16, 1024, 2050],
+      [31, 4105, 515],
+    ];
+    expect(checkShapes(large, [AB], oneMode, 12)).toBe(large.length);
+    const shallow: [number, number, number][] = [
+      [300, 1100, 33],
+      [261, 1110, 64],
+      [40, 8209, 4],
+      [65, 4105, 8],
+      [515, 519, 3],
+      [1031, 257, 5],
+      [33, 8191, 2],
+      [261, 1110, 65],
+    ];
+    expect(checkShapes(shallow, [AB, ATB], everyMode, 13)).toBe(shallow.length);
+  });
+
+  // Few rows go along the rows of a large B, and down the columns of a smaller one.
+  test("the same bits along rows and down columns", () => {
+    const random = new Random(14);
+    const problems = new Problems();
+    for (const [m, n, k] of [
+      [1, 1040, 515],
+      [3, 2101, 1031],
+      [15, 2117, 1002],
+    ]) {
+      const operands = randomOperands(random, m, n, k);
+      const part = (matrix: Float32Array, from: number, to: number): Float32Array =>
+        matrix.filter((_, i) => i % n >= from && i % n < to);
+      for (const mode of MODES) {
+        const whole = bench.run(operands, AB, mode, PLAIN, problems);
+        for (let from = 0; from < n; from += 530) {
+          const to = Math.min(n, from + 530);
+          const [b, c, bias] = [operands.b, operands.c, operands.bias].map((matrix) => part(matrix, from, to));
+          const columns = { ...operands, n: to - from, b, c, bias };
+          for (const [name, got] of bench.run(columns, AB, mode, PLAIN, problems)) {
+            const problem = firstDifference(got, part(whole.get(name)!, from, to), bitExact);
+            problems.note(() => describeProduct(name, columns, AB, mode, PLAIN), problem);
+          }
+        }
+      }
+    }
+    expect(problems.list).toEqual([]);
   });
 
   test("sums of 65,536 products lose no more than sums over a block", () => {

@@ -1,0 +1,52 @@
+/** Numbers and words in rows. */
+export interface Table {
+  title: string;
+  columns: string[];
+  rows: (number | string)[][];
+}
+
+const DIGITS = 4;
+const LEAST_PLAIN = 1e-3;
+const MOST_PLAIN = 1e5;
+
+/** Four digits; powers of ten where a number is small or large. */
+export function figure(value: number): string {
+  if (value === 0) return "0";
+  if (Number.isInteger(value) && Math.abs(value) < MOST_PLAIN) return String(value);
+  if (!Number.isFinite(value)) return String(value);
+  const size = Math.abs(value);
+  return size < LEAST_PLAIN || size >= MOST_PLAIN ? value.toExponential(DIGITS - 2) : value.toPrecision(DIGITS);
+}
+
+export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+/** A mean and how far single values are from it. */
+export const withSpread = (mean: number, std: number, show: (value: number) => string = figure): string =>
+  `${show(mean)} ± ${show(std)}`;
+
+/** Cells for what was measured, what is predicted and their ratio. */
+export const compared = (measured: number, predicted: number): [number, number, number] => [
+  measured,
+  predicted,
+  measured === predicted ? 1 : measured / predicted,
+];
+
+const cellText = (cell: number | string): string => (typeof cell === "number" ? figure(cell) : cell);
+
+/** For a terminal. */
+export function tableText({ title, columns, rows }: Table): string {
+  const cells = [columns, ...rows.map((row) => row.map(cellText))];
+  const widths = columns.map((_, i) => Math.max(...cells.map((row) => row[i].length)));
+  const isNumeric = columns.map((_, i) => typeof rows[0]?.[i] === "number");
+  const line = (row: string[]) =>
+    row.map((cell, i) => (isNumeric[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join("  ");
+  return [title, ...cells.map((row) => line(row).trimEnd())].join("\n");
+}
+
+export function tableMarkdown({ title, columns, rows }: Table): string {
+  const line = (cells: string[]) => `| ${cells.map(escaped).join(" | ")} |`;
+  const rule = `| ${columns.map((_, i) => (typeof rows[0]?.[i] === "number" ? "---:" : "---")).join(" | ")} |`;
+  return [`*${title}*`, "", line(columns), rule, ...rows.map((row) => line(row.map(cellText)))].join("\n");
+}
+
+const escaped = (text: string): string => text.replace(/[\\|`*_[\]<>]/g, (character) => `\\${character}`);

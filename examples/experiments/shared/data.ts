@@ -26,9 +26,17 @@ export function loadImages(train: number, test = 0): { train: Images; test: Imag
 /** Images [N, 784] with values in 0..1. */
 export const imageTensor = (engine: lg.Engine, { x, y }: Images): lg.Tensor =>
   engine.tensor(
-    Float32Array.from(x, (value) => value / 255),
+    new Float32Array(x).map((value) => value / 255),
     [y.length, PIXELS],
   );
+
+/** One after another, as many as there are whole ones. */
+export function inBatches({ x, y }: Images, size: number): Images[] {
+  return Array.from({ length: Math.floor(y.length / size) }, (_, i) => ({
+    x: x.subarray(i * size * PIXELS, (i + 1) * size * PIXELS),
+    y: y.subarray(i * size, (i + 1) * size),
+  }));
+}
 
 /** Independent draws of N(0, 1) from the engine's generator. */
 export const normal = (engine: lg.Engine, shape: number[]): lg.Tensor =>

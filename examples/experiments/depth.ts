@@ -158,7 +158,7 @@ function report({ chains, trainings }: Measured): Report {
     claims: [
       {
         says: "With ReLU the gradient through L layers with a negative input is 0, with PReLU it is (a c)^L.",
-        holds: ratios.every(([, , ratio]) => Math.abs(ratio - 1) < 1e-4),
+        holds: ratios.every(([, , ratio]) => Math.abs(Number(ratio) - 1) < 1e-4),
         seen: `all ratios are within 1e-4 of 1 at ${depth} layers; with ReLU the gradient is exactly ${chains[0].gradients[depth - 1]}`,
       },
       {

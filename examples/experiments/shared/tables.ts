@@ -24,12 +24,11 @@ export const percent = (share: number): string => `${(100 * share).toFixed(1)} %
 export const withSpread = (mean: number, std: number, show: (value: number) => string = figure): string =>
   `${show(mean)} ± ${show(std)}`;
 
-/** Cells for what was measured, what is predicted and their ratio. */
-export const compared = (measured: number, predicted: number): [number, number, number] => [
-  measured,
-  predicted,
-  measured === predicted ? 1 : measured / predicted,
-];
+/** Cells for what was measured, what is predicted and their ratio; nothing has a ratio to 0. */
+export function compared(measured: number, predicted: number): (number | string)[] {
+  if (measured === predicted) return [measured, predicted, 1];
+  return [measured, predicted, predicted === 0 ? "–" : measured / predicted];
+}
 
 const cellText = (cell: number | string): string => (typeof cell === "number" ? figure(cell) : cell);
 

@@ -34,6 +34,8 @@ export interface Axis {
   label: string;
   log?: boolean;
   domain?: [number, number];
+  /** Of what stands at 0, 1, ..., where an axis is no axis of numbers. */
+  names?: string[];
 }
 
 export interface Chart {

@@ -48,4 +48,4 @@ export function tableMarkdown({ title, columns, rows }: Table): string {
   return [`*${title}*`, "", line(columns), rule, ...rows.map((row) => line(row.map(cellText)))].join("\n");
 }
 
-const escaped = (text: string): string => text.replace(/[\\|`*_[\]<>]/g, (character) => `\\${character}`);
+export const escaped = (text: string): string => text.replace(/[\\|`*_[\]<>]/g, (character) => `\\${character}`);

@@ -67,7 +67,7 @@ export interface Measured {
 
 async function measure(settings: Settings): Promise<Measured> {
   const drifts = DRIFTS.map((drift) => measureDrift(drift, settings.steps));
-  const data = loadImages(settings.images, settings.images);
+  const data = loadImages(settings.images);
   const pairs = [];
   for (const { target, free, held } of PAIRS) {
     pairs.push({ target, free: await train(free, data, settings), held: await train(held, data, settings) });
@@ -169,7 +169,7 @@ function report({ drifts, pairs }: Measured): Report {
         seen: seenBoth(exponential, exponentialPair),
       },
       {
-        says: "With a = β², it pulls a to 0.",
+        says: "With a = β², weight decay on β pulls a to 0.",
         holds: fits(square) && isNearer(squarePair),
         seen: `${seenBoth(square, squarePair)}; near 0 it stays there, since the gradient of β is 2 β times that of a`,
       },

@@ -1,7 +1,7 @@
 import * as lg from "lanegrad";
 import { type Images, imageTensor, loadImages, PIXELS } from "./shared/data.js";
 import { type Experiment, KERNELS, type Report, runIfMain, SEED } from "./shared/experiment.js";
-import { compared, figure, percent } from "./shared/tables.js";
+import { compared, percent } from "./shared/tables.js";
 
 const about = `In a chain of L layers of one unit, s = c x and y = f(s), a negative input stays negative where c > 0 and the slope a > 0. Every
 layer then multiplies the gradient by f'(s) c = a c: dy/dx = (a c)^L with PReLU, and exactly 0 with ReLU (a = 0), however deep.
@@ -22,11 +22,13 @@ const CHAINS: readonly [slope: number, weight: number][] = [
   [0.25, 4],
 ];
 
+const CHAIN_POINTS = 10;
+
 export interface Chain {
   slope: number;
   weight: number;
-  /** dy/dx of 1, 2, ... layers. */
-  gradients: number[];
+  /** dy/dx by the number of layers, some of 1 to all. */
+  gradients: { layers: number; value: number }[];
 }
 
 export interface Training {
@@ -47,10 +49,11 @@ interface Measured {
 async function measure({ depth, images, epochs, width, seed }: Settings): Promise<Measured> {
   using engine = lg.createEngine({ kernels: KERNELS, seed });
   const chains = CHAINS.map(([slope, weight]) => {
-    const depths = Array.from({ length: depth }, (_, layer) => layer + 1);
-    return { slope, weight, gradients: depths.map((layers) => chainGradient(engine, layers, slope, weight)) };
+    const depths = Array.from({ length: CHAIN_POINTS }, (_, i) => Math.ceil(((i + 1) * depth) / CHAIN_POINTS));
+    const gradients = depths.map((layers) => ({ layers, value: chainGradient(engine, layers, slope, weight) }));
+    return { slope, weight, gradients };
   });
-  const data = loadImages(images, images);
+  const data = loadImages(images);
   const trainings: Training[] = [];
   for (const kind of KINDS) trainings.push(await train(kind, data, { width, epochs, seed }));
   return { chains, trainings };
@@ -147,19 +150,20 @@ function withoutGradient(net: lg.Sequential, x: lg.Tensor, labels: Uint8Array): 
 }
 
 function report({ chains, trainings }: Measured): Report {
-  const depth = chains[0].gradients.length;
+  const ofAll = ({ gradients }: Chain) => gradients[gradients.length - 1];
+  const depth = ofAll(chains[0]).layers;
   const [relu, prelu, normalized] = trainings;
   const last = ({ silent }: Training) => silent[silent.length - 1];
   const seen = (training: Training) => `${last(training)} of ${training.units} with ${training.name}`;
-  const ratios = chains.map(({ slope, weight, gradients }) =>
-    compared(gradients[depth - 1], predictedGradient(slope, weight, depth)),
+  const ratios = chains.map((chain) =>
+    compared(ofAll(chain).value, predictedGradient(chain.slope, chain.weight, depth)),
   );
   return {
     claims: [
       {
         says: "With ReLU the gradient through L layers with a negative input is 0, with PReLU it is (a c)^L.",
         holds: ratios.every(([, , ratio]) => Math.abs(Number(ratio) - 1) < 1e-4),
-        seen: `all ratios are within 1e-4 of 1 at ${depth} layers; with ReLU the gradient is exactly ${chains[0].gradients[depth - 1]}`,
+        seen: `all ratios are within 1e-4 of 1 at ${depth} layers; with ReLU the gradient is exactly ${ofAll(chains[0]).value}`,
       },
       {
         says: "ReLU units die in training.",
@@ -182,8 +186,8 @@ function report({ chains, trainings }: Measured): Report {
         title: `dy/dx of ${depth} layers of one unit at x = -1`,
         columns: ["slope a", "weight c", "measured", "(a c)^L", "ratio"],
         rows: chains.map(({ slope, weight }, i) => [
-          slope === 0 ? "0 (ReLU)" : figure(slope),
-          figure(weight),
+          slope === 0 ? "0 (ReLU)" : String(slope),
+          String(weight),
           ...ratios[i],
         ]),
       },
@@ -210,14 +214,12 @@ function report({ chains, trainings }: Measured): Report {
           .filter(({ slope }) => slope > 0)
           .flatMap(({ slope, weight, gradients }) => {
             const name = `a = ${slope}, c = ${weight}`;
-            const points = (of: (layers: number) => number) => gradients.map((_, i) => [i + 1, of(i + 1)] as const);
+            const predicted = Array.from({ length: depth }, (_, i) => i + 1).map(
+              (layers) => [layers, predictedGradient(slope, weight, layers)] as const,
+            );
             return [
-              { name, as: "dashes" as const, points: points((layers) => predictedGradient(slope, weight, layers)) },
-              {
-                name,
-                as: "dots" as const,
-                points: points((layers) => gradients[layers - 1]).filter((_, i) => i % 4 === 0),
-              },
+              { name, as: "dashes" as const, points: predicted },
+              { name, as: "dots" as const, points: gradients.map(({ layers, value }) => [layers, value] as const) },
             ];
           }),
       },

@@ -118,12 +118,12 @@ function report(measured: Measured): Report {
         seen: `through ${depth} layers by ${grown("activations", "He")}`,
       },
       {
-        says: "Var(W) = 2 / (n (1 + a²)) keeps them.",
+        says: "Var(W) = 2 / (n (1 + a²)) keeps the activations.",
         holds: fits("PReLU"),
         seen: `${depth} layers multiply them by ${grown("activations", "PReLU")}, which is as near to 1 as layers of ${width} units come`,
       },
       {
-        says: "Gradients on their way back do the same.",
+        says: "Gradients on their way back grow or stay as activations do.",
         holds: backFits,
         seen: `by ${grown("gradients", "He")} with He's rule, by ${grown("gradients", "PReLU")} with the other`,
       },
@@ -160,7 +160,7 @@ function report(measured: Measured): Report {
       name: `initialisation-${i === 0 ? "he" : "prelu"}`,
       title: `Mean squares by layers that they went through, Var(W) = ${VARIANCES[rule]}: measured (dots) and predicted (dashes)`,
       x: { label: "layers" },
-      y: { label: "mean square", log: true, ...(i === 0 ? {} : { domain: [0.01, 100] as [number, number] }) },
+      y: { label: "mean square", log: true, ...(i === 0 ? {} : { domain: [0.1, 10] as [number, number] }) },
       series: growths
         .filter((growth) => growth.rule === rule)
         .flatMap((growth) =>

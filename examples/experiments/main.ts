@@ -3,36 +3,12 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { constraints } from "./constraints.js";
-import { depth } from "./depth.js";
-import { initialisation } from "./initialisation.js";
-import { noise } from "./noise.js";
-import { normalisation } from "./normalisation.js";
-import { representations } from "./representations.js";
-import { type Experiment, run } from "./shared/experiment.js";
+import { EXPERIMENTS } from "./all.js";
 import { pageOf, type Result } from "./shared/page.js";
 import { svgOf } from "./shared/plots.js";
-import { slopes } from "./slopes.js";
-import { symmetry } from "./symmetry.js";
 
 const DOCS = fileURLToPath(new URL("../../docs", import.meta.url));
 const FOLDER = "experiments";
-
-const runnable = <Settings extends Record<string, number>, Measured>(experiment: Experiment<Settings, Measured>) => ({
-  ...experiment,
-  run: () => run(experiment),
-});
-
-const EXPERIMENTS = [
-  runnable(depth),
-  runnable(initialisation),
-  runnable(constraints),
-  runnable(symmetry),
-  runnable(noise),
-  runnable(normalisation),
-  runnable(representations),
-  runnable(slopes),
-];
 
 const USAGE = `Runs all experiments and writes experiments.md and its pictures.
 
@@ -62,4 +38,8 @@ async function main(args: string[]): Promise<void> {
   writeFileSync(join(to, "experiments.md"), pageOf(results, FOLDER));
 }
 
-await main(process.argv.slice(2));
+await main(process.argv.slice(2)).catch((error: NodeJS.ErrnoException) => {
+  if (!error.code?.startsWith("ERR_PARSE_ARGS")) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 2;
+});

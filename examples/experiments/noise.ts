@@ -17,7 +17,15 @@ Both sides of 0 have half of the samples, f' is 1 on one and a on the other, and
 So a sample's relative variance is 2 (n + 2) (2 + a² + a⁴) / ((1 + a²)² + (1 + a)²) - 1: from 2 n + 3 with ReLU to n + 1 at a = 1. The
 mean of f' grows with a faster than that of f'², as no sample is silent.`;
 
-type Settings = { batch: number; batches: number; inputs: number; images: number; nets: number; seed: number };
+type Settings = {
+  batch: number;
+  batches: number;
+  inputs: number;
+  images: number;
+  nets: number;
+  width: number;
+  seed: number;
+};
 
 const SLOPES = [0, 0.01, 0.25, 0.5, 1];
 /** Parts of the batches, from whose differences the standard error comes. */
@@ -46,12 +54,13 @@ interface OnImages {
 
 export interface Measured {
   inputs: number;
+  width: number;
   model: Noise[];
   networks: OnImages[];
 }
 
 async function measure(settings: Settings): Promise<Measured> {
-  const { inputs, batch, images, nets, seed } = settings;
+  const { inputs, batch, images, nets, width, seed } = settings;
   const model = SLOPES.map((slope) => ({
     ...measureModel(slope, settings),
     predicted: predictedVariance(slope, inputs) / batch,
@@ -60,10 +69,10 @@ async function measure(settings: Settings): Promise<Measured> {
   const { train } = loadImages(images);
   for (const slope of SLOPES) {
     const runs = [];
-    for (let net = 0; net < nets; net++) runs.push(await measureNetwork(slope, train, batch, seed + net));
+    for (let net = 0; net < nets; net++) runs.push(await measureNetwork(slope, train, settings, seed + net));
     networks.push({ slope, start: runs.map(({ start }) => start), trained: runs.map(({ trained }) => trained) });
   }
-  return { inputs, model, networks };
+  return { inputs, width, model, networks };
 }
 
 /** Of a single sample. */
@@ -107,18 +116,16 @@ function momentsOf(gradients: readonly Float32Array[]): Moments {
 
 const relativeVariance = ({ variance, signal }: Moments): number => variance / signal;
 
-const HIDDEN = 64;
-
 /** A network with two hidden layers: the gradients of all its weights, over disjoint batches of the images. */
-async function measureNetwork(slope: number, train: Images, batch: number, seed: number) {
+async function measureNetwork(slope: number, train: Images, { batch, width }: Settings, seed: number) {
   using engine = lg.createEngine({ kernels: KERNELS, seed });
   const hidden = (inputs: number): lg.Layer[] => {
-    const linear = new lg.Linear(inputs, HIDDEN, { engine });
+    const linear = new lg.Linear(inputs, width, { engine });
     lg.init.kaimingNormal_(linear.weight.value, { a: slope });
     lg.init.zeros_(linear.bias!.value);
     return [linear, new lg.LeakyReLU({ negativeSlope: slope, engine })];
   };
-  const net = new lg.Sequential(...hidden(PIXELS), ...hidden(HIDDEN), new lg.Linear(HIDDEN, CLASSES, { engine }));
+  const net = new lg.Sequential(...hidden(PIXELS), ...hidden(width), new lg.Linear(width, CLASSES, { engine }));
   const batches = inBatches(train, batch).map((images) => ({ x: imageTensor(engine, images), labels: images.y }));
   const noise = () => momentsOf(batches.map(({ x, labels }) => gradientOf(net, x, labels)));
   const start = noise();
@@ -151,7 +158,7 @@ function relative(networks: readonly OnImages[], slope: number, stage: Stage, of
   return { mean: mean(ratios), error: standardError(ratios) };
 }
 
-function report({ inputs, model, networks }: Measured): Report {
+function report({ inputs, width, model, networks }: Measured): Report {
   const between = SLOPES.filter((slope) => slope > 0.1 && slope < 1);
   const isLower = (stage: Stage): boolean =>
     between.every((slope) => {
@@ -184,14 +191,14 @@ function report({ inputs, model, networks }: Measured): Report {
           .join(", "),
       },
       {
-        says: "It can lower it on images: at the start of training.",
+        says: "A slope between 0 and 1 can lower the relative variance of the gradient on images: at the start of training.",
         holds: isLower("start"),
         seen: seen("start"),
       },
       {
-        says: "And after an epoch.",
+        says: "A slope between 0 and 1 lowers it on images after an epoch, too.",
         holds: isLower("trained"),
-        seen: `${seen("trained")}. By then the networks are at different places: |mean gradient|², by which the variance is divided, is ${signals}`,
+        seen: `${seen("trained")}. There |mean gradient|², by which the variance is divided, is ${signals}`,
       },
     ],
     tables: [
@@ -205,7 +212,7 @@ function report({ inputs, model, networks }: Measured): Report {
         ]),
       },
       {
-        title: `Images: 784-${HIDDEN}-${HIDDEN}-10, means of ${networks[0].start.length} draws and their standard errors`,
+        title: `Images: 784-${width}-${width}-10, means of ${networks[0].start.length} draws and their standard errors`,
         columns: ["slope a", "at the start", "relative to ReLU", "after an epoch", "relative to ReLU"],
         rows: networks.map((network) => [
           String(network.slope),
@@ -260,6 +267,7 @@ export const noise: Experiment<Settings, Measured> = {
     batches: { default: 2000, about: "mini-batches in the model", least: 2 * PARTS },
     inputs: { default: 16, about: "dimensions of the model", least: 2 },
     images: { default: 3200, about: "images" },
+    width: { default: 64, about: "units of each of the network's two hidden layers" },
     nets: { default: 5, about: "draws of the network", least: 2 },
     seed: SEED,
   },

@@ -98,7 +98,7 @@ const BATCH = 64;
 /** 784-width-10 with BatchNorm before the PReLU, so that its input has mean 0 and variance 1, and behind it; slopes from 0 to 1. */
 async function measureImages({ images, epochs, width, seed }: Settings): Promise<Omit<Measured, "rows">> {
   using engine = lg.createEngine({ kernels: KERNELS, seed });
-  const { train, test } = loadImages(images, images);
+  const { train, test } = loadImages(images);
   const prelu = new lg.PReLU({ numParameters: width, engine });
   prelu.weight.value.data.forEach((_, unit, slopes) => {
     slopes[unit] = unit / (width - 1);
@@ -160,12 +160,12 @@ function report({ rows, start, trained, accuracy }: Measured): Report {
         seen: `the largest of ${distances.length} differences is ${Math.max(...distances).toFixed(1)} standard errors`,
       },
       {
-        says: "The slope sets how skewed the output is: on images, whose s is not normal, units follow the formula.",
+        says: "The slope sets how skewed the output is, on images too: units follow the formula, though their s is not normal.",
         holds: follows("skewness"),
         seen: `over ${start.length} units the correlation with the formula is ${agreements("skewness")}`,
       },
       {
-        says: "On images, too, γ and β that normalise are functions of the slope.",
+        says: "The γ and β that normalise are functions of the slope on images, too.",
         holds: follows("gamma") && follows("beta"),
         seen: `correlations with the formula: γ ${agreements("gamma")}, β ${agreements("beta")}`,
       },

@@ -1,8 +1,8 @@
 import * as lg from "lanegrad";
 import { type Images, imageTensor, inBatches, loadImages, PIXELS, uniform } from "./shared/data.js";
 import { type Experiment, KERNELS, type Report, runIfMain, SEED } from "./shared/experiment.js";
-import { mean, std } from "./shared/statistics.js";
-import { figure, withSpread } from "./shared/tables.js";
+import { mean, std, variance } from "./shared/statistics.js";
+import { between, figure, withSpread } from "./shared/tables.js";
 
 const about = `Two augmentations of each image (shifted, mirrored, brighter or darker) go through an encoder and a projection head, and their embeddings
 are pulled together: the loss is the mean of (z₁ - z₂)². A constant embedding has a loss of 0, so nothing keeps the embeddings from
@@ -15,8 +15,6 @@ type Settings = { images: number; epochs: number; seeds: number; width: number; 
 
 const ACTIVATIONS = ["ReLU", "PReLU", "ELU"] as const;
 const BATCH = 64;
-/** Weight of the variance term, where it is there. */
-const VARIANCE_WEIGHT = 1;
 
 export interface Run {
   activation: (typeof ACTIVATIONS)[number];
@@ -32,7 +30,7 @@ interface Measured {
 
 function measure(settings: Settings): Measured {
   const { seeds, seed, axes } = settings;
-  const data = loadImages(settings.images, settings.images);
+  const data = loadImages(settings.images);
   const runs = [false, true].flatMap((hasVarianceTerm) =>
     ACTIVATIONS.flatMap((activation) =>
       Array.from({ length: seeds }, (_, i) => ({
@@ -90,18 +88,24 @@ const MOST_SHIFT = 3;
 /** Each image twice: sample i in the rows i and BATCH + i. */
 function augment({ x }: Images, pairs: lg.Tensor): void {
   using draws = uniform(pairs.engine, [2 * BATCH, 4]);
-  const [{ data }, u] = [pairs, draws.data];
+  const u = draws.data;
+  const { data } = pairs;
   for (let row = 0; row < 2 * BATCH; row++) {
-    const [right, down] = [0, 1].map((i) => Math.round(MOST_SHIFT * u[4 * row + i]));
-    const isMirrored = u[4 * row + 2] < 0;
-    const brightness = (1 + 0.4 * u[4 * row + 3]) / 255;
-    const image = (row % BATCH) * PIXELS;
-    for (let pixel = 0; pixel < PIXELS; pixel++) {
-      const column = (pixel % SIDE) + right;
-      const line = Math.floor(pixel / SIDE) + down;
+    const image = x.subarray((row % BATCH) * PIXELS, ((row % BATCH) + 1) * PIXELS);
+    augmentOne(image, data.subarray(row * PIXELS, (row + 1) * PIXELS), u.subarray(4 * row, 4 * row + 4));
+  }
+}
+
+function augmentOne(image: Uint8Array, target: Float32Array, [right, down, side, light]: Float32Array): void {
+  const [shiftX, shiftY] = [right, down].map((u) => Math.round(MOST_SHIFT * u));
+  const brightness = (1 + 0.4 * light) / 255;
+  for (let y = 0; y < SIDE; y++) {
+    for (let x = 0; x < SIDE; x++) {
+      const column = x + shiftX;
+      const line = y + shiftY;
       const isInside = column >= 0 && column < SIDE && line >= 0 && line < SIDE;
-      const from = line * SIDE + (isMirrored ? SIDE - 1 - column : column);
-      data[row * PIXELS + pixel] = isInside ? brightness * x[image + from] : 0;
+      const from = line * SIDE + (side < 0 ? SIDE - 1 - column : column);
+      target[y * SIDE + x] = isInside ? brightness * image[from] : 0;
     }
   }
 }
@@ -125,15 +129,16 @@ function pullTogether(z: lg.Tensor, grad: lg.Tensor, hasVarianceTerm: boolean): 
 function spread(values: Float32Array, slopes: Float32Array, start: number, axes: number): void {
   const column = Float64Array.from({ length: BATCH }, (_, row) => values[start + row * axes]);
   const center = mean(column);
-  const deviation = Math.sqrt(std(column) ** 2 + 1e-4);
+  const deviation = Math.sqrt(variance(column) + 1e-4);
   if (deviation >= 1) return;
   for (let row = 0; row < BATCH; row++) {
-    slopes[start + row * axes] -= (VARIANCE_WEIGHT * (column[row] - center)) / (deviation * (BATCH - 1) * axes);
+    slopes[start + row * axes] -= (column[row] - center) / (deviation * (BATCH - 1) * axes);
   }
 }
+
 const LOSSES = [false, true].map((hasVarianceTerm) => ({
   hasVarianceTerm,
-  name: hasVarianceTerm ? "with the variance term" : "without it",
+  name: `${hasVarianceTerm ? "with" : "without"} the variance term`,
 }));
 
 const last = ({ stats }: Run): lg.EmbeddingStats => stats[stats.length - 1];
@@ -151,36 +156,34 @@ function report({ axes, runs }: Measured): Report {
   const [free, held] = LOSSES.map((loss) => runs.filter((run) => run.hasVarianceTerm === loss.hasVarianceTerm));
   const of = (kind: readonly Run[], activation: Run["activation"]) =>
     kind.filter((run) => run.activation === activation);
-  const range = (kind: readonly Run[], key: keyof lg.EmbeddingStats): string => {
-    const values = kind.map((run) => last(run)[key]);
-    return `${figure(Math.min(...values))} to ${figure(Math.max(...values))}`;
-  };
+  const range = (kind: readonly Run[], key: keyof lg.EmbeddingStats): string =>
+    between(kind.map((run) => last(run)[key]));
   const ranges = (kind: readonly Run[], key: keyof lg.EmbeddingStats): string =>
     ACTIVATIONS.map((activation) => `${range(of(kind, activation), key)} with ${activation}`).join(", ");
   return {
     claims: [
       {
-        says: "Pulled together alone, the embeddings collapse to a point, whatever the activation.",
+        says: "Embeddings that are only pulled together collapse to a point, whatever the activation.",
         holds: free.every((run) => last(run).variance < run.stats[0].variance / 100),
-        seen: `the variance goes from ${figure(mean(free.map(({ stats }) => stats[0].variance)))} on average to ${range(free, "variance")}`,
+        seen: `the variance begins at ${figure(mean(free.map(({ stats }) => stats[0].variance)))} on average and ends at ${range(free, "variance")}`,
       },
       {
-        says: "A variance term keeps them from it.",
+        says: "A variance term keeps embeddings from collapsing to a point.",
         holds: held.every((run) => last(run).variance > 0.1),
         seen: `the variance ends at ${range(held, "variance")}`,
       },
       {
-        says: "It takes isotropy, too, to judge them.",
+        says: "The variance does not show every collapse: it takes isotropy, too, to judge embeddings.",
         holds: held.every((run) => last(run).isotropy < run.stats[0].isotropy / 2),
-        seen: `with the variance term, while the variance grows, the isotropy falls from ${figure(mean(held.map(({ stats }) => stats[0].isotropy)))} on average to ${range(held, "isotropy")}, where 1 / ${axes} = ${figure(1 / axes)} is a line`,
+        seen: `with the variance term, while the variance grows, the isotropy begins at ${figure(mean(held.map(({ stats }) => stats[0].isotropy)))} on average and ends at ${range(held, "isotropy")}; ${figure(1 / axes)} is a line in ${axes} dimensions`,
       },
       {
-        says: "The activation of the projection head bears on the collapse: to a point, in the variance without the term.",
+        says: "The activation of the projection head bears on the collapse to a point: on the variance without the term.",
         holds: isApart(free, (run) => last(run).variance),
         seen: ranges(free, "variance"),
       },
       {
-        says: "It bears on the collapse to few directions: in the isotropy with the term.",
+        says: "The activation of the projection head bears on the collapse to few directions: on the isotropy with the term.",
         holds: isApart(held, (run) => last(run).isotropy),
         seen: ranges(held, "isotropy"),
       },

@@ -1,7 +1,7 @@
 import * as lg from "lanegrad";
 import { CLASSES, type Images, imageTensor, loadImages, PIXELS } from "./shared/data.js";
 import { type Experiment, KERNELS, type Report, runIfMain, SEED } from "./shared/experiment.js";
-import { compared, figure, percent } from "./shared/tables.js";
+import { between, compared, figure, percent } from "./shared/tables.js";
 
 const about = `PReLU is positively homogeneous: f(s x) = s f(x) for s > 0. So W → s W (and b → s b) with g → g / s behind it leaves g · f(W x + b). ELU is
 not: exp(s x) - 1 is not s (exp(x) - 1), so the output changes.
@@ -33,7 +33,7 @@ interface Measured {
 }
 
 async function measure(settings: Settings): Promise<Measured> {
-  const data = loadImages(settings.images, settings.images);
+  const data = loadImages(settings.images);
   const curves: Curve[] = [];
   for (const activation of ACTIVATIONS) curves.push(await measureCurve(activation, data, settings));
   return { curves };
@@ -88,10 +88,11 @@ export const ROUNDING = 1e-5;
 function report({ curves }: Measured): Report {
   const [prelu, elu] = curves.map(({ scaled }) => scaled.filter(({ factor }) => factor !== 1));
   const most = (scaled: Scaled[]): number => Math.max(...scaled.map(({ change }) => change));
-  const accuracies = (scaled: Scaled[]): string => {
-    const sorted = scaled.map(({ accuracy }) => accuracy).sort((a, b) => a - b);
-    return `the accuracy is ${percent(sorted[0])} to ${percent(sorted[sorted.length - 1])}`;
-  };
+  const accuracies = (scaled: Scaled[]): string =>
+    `the accuracy is ${between(
+      scaled.map(({ accuracy }) => accuracy),
+      percent,
+    )}`;
   return {
     claims: [
       {
@@ -100,7 +101,7 @@ function report({ curves }: Measured): Report {
         seen: `outputs change by at most ${figure(most(prelu))} of the largest one, which is rounding; ${accuracies(prelu)}`,
       },
       {
-        says: "With ELU it does not.",
+        says: "W → sW, g → g/s changes the output with ELU.",
         holds: elu.every(({ change }) => change > 100 * ROUNDING),
         seen: `outputs change by up to ${figure(most(elu))} of the largest one; ${accuracies(elu)}`,
       },
@@ -129,7 +130,7 @@ function report({ curves }: Measured): Report {
         series: curves.map(({ activation, scaled }) => ({
           name: activation,
           as: "line",
-          points: scaled.flatMap(({ factor, change }) => (change > 0 ? [[factor, change] as const] : [])),
+          points: scaled.map(({ factor, change }) => [factor, change] as const),
         })),
       },
     ],

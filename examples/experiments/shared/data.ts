@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import * as lg from "lanegrad";
 import { loadDataSet } from "../../fashion-mnist/data.js";
+import { InputError } from "../../fashion-mnist/errors.js";
 
 const FOLDER = fileURLToPath(new URL("../../../data/fashion-mnist-subset", import.meta.url));
 
@@ -13,14 +14,15 @@ export interface Images {
   y: Uint8Array;
 }
 
-/** The first images of the repository's part of Fashion-MNIST: so many to train on, and so many others. */
-export function loadImages(train: number, test = 0): { train: Images; test: Images } {
+/** The first images of the repository's part of Fashion-MNIST: so many to train on, and at most as many others. */
+export function loadImages(count: number): { train: Images; test: Images } {
   const data = loadDataSet(FOLDER);
-  const first = ({ x, y }: Images, count: number): Images => ({
+  if (count > data.train.count) throw new InputError(`--images: got ${count}, there are ${data.train.count}`);
+  const first = ({ x, y }: Images): Images => ({
     x: x.subarray(0, count * PIXELS),
     y: y.subarray(0, count),
   });
-  return { train: first(data.train, train), test: first(data.test, test) };
+  return { train: first(data.train), test: first(data.test) };
 }
 
 /** Images [N, 784] with values in 0..1. */

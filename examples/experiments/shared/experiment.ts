@@ -124,7 +124,8 @@ function wholeNumber(name: string, text: string, { least = 1 }: Setting): number
   throw new InputError(`--${name} takes a whole number of at least ${least}, got "${text}"`);
 }
 
-function usage<Settings extends Record<string, number>, Measured>({
+/** What --help prints. */
+export function usage<Settings extends Record<string, number>, Measured>({
   name,
   title,
   about,

@@ -12,11 +12,15 @@ export const meanSquare = (values: ArrayLike<number>): number => {
   return total / values.length;
 };
 
-/** Unbiased. */
-export function std(values: ArrayLike<number>): number {
+/** Unbiased. By products and roots alone, which are the same on every engine: what is trained on may come from it. */
+export function variance(values: ArrayLike<number>): number {
   const center = mean(values);
-  return Math.sqrt(sum(Array.from(values, (value) => (value - center) ** 2)) / (values.length - 1));
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) squares += (values[i] - center) * (values[i] - center);
+  return squares / (values.length - 1);
 }
+
+export const std = (values: ArrayLike<number>): number => Math.sqrt(variance(values));
 
 /** The standard error of a mean of independent values. */
 export const standardError = (values: ArrayLike<number>): number => std(values) / Math.sqrt(values.length);

@@ -8,14 +8,14 @@ export interface Table {
 const DIGITS = 4;
 const LEAST_PLAIN = 1e-3;
 const MOST_PLAIN = 1e5;
+const MOST_INTEGER = 1e9;
 
 /** Four digits; powers of ten where a number is small or large. */
 export function figure(value: number): string {
-  if (value === 0) return "0";
-  if (Number.isInteger(value) && Math.abs(value) < MOST_PLAIN) return String(value);
-  if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
-  return size < LEAST_PLAIN || size >= MOST_PLAIN ? value.toExponential(DIGITS - 2) : value.toPrecision(DIGITS);
+  if (Number.isInteger(value) ? size < MOST_INTEGER : !Number.isFinite(value)) return String(value);
+  if (size < LEAST_PLAIN || size >= MOST_PLAIN) return value.toExponential(DIGITS - 2);
+  return size >= 10 ** DIGITS ? value.toFixed(0) : value.toPrecision(DIGITS);
 }
 
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
@@ -28,6 +28,12 @@ export const withSpread = (mean: number, std: number, show: (value: number) => s
 export function compared(measured: number, predicted: number): (number | string)[] {
   if (measured === predicted) return [measured, predicted, 1];
   return [measured, predicted, predicted === 0 ? "–" : measured / predicted];
+}
+
+/** From the least of values to the largest. */
+export function between(values: readonly number[], show: (value: number) => string = figure): string {
+  const [least, most] = [Math.min(...values), Math.max(...values)].map(show);
+  return least === most ? least : `${least} to ${most}`;
 }
 
 const cellText = (cell: number | string): string => (typeof cell === "number" ? figure(cell) : cell);

@@ -150,6 +150,7 @@ async function train(
   });
   return { name, slopes, accuracy: lg.evaluate(net, test).accuracy };
 }
+
 function report({ drifts, pairs }: Measured): Report {
   const last = <Item>(items: readonly Item[]): Item => items[items.length - 1];
   const [exponential, square, , penalty] = drifts;
@@ -249,4 +250,5 @@ export const constraints: Experiment<Settings, Measured> = {
   measure,
   report,
 };
+
 await runIfMain(import.meta.url, constraints);

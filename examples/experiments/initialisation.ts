@@ -94,6 +94,7 @@ export function distance(growth: Growth, key: "activations" | "gradients", measu
   const { depth } = measured;
   return (growth[key][depth - 1] - depth * Math.log(factor(growth)) - bias) / std;
 }
+
 const DIRECTIONS = ["activations", "gradients"] as const;
 
 /** More than this many standard deviations from the mean come by chance once in thousands of runs. */
@@ -190,4 +191,5 @@ export const initialisation: Experiment<Settings, Measured> = {
   measure,
   report,
 };
+
 await runIfMain(import.meta.url, initialisation);

@@ -1,4 +1,5 @@
 import * as lg from "lanegrad";
+import { InputError } from "../fashion-mnist/errors.js";
 import { CLASSES, type Images, imageTensor, inBatches, loadImages, normal, PIXELS } from "./shared/data.js";
 import { type Experiment, KERNELS, type Report, runIfMain, SEED } from "./shared/experiment.js";
 import { mean, standardError } from "./shared/statistics.js";
@@ -61,6 +62,7 @@ export interface Measured {
 
 async function measure(settings: Settings): Promise<Measured> {
   const { inputs, batch, images, nets, width, seed } = settings;
+  if (images < 2 * batch) throw new InputError(`--images: got ${images}, expected at least two batches of ${batch}`);
   const model = SLOPES.map((slope) => ({
     ...measureModel(slope, settings),
     predicted: predictedVariance(slope, inputs) / batch,
@@ -146,6 +148,7 @@ function gradientOf(net: lg.Layer, x: lg.Tensor, labels: Uint8Array): Float32Arr
   }
   return all;
 }
+
 const STAGES = ["start", "trained"] as const;
 
 type Stage = (typeof STAGES)[number];
@@ -274,4 +277,5 @@ export const noise: Experiment<Settings, Measured> = {
   measure,
   report,
 };
+
 await runIfMain(import.meta.url, noise);

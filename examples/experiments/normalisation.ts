@@ -128,6 +128,7 @@ function unitsOf(front: lg.Sequential, prelu: lg.PReLU, images: Images): Unit[] 
   norm.dispose();
   return moments.map((measured, unit) => ({ slope: slopes[unit], measured }));
 }
+
 /** How many standard errors the measured value is from the formula's. */
 export const distance = ({ measured, error, predicted }: Row, quantity: Quantity): number =>
   (measured[quantity] - predicted[quantity]) / error[quantity];
@@ -253,4 +254,5 @@ export const normalisation: Experiment<Settings, Measured> = {
   measure,
   report,
 };
+
 await runIfMain(import.meta.url, normalisation);

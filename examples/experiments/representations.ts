@@ -242,4 +242,5 @@ export const representations: Experiment<Settings, Measured> = {
   measure,
   report,
 };
+
 await runIfMain(import.meta.url, representations);

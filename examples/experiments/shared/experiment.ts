@@ -1,5 +1,6 @@
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { LanegradError } from "lanegrad";
 import { InputError } from "../../fashion-mnist/errors.js";
 import { type Table, tableText } from "./tables.js";
 
@@ -14,14 +15,14 @@ export interface Setting {
 /** Of weights, draws and orders. */
 export const SEED: Setting = { default: 0, about: "of weights, draws and orders", least: 0 };
 
-/** What the sources say, whether it was seen here, and what was seen. */
+/** What is said, whether it was seen here, and what was seen. */
 export interface Claim {
   says: string;
   holds: boolean;
   seen: string;
 }
 
-/** Points of one colour. Lines are what was measured, dashes what is predicted. */
+/** Points under one name, in one colour. Dashes are what is predicted; all else was measured. */
 export interface Series {
   name: string;
   as: "line" | "dashes" | "dots" | "bars";
@@ -95,7 +96,8 @@ export async function runIfMain<Settings extends Record<string, number>, Measure
       `${given === "help" ? usage(experiment) : reportText(await run<Settings, Measured>(experiment, given))}\n`,
     );
   } catch (error) {
-    if (!(error instanceof InputError)) throw error;
+    // a size that no network takes, say
+    if (!(error instanceof InputError || error instanceof LanegradError)) throw error;
     process.stderr.write(`${error.message}\n`);
     process.exitCode = EXIT_BAD_INPUT;
   }

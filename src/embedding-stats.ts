@@ -19,9 +19,10 @@ export interface EmbeddingStats {
 const WHAT = "embeddingStats";
 
 /**
- * Variance and isotropy of embeddings [N, d], a Tensor or nested arrays; values in a row are one embedding. Both fall to 0 where the
- * embeddings collapse to a point, isotropy alone falls to 1 / d where they collapse to a line. NaN and infinite values give NaN.
- * Takes N d min(N, d) + min(N, d)³ steps. Throws ArgumentError for what is no array, ShapeError for another shape and for no values.
+ * Variance and isotropy of embeddings [N, d], a Tensor or nested arrays; values in a row are one embedding. The variance goes to 0 where
+ * the embeddings collapse to a point. The isotropy, which does not see their size, goes to 1 / d where they collapse to a line. NaN and
+ * infinite values give NaN. Takes N d min(N, d) + min(N, d)³ steps. Throws ArgumentError for what is no array, ShapeError for another
+ * shape and for no values.
  */
 export function embeddingStats(embeddings: Tensor | readonly NestedNumbers[]): EmbeddingStats {
   const { shape, values } = readEmbeddings(embeddings);
@@ -37,23 +38,20 @@ export function embeddingStats(embeddings: Tensor | readonly NestedNumbers[]): E
 }
 
 function readEmbeddings(embeddings: unknown): Flat {
-  const { shape, values } = readValues(embeddings);
-  const wanted = shape.length === 1 ? [1, ...shape] : shape;
-  if (wanted.length !== 2 || wanted.includes(0)) {
-    throw new ShapeError(`${WHAT}: got ${showShape(shape)}, expected [N, d] or [d], with at least one value`);
-  }
-  return { shape: wanted, values };
-}
-
-function readValues(embeddings: unknown): Flat {
-  if (isTensor(embeddings)) return { shape: embeddings.shape, values: embeddings.liveView().slice() };
   if (isFloatArray(embeddings)) {
-    throw new ShapeError(
-      `${WHAT}: got ${show(embeddings)}, whose shape is unknown: expected engine.tensor(data, shape)`,
-    );
+    throw new ShapeError(`${WHAT}: got ${show(embeddings)} of unknown shape, expected engine.tensor(data, shape)`);
   }
-  if (isArray(embeddings)) return readNested(embeddings, WHAT);
-  throw new ArgumentError(`${WHAT}: got ${show(embeddings)}, expected a Tensor or nested arrays of numbers`);
+  if (!isTensor(embeddings) && !isArray(embeddings)) {
+    throw new ArgumentError(`${WHAT}: got ${show(embeddings)}, expected a Tensor or nested arrays of numbers`);
+  }
+  const { shape, values } = isTensor(embeddings)
+    ? { shape: embeddings.shape, values: embeddings.liveView().slice() }
+    : readNested(embeddings, WHAT);
+  const rows = shape.length === 1 ? [1, ...shape] : shape;
+  if (rows.length !== 2 || values.length === 0) {
+    throw new ShapeError(`${WHAT}: got ${showShape(shape)}, expected [N, d] or [d], neither of them 0`);
+  }
+  return { shape: rows, values };
 }
 
 /**
@@ -63,10 +61,13 @@ function readValues(embeddings: unknown): Flat {
 function centred(values: Float32Array, count: number, axes: number): Float64Array[] {
   const sums = new Float64Array(axes);
   for (let at = 0; at < values.length; at++) sums[at % axes] += values[at];
-  const value = (row: number, axis: number): number => values[row * axes + axis] - sums[axis] / count;
-  return axes <= count
-    ? Array.from({ length: count }, (_, row) => new Float64Array(axes).map((_, axis) => value(row, axis)))
-    : Array.from({ length: axes }, (_, axis) => new Float64Array(count).map((_, row) => value(row, axis)));
+  const [vectors, length, next, step] = axes <= count ? [count, axes, axes, 1] : [axes, count, 1, axes];
+  return Array.from({ length: vectors }, (_, vector) =>
+    new Float64Array(length).map((_, i) => {
+      const at = vector * next + i * step;
+      return values[at] - sums[at % axes] / count;
+    }),
+  );
 }
 
 /** Σ v vᵀ. The lower triangle counts, as everywhere below. */
@@ -85,15 +86,27 @@ function addScaled(row: Float64Array, v: Float64Array, scale: number, count: num
 const effectiveRank = (shares: Float64Array): number =>
   exp(shares.reduce((entropy, share) => (share > 0 ? entropy - share * log(share) : entropy), 0));
 
-/** The eigenvalues of a symmetric matrix, which is overwritten: Householder's reflections make it tridiagonal, QL steps diagonal. */
+/** Far more than a value takes: two or three are usual. */
+const MOST_STEPS = 60;
+
+/**
+ * The eigenvalues of a symmetric matrix, which is overwritten: Householder's reflections make it tridiagonal, QL steps diagonal (EISPACK's
+ * tred1 and tql1). Jacobi's rotations would be shorter and, from some hundred axes on, ten times slower.
+ */
 function eigenvalues(a: Float64Array[]): Float64Array {
-  const size = a.length;
-  const diagonal = new Float64Array(size);
-  const beside = new Float64Array(size);
-  for (let last = size - 1; last > 0; last--) beside[last - 1] = reflect(a, last);
-  for (let i = 0; i < size; i++) diagonal[i] = a[i][i];
-  diagonalize(diagonal, beside);
-  return diagonal;
+  const d = new Float64Array(a.length);
+  // e[i] stands beside d[i] and d[i + 1]
+  const e = new Float64Array(a.length);
+  for (let last = a.length - 1; last > 0; last--) e[last - 1] = reflect(a, last);
+  for (let i = 0; i < a.length; i++) d[i] = a[i][i];
+  for (let first = 0; first < a.length; first++) {
+    for (let steps = 0; steps < MOST_STEPS; steps++) {
+      const end = blockEnd(d, e, first);
+      if (end === first) break;
+      stepQL(d, e, first, end);
+    }
+  }
+  return d;
 }
 
 /**
@@ -131,20 +144,6 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
-/** Far more than any matrix takes: two or three are usual. */
-const MOST_STEPS = 60;
-
-/** Turns a tridiagonal matrix into its eigenvalues, in `d`; `e[i]` stands beside d[i] and d[i + 1] (EISPACK's tql1, with implicit shifts). */
-function diagonalize(d: Float64Array, e: Float64Array): void {
-  for (let first = 0; first < d.length; first++) {
-    for (let steps = 0; steps < MOST_STEPS; steps++) {
-      const end = blockEnd(d, e, first);
-      if (end === first) break;
-      stepQL(d, e, first, end);
-    }
-  }
-}
-
 /** Where the block that begins at `first` ends: at a value beside the diagonal that is nothing to those on it. */
 function blockEnd(d: Float64Array, e: Float64Array, first: number): number {
   let end = first;
@@ -152,6 +151,7 @@ function blockEnd(d: Float64Array, e: Float64Array, first: number): number {
   return end;
 }
 
+/** A step on the block first..end, with Wilkinson's shift, rotation by rotation. */
 function stepQL(d: Float64Array, e: Float64Array, first: number, end: number): void {
   const slope = (d[first + 1] - d[first]) / (2 * e[first]);
   const root = Math.sqrt(slope * slope + 1);

@@ -11,9 +11,10 @@ export interface Result {
 
 const INTRODUCTION = `# The experiments behind PReLU
 
-What is said about PReLU, measured. \`npm run experiments\` runs the programs in \`examples/experiments/\` and writes this page, every
-number and picture of it. They use the kernel set "simd" and fixed seeds, so that the page is the same on every machine. Each program
-runs alone, too, and has options for other sizes: \`node --import tsx examples/experiments/depth.ts --help\`.
+What papers and tutorials say about PReLU, measured; where they only compare, a row says what a reader would expect.
+\`npm run experiments\` runs the programs in \`examples/experiments/\` and writes this page, every number and picture of it. They use
+the kernel set "simd" and fixed seeds, so that the page is the same on every machine. Each program runs alone, too, and has options for
+other sizes: \`npm run build && node --import tsx examples/experiments/depth.ts --help\`.
 
 The networks are small and the images few: 6,000 of Fashion-MNIST to train on and 1,000 to test. What does not hold here may hold
 elsewhere.`;

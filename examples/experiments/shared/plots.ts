@@ -7,8 +7,8 @@ const WIDTH = 720;
 const HEIGHT = 280;
 const LEGEND_LINE = 18;
 const FONT_SIZE = 12;
-/** On average, of the font. */
-const LETTER = 6.4;
+/** Room for one, on average. */
+const LETTER = 7;
 
 /** Of a luminance that can be read on white and on black. */
 const COLORS = ["#3b82f6", "#e8590c", "#2f9e44", "#9c5de0", "#e64980", "#868e96", "#b8860b", "#1098ad"];

@@ -1,4 +1,5 @@
 export { type IdxArray, type IdxData, readIdx } from "./data/idx.js";
+export { type EmbeddingStats, embeddingStats } from "./embedding-stats.js";
 export {
   createEngine,
   defaultEngine,

@@ -132,8 +132,8 @@ const quietLoader = {
   },
 };
 
-/** Variables inside of functions and private members get short names; functions, classes and what modules hold keep theirs. */
-const NAMES_OF_TRACES = { module: false, toplevel: false, keep_fnames: true, keep_classnames: true };
+/** Variables and private members get short names; functions and classes keep theirs. */
+const NAMES_OF_TRACES = { toplevel: true, keep_fnames: true, keep_classnames: true };
 
 /** Of an uncaught error Node prints the line that threw it: the file in one line would bury the message, and a pipe would lose it. */
 const MAX_LINE = 200;

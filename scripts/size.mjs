@@ -10,13 +10,13 @@ import { printTable } from "./print-table.mjs";
 import { withoutSections } from "./sections.mjs";
 
 /** Bytes. */
-const LIMITS = { tarball: 350_000, installed: 1_000_000 };
+const LIMITS = { tarball: 357_000, installed: 1_015_000 };
 
 /** [what, how many bytes its gzip may have, the program]. */
 const PROGRAMS = [
   [
     "one layer",
-    46_000,
+    47_000,
     `import { Linear } from "lanegrad";
     export const run = (x) => new Linear(784, 256).forward(x);`,
   ],
@@ -40,7 +40,7 @@ const PROGRAMS = [
     `import { Conv2d } from "lanegrad";
     export const run = (x) => new Conv2d(1, 16, 3).forward(x);`,
   ],
-  ["everything", 87_000, 'export * from "lanegrad";'],
+  ["everything", 88_000, 'export * from "lanegrad";'],
 ];
 
 const root = fileURLToPath(new URL("..", import.meta.url));

@@ -3,7 +3,6 @@
 //   rowsRxC   R x C of C = A · B + addend over a block of k. A is read along R rows, `aRow` bytes apart; B as C neighbouring floats a step
 //             of k, `bStep` bytes apart: a packed panel, or B[k, n] where it lies. `addend` is 0 for none, or the address of
 //             the rows to add, `addendRow` bytes apart: 0 for a bias, cRow for C itself. `...Next` is how far the next tile is.
-//   rowsAlong  few rows of A times four rows of a large B
 //   dotsRxQ   the partial sums of R x Q outputs of A · Bᵀ, where A and B both lie contiguous along k: output (r, q) has eight of them, k
 //             mod 8, in two vectors at sums + r · sumsRow + 32 q. The two are computed `together`, which V8 merges but which
 //             needs too many registers at 128 bits, `apart` in two basic blocks, or only `one` of them for twice as many outputs.
@@ -141,36 +140,6 @@ a += aRow * ${rows};
 }
 
 /**
- * Four rows of B, in n blocks of 16 columns, times m rows of A, added to sums[n][m][16]: B's rows are read in order, evenly, so that the processor
- * fetches ahead while it computes.
- */
-function alongRows() {
-  return `export function rowsAlong(m: i32, n: i32, a: usize, aRow: usize, b0: usize, bRow: usize, sums: usize): void {
-let b1 = b0 + bRow;
-let b2 = b1 + bRow;
-let b3 = b2 + bRow;
-for (; n > 0; n--) {
-let x = a;
-for (let left = m; left > 0; left--) {
-${lines(4, (j) => `let c${j} = v128.load(sums, ${16 * j});`)}
-${range(4)
-  .map(
-    (r) =>
-      `${r === 0 ? "let " : ""}s = v128.load32_splat(x, ${4 * r});\n${lines(4, (j) => `c${j} = multiplyAdd(s, v128.load(b${r}, ${16 * j}), c${j});`)}`,
-  )
-  .join(`\n${NEVER}\n`)}
-${pairsReversed(4)
-  .map((j) => `v128.store(sums, c${j}, ${16 * j});`)
-  .join("\n")}
-x += aRow;
-sums += 64;
-}
-${lines(4, (r) => `b${r} += 64;`)}
-}
-}`;
-}
-
-/**
  * What calibration measures: additions in registers of vectors that lie `together` or apart. Both are in one function, so that the same compiler
  * made them.
  */
@@ -208,7 +177,6 @@ const TILES = [
   dotsTile(1, 4, "apart"),
   dotsTile(1, 8, "together"),
   dotsTile(2, 2, "apart"),
-  alongRows(),
   additions(),
 ];
 

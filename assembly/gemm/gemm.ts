@@ -42,7 +42,7 @@ import {
   VECTOR_KC,
   WIDE_NR,
 } from "./sizes";
-import { tileColumn, tilesAlong } from "./tile";
+import { tileColumn, tilesOf } from "./tile";
 import { alongRows, outerProduct, vectorTimesMatrix } from "./vector";
 import { block, panel } from "./work";
 
@@ -174,7 +174,7 @@ function blocked(
 
 /**
  * A small k: NC columns of B are packed at once (jc), and each few rows of A go along all of them. A transposed A is turned into rows, MC of
- * them at a time (ic).
+ * them at a time (ic). Columns that fill no panel are blocked.
  */
 function shallow(
   transposeA: bool,
@@ -190,22 +190,15 @@ function shallow(
   bias: usize,
   accumulate: bool,
 ): void {
+  const whole = n - (n % nr);
   const mostN = (SHALLOW_FLOATS / k) & ~(WIDE_NR - 1);
   const step = (<usize>k) << 2;
+  const panelBytes = step * <usize>nr;
   const panels = block + ((<usize>(PACKED_MC * SHALLOW_KC)) << 2);
-  for (let jc = 0; jc < n; jc += mostN) {
-    const columns = min(mostN, n - jc);
-    const wide = columns / nr;
-    const narrow = (columns - wide * nr) / NR;
-    const edge = columns & (NR - 1);
+  for (let jc = 0; jc < whole; jc += mostN) {
+    const count = min(mostN, whole - jc) / nr;
     const x = (<usize>jc) << 2;
-    const narrowX = x + ((<usize>(wide * nr)) << 2);
-    const edgeX = narrowX + ((<usize>(narrow * NR)) << 2);
-    const widePanel = step * <usize>nr;
-    const narrowPanels = panels + widePanel * <usize>wide;
-    packGroup(wide, nr, k, b + x, bRow, panels, widePanel);
-    packGroup(narrow, NR, k, b + narrowX, bRow, narrowPanels, step * NR);
-    if (edge) packColumnsEdge(edge, k, b + edgeX, bRow, panel);
+    packGroup(count, nr, k, b + x, bRow, panels, panelBytes);
     for (let ic = 0; ic < m; ic += PACKED_MC) {
       const mc = min(PACKED_MC, m - ic);
       let rows = a + <usize>ic * aRow;
@@ -215,53 +208,16 @@ function shallow(
         rowsStep = step;
         unpackRows(mc, k, a + ((<usize>ic) << 2), aRow, rows, step, 0, false);
       }
-      const to = c + <usize>ic * cRow;
-      const addend = accumulate ? to : bias;
-      const addendRow = accumulate ? cRow : 0;
-      if (wide) {
-        const wideStep = (<usize>nr) << 2;
-        tilesAlong(
-          nr,
-          wide,
-          mc,
-          k,
-          rows,
-          rowsStep,
-          panels,
-          wideStep,
-          widePanel,
-          to + x,
-          cRow,
-          plus(addend, x),
-          addendRow,
-        );
-      }
-      if (narrow) {
-        tilesAlong(
-          NR,
-          narrow,
-          mc,
-          k,
-          rows,
-          rowsStep,
-          narrowPanels,
-          NR << 2,
-          step * NR,
-          to + narrowX,
-          cRow,
-          plus(addend, narrowX),
-          addendRow,
-        );
-      }
-      if (edge) edgeColumn(mc, edge, k, rows, rowsStep, to + edgeX, cRow, plus(addend, edgeX), addendRow);
+      const to = c + <usize>ic * cRow + x;
+      const addend = accumulate ? to : bias ? bias + x : 0;
+      const bStep = (<usize>nr) << 2;
+      tilesOf(count, nr, mc, k, rows, rowsStep, panels, bStep, panelBytes, to, cRow, addend, accumulate ? cRow : 0);
     }
   }
-}
-
-/** The addend some bytes further; none stays none. */
-@inline
-function plus(addend: usize, bytes: usize): usize {
-  return addend ? addend + bytes : 0;
+  if (whole == n) return;
+  const x = (<usize>whole) << 2;
+  const rest = bias ? bias + x : 0;
+  blocked(transposeA, false, m, n - whole, k, a, aRow, b + x, bRow, c + x, cRow, rest, accumulate);
 }
 
 /**

@@ -71,6 +71,7 @@ export const ALONG_BELOW_M: i32 = 32;
 /** Where rows collide: from 16 on groups of panels are as fast. */
 export const ALONG_BELOW_GROUPS_M: i32 = 16;
 export const ALONG_FLOATS: i32 = 16 << 10;
+export const ALONG_ROWS: i32 = 8;
 
 /**
  * The weights' gradient of a convolution gathers patches in rows, a row for each tap. 128 Ki floats (512 KB) stay in L2: 64 to 512

@@ -19,26 +19,16 @@ export function tileColumn(
   addend: usize,
   addendRow: usize,
 ): void {
-  while (m > 0) {
-    const rows = tileRows(m);
-    const tiles = rows == TALL_MR ? tallTiles(m) : rows == MR ? m / MR : 1;
-    const r = <usize>rows;
-    tilesOf(rows, width, tiles, k, a, aRow, aRow * r, b, bStep, 0, c, cRow, cRow * r, addend, addendRow, addendRow * r);
-    const done = <usize>(tiles * rows);
-    m -= tiles * rows;
-    a += aRow * done;
-    c += cRow * done;
-    if (addend) addend += addendRow * done;
-  }
+  tilesOf(1, width, m, k, a, aRow, b, bStep, 0, c, cRow, addend, addendRow);
 }
 
 /**
- * The ir loop around the jr loop: `tiles` panels of B, `bNext` bytes apart, side by side for a few rows of A after the others, so that C
- * is written along its rows.
+ * `count` such columns side by side, their panels of B `bNext` bytes apart: the tiles of a few rows of A after those of others, so that C is written
+ * along its rows.
  */
-export function tilesAlong(
+export function tilesOf(
+  count: i32,
   width: i32,
-  tiles: i32,
   m: i32,
   k: i32,
   a: usize,
@@ -51,14 +41,43 @@ export function tilesAlong(
   addend: usize,
   addendRow: usize,
 ): void {
-  const next = (<usize>width) << 2;
+  const right = (<usize>width) << 2;
   while (m > 0) {
     const rows = tileRows(m);
-    tilesOf(rows, width, tiles, k, a, aRow, 0, b, bStep, bNext, c, cRow, next, addend, addendRow, next);
-    m -= rows;
-    a += aRow * <usize>rows;
-    c += cRow * <usize>rows;
-    if (addend) addend += addendRow * <usize>rows;
+    // of one column all tiles of this height, below each other
+    const down = count > 1 ? 1 : rows == TALL_MR ? tallTiles(m) : rows == MR ? m / MR : 1;
+    const tiles = max(count, down);
+    const r = <usize>rows;
+    let aNext: usize = 0;
+    let cNext = right;
+    let addendNext = right;
+    if (count == 1) {
+      aNext = aRow * r;
+      bNext = 0;
+      cNext = cRow * r;
+      addendNext = addendRow * r;
+    }
+    if (ASC_FEATURE_RELAXED_SIMD && rows == TALL_MR) {
+      if (width == WIDE_NR)
+        rows6x16(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
+      else rows6x8(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
+    } else if (rows == MR) {
+      if (width == WIDE_NR)
+        rows4x16(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
+      else rows4x8(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
+    } else {
+      for (let x: usize = 0; x < right; x += 32) {
+        const plus = addend ? addend + x : 0;
+        if (rows == 2)
+          rows2x8(tiles, k, a, aRow, aNext, b + x, bStep, bNext, c + x, cRow, cNext, plus, addendRow, addendNext);
+        else rows1x8(tiles, k, a, aRow, aNext, b + x, bStep, bNext, c + x, cRow, cNext, plus, addendRow, addendNext);
+      }
+    }
+    const done = r * <usize>down;
+    m -= <i32>done;
+    a += aRow * done;
+    c += cRow * done;
+    if (addend) addend += addendRow * done;
   }
 }
 
@@ -66,41 +85,6 @@ export function tilesAlong(
 function tileRows(m: i32): i32 {
   if (ASC_FEATURE_RELAXED_SIMD && isTall && tallTiles(m) > 0) return TALL_MR;
   return m >= MR ? MR : m >= 2 ? 2 : 1;
-}
-
-/** Tiles of `rows` by `width`; flat ones of 8 columns beside each other. */
-function tilesOf(
-  rows: i32,
-  width: i32,
-  tiles: i32,
-  k: i32,
-  a: usize,
-  aRow: usize,
-  aNext: usize,
-  b: usize,
-  bStep: usize,
-  bNext: usize,
-  c: usize,
-  cRow: usize,
-  cNext: usize,
-  addend: usize,
-  addendRow: usize,
-  addendNext: usize,
-): void {
-  const isWide = width == WIDE_NR;
-  if (ASC_FEATURE_RELAXED_SIMD && rows == TALL_MR) {
-    if (isWide) rows6x16(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
-    else rows6x8(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
-  } else if (rows == MR) {
-    if (isWide) rows4x16(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
-    else rows4x8(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
-  } else {
-    for (let x: usize = 0; x < (<usize>width) << 2; x += 32, b += 32, c += 32) {
-      if (rows == 2) rows2x8(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
-      else rows1x8(tiles, k, a, aRow, aNext, b, bStep, bNext, c, cRow, cNext, addend, addendRow, addendNext);
-      if (addend) addend += 32;
-    }
-  }
 }
 
 /** As many as leave no two or three rows: two tiles of four are faster than one of six and a flat one. */

@@ -2,13 +2,13 @@
 
 import { multiplyAdd, storeFour } from "../lanes";
 import { isWide } from "./mode";
-import { ALONG_FLOATS } from "./sizes";
-import { rowsAlong, rows1x32, rows1x64, rows1x8 } from "./tiles";
+import { ALONG_FLOATS, ALONG_ROWS } from "./sizes";
+import { rows1x32, rows1x64, rows1x8 } from "./tiles";
 import { block } from "./work";
 
 /**
- * C[m, n] = A[m, k] · B[k, n] (+ bias, or + C) for few rows of A and a large B, which comes from memory: that is fast only in order. Four
- * rows of B at a time are added to sums in scratch; the last columns, fewer than 16, go down B.
+ * C[m, n] = A[m, k] · B[k, n] (+ bias, or + C) for few rows of A and a large B, which comes from memory: that is fast only in order. Some
+ * rows of B at a time are added to sums[n / 16][m][16] in scratch; the last columns, fewer than 16, go down B.
  */
 export function alongRows(
   m: i32,
@@ -28,8 +28,10 @@ export function alongRows(
   for (let jc = 0; jc < whole; jc += mostN) {
     const blocks = min(mostN, whole - jc) >> 4;
     const x = (<usize>jc) << 2;
-    clearSums(m * blocks);
-    addProducts(m, blocks, k, a, aRow, b + x, bRow);
+    for (let r = 0; r < k; r += ALONG_ROWS) {
+      const rows = min(ALONG_ROWS, k - r);
+      addRows(m, blocks, rows, r == 0, a + ((<usize>r) << 2), aRow, b + <usize>r * bRow + x, bRow);
+    }
     storeSums(m, blocks, c + x, cRow, addend ? addend + x : 0, addendRow);
   }
   if (whole == n) return;
@@ -42,34 +44,34 @@ export function alongRows(
   }
 }
 
-/** -0 + a · b is a · b, also where that is -0. */
-function clearSums(count: i32): void {
+/** B's columns are read evenly, and used by all rows of A: the processor fetches ahead while it computes. */
+function addRows(m: i32, blocks: i32, rows: i32, isFirst: bool, a: usize, aRow: usize, b: usize, bRow: usize): void {
+  // -0 + a · b is a · b, also where that is -0
   const none = f32x4.splat(-0.0);
-  for (let sums = block; count > 0; count--, sums += 64) storeFour(sums, none, none, none, none);
-}
-
-function addProducts(m: i32, blocks: i32, k: i32, a: usize, aRow: usize, b: usize, bRow: usize): void {
-  for (; k >= 4; k -= 4) {
-    rowsAlong(m, blocks, a, aRow, b, bRow, block);
-    a += 16;
-    b += bRow << 2;
-  }
-  for (; k > 0; k--) {
-    addRow(m, blocks, a, aRow, b);
-    a += 4;
-    b += bRow;
-  }
-}
-
-function addRow(m: i32, blocks: i32, a: usize, aRow: usize, b: usize): void {
+  const end = (<usize>rows) << 2;
   let sums = block;
   for (; blocks > 0; blocks--, b += 64) {
     let x = a;
-    for (let i = 0; i < m; i++, x += aRow) {
-      const s = v128.load32_splat(x);
-      for (let j: usize = 0; j < 64; j += 16, sums += 16) {
-        v128.store(sums, multiplyAdd(s, v128.load(b + j), v128.load(sums)));
+    for (let i = 0; i < m; i++, x += aRow, sums += 64) {
+      let c0 = none;
+      let c1 = none;
+      let c2 = none;
+      let c3 = none;
+      if (!isFirst) {
+        c0 = v128.load(sums);
+        c1 = v128.load(sums, 16);
+        c2 = v128.load(sums, 32);
+        c3 = v128.load(sums, 48);
       }
+      let pb = b;
+      for (let r: usize = 0; r < end; r += 4, pb += bRow) {
+        const s = v128.load32_splat(x + r);
+        c0 = multiplyAdd(s, v128.load(pb), c0);
+        c1 = multiplyAdd(s, v128.load(pb, 16), c1);
+        c2 = multiplyAdd(s, v128.load(pb, 32), c2);
+        c3 = multiplyAdd(s, v128.load(pb, 48), c3);
+      }
+      storeFour(sums, c0, c1, c2, c3);
     }
   }
 }

@@ -56,6 +56,18 @@ function updateRows(n: number): Row[] {
   ];
 }
 
+/** Layers whose weights come from memory, at the batches of a service that learns on the job: bound by writing dW, and by reading W. */
+const LARGE = [
+  [1024, 1024],
+  [4096, 4096],
+  [8192, 512],
+] as const;
+const SMALL_BATCHES = [1, 8, 16, 32];
+
+/** The time of writing dW once. */
+const fillRow = (n: number): Row =>
+  kernelRow(`fill ${n}`, { elements: n }, { kernel: "fill", sizes: [n], values: [0] });
+
 const SQUARES = [64, 128, 256, 512, 1024];
 /** The largest weight of the network, and a bias. */
 const PARAMETERS = [DENSE[0][0] * DENSE[0][1], HIDDEN];
@@ -64,6 +76,7 @@ const CACHED = 16384;
 
 export const kernelRows: Row[] = [
   ...DENSE.flatMap(([n, k]) => BATCHES.flatMap((batch) => denseRows(n, k, batch))),
+  ...LARGE.flatMap(([n, k]) => [...SMALL_BATCHES.flatMap((batch) => denseRows(n, k, batch)), fillRow(n * k)]),
   ...SQUARES.map(squareRow),
   ...BATCHES.flatMap(elementwiseRows),
   ...[...PARAMETERS, CACHED].flatMap(updateRows),

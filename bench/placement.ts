@@ -1,7 +1,8 @@
+// with every layer come all groups of kernels
+import "../src/index.js";
 import type { Engine } from "../src/index.js";
 import { addressesOf, argumentsOf, type KernelName, type Operands, type Sizes } from "../src/kernels/description.js";
-import { descriptions, needs } from "../src/kernels/groups.js";
-import { images } from "../src/kernels/images.js";
+import { descriptions } from "../src/kernels/groups.js";
 import type { Kernels } from "../src/kernels/kernels.js";
 import type { WindowSizes } from "../src/kernels/window.js";
 import { onEach } from "./engines.js";
@@ -11,8 +12,6 @@ import type { Work } from "./run.js";
 
 /** Time for about ten rounds, fewer for large products, on which the twin takes long; there are many such rows. */
 const MEASURING_MS = 500;
-
-needs(images);
 
 /** A call of a kernel, beside the operands that the table gives it. */
 export interface Called {

@@ -72,12 +72,17 @@ ${pieces.join(",\n")},
 `;
 }
 
-/** The kernels of each group of the table, by its name; all others are of the core. */
-async function groupsOfTable() {
-  const { core: _, ...groups } = await readTable();
-  return Object.fromEntries(
-    Object.entries(groups).map(([name, files]) => [name, Object.values(files).flatMap(Object.keys)]),
-  );
+/** The kernels of each group of the table, by its name. */
+async function kernelsOfTable() {
+  const table = Object.entries(await readTable());
+  return Object.fromEntries(table.map(([group, files]) => [group, Object.values(files).flatMap(Object.keys)]));
+}
+
+function assertExported(kernels, bytes) {
+  const exported = WebAssembly.Module.exports(new WebAssembly.Module(bytes)).map(({ name }) => name);
+  const missing = kernels.filter((name) => !exported.includes(name));
+  if (missing.length > 0)
+    throw new Error(`assembly/index.ts does not export ${missing.join(", ")}, which the table has`);
 }
 
 /** dist/kernels: each set with every kernel in one module, for a shared memory, and for one that is not. */
@@ -229,8 +234,9 @@ async function writeLicence() {
 
 await rm("dist", { recursive: true, force: true });
 await Promise.all([writeTiles(), writeKernels()]);
-const groups = await groupsOfTable();
+const { core, ...groups } = await kernelsOfTable();
 const builds = await compileModules();
+assertExported([...core, ...Object.values(groups).flat()], builds[0]);
 await Promise.all([writeGroups(builds, groups), writeModules(builds)]);
 await Promise.all([
   bundle("dist/index.js"),

@@ -140,7 +140,10 @@ function encode(kernel, { layout, ...description }) {
     return position;
   };
   const factor = (value) => {
-    if (typeof value === "number") return `*${value}`;
+    if (typeof value === "number") {
+      if (!/^\d$/.test(value)) fail(kernel, `a factor of ${value}, which is not one digit`);
+      return `*${value}`;
+    }
     if (typeof value === "string") return WINDOW_LETTERS[value] ?? positionOf(value);
     return `!${[value.flag, value.then, value.otherwise].map(positionOf).join("")}`;
   };

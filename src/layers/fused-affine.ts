@@ -21,8 +21,9 @@ class FusedAffine extends AffineLayer {
     return super.planForward(inputShape, memory);
   }
 
-  /** Its halves forget what they remembered. */
+  /** In the mode of its plan, since another plan may have been begun after that one. Its halves forget what they remembered. */
   override forwardOf(x: Tensor, plan: Parameters<AffineLayer["forwardOf"]>[1]): Tensor {
+    this.training = plan.training;
     this.front.forget();
     this.activationLayer.forget();
     return super.forwardOf(x, plan);

@@ -416,6 +416,41 @@ describe("Sequential", () => {
       });
     });
 
+    describe("layers that run as one keep to the mode of each forward", () => {
+      const scene = () => {
+        const inner = new lg.Sequential(linear(4, 3), prelu(3));
+        const net = new lg.Sequential(inner, linear(3, 2));
+        const [x, dy] = [randomTensor(engine(), [2, 4], 1), randomTensor(engine(), [2, 2], 2)];
+        // until nothing changes from step to step
+        for (let i = 0; i < 3; i++) {
+          net.forward(x);
+          net.backward(dy);
+        }
+        const want = bits(net.backwardInput(dy).data);
+        const expectSame = () => {
+          net.forward(x);
+          expect(bits(net.backwardInput(dy).data)).toEqual(want);
+        };
+        return { inner, net, x, expectSame };
+      };
+
+      it("after a forward in eval mode that was refused", () => {
+        const { net, expectSame } = scene();
+        net.eval();
+        expect(() => net.forward([[1, 2, 3]])).toThrow(lg.ShapeError);
+        net.train();
+        expectSame();
+      });
+
+      it("after an inner net was called by itself in eval mode", () => {
+        const { inner, x, expectSame } = scene();
+        inner.eval();
+        inner.forward(x);
+        inner.train();
+        expectSame();
+      });
+    });
+
     describe("a subclass that overrides forward is called", () => {
       let calls = 0;
       /** What the class computes, times 2. */

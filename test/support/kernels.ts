@@ -1,6 +1,6 @@
 import { describe } from "vitest";
-import { needs } from "../../src/kernels/groups.js";
-import { images } from "../../src/kernels/images.js";
+// with every layer come all groups of kernels
+import "../../src/index.js";
 import { createTwin } from "../../src/kernels/js/index.js";
 import type { Kernels } from "../../src/kernels/kernels.js";
 import type { WasmKernelSet } from "../../src/kernels/modules.js";
@@ -19,9 +19,6 @@ export interface KernelsUnderTest {
   readonly kernels: Kernels;
   readonly heap: LinearMemory;
 }
-
-// no layer asks for them where kernels are all that is tested
-needs(images);
 
 const MEMORY = 256 * 2 ** 20;
 

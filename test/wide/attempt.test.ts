@@ -1,15 +1,13 @@
 import v8 from "node:v8";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { needs } from "../../src/kernels/groups.js";
-import { images } from "../../src/kernels/images.js";
+// with every layer come all groups of kernels
+import "../../src/index.js";
 import { codesOf } from "../../src/kernels/modules.js";
 import { type Code, compileWide } from "../../src/kernels/wide/compile.js";
 import { readEnvironment } from "../../src/kernels/wide/gate.js";
 import { firstDifference } from "../../src/kernels/wide/self-test.js";
 import { attemptToWiden, type Steps, widen } from "../../src/kernels/wide/wide.js";
 import { canWiden } from "../support/wide.js";
-
-needs(images);
 
 /** Steps that go well on any Node: modules that V8 compiles as it does by itself, taken for wide ones. */
 const fortunate = (): Steps => ({

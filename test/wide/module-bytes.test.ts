@@ -1,12 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { needs } from "../../src/kernels/groups.js";
-import { images } from "../../src/kernels/images.js";
+// with every layer come all groups of kernels
+import "../../src/index.js";
 import { codesOf } from "../../src/kernels/modules.js";
 import { link } from "../../src/kernels/wasm.js";
 import { exportName, exposeFunctions, isInternal } from "../../src/kernels/wide/module-bytes.js";
 import { LinearMemory } from "../../src/memory.js";
 
-needs(images);
 const codes = codesOf("simd", true);
 const exposed = codes.map(({ bytes }) => exposeFunctions(bytes, Uint8Array.of(1, 2, 3)));
 const modules = exposed.map(({ bytes }) => new WebAssembly.Module(bytes));

@@ -1,13 +1,12 @@
 import { describe, expect, test } from "vitest";
+// with every layer come all groups of kernels
+import "../../src/index.js";
 import type { KernelName } from "../../src/kernels/description.js";
-import { needs } from "../../src/kernels/groups.js";
-import { images } from "../../src/kernels/images.js";
 import type { Kernels } from "../../src/kernels/kernels.js";
 import { loadKernels } from "../../src/kernels/wasm.js";
 import { comparedKernels, firstDifference } from "../../src/kernels/wide/self-test.js";
 import { LinearMemory } from "../../src/memory.js";
 
-needs(images);
 const heap = new LinearMemory({ maximum: 2 ** 26 });
 const kernels = loadKernels("simd", heap);
 const names = comparedKernels();

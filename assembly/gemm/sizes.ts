@@ -87,7 +87,7 @@ export const MOST_PATCHES: i32 = 512;
 
 /**
  * Winograd pays from 16 channels on either side, which make up for the transforms, and where its 16 products a tile, padded tiles included,
- * are at most 75 % of the direct way's 9 an output. Its sums over tiles go by blocks of up to 512.
+ * are at most 75 % of the direct method's 9 for each output. Its sums over tiles go by blocks of up to 512.
  */
 export const WINOGRAD_FROM_CHANNELS: i32 = 16;
 export const WINOGRAD_PERCENT: i32 = 75;

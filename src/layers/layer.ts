@@ -41,7 +41,7 @@ export interface LayerOptions {
   engine?: Engine;
 }
 
-/** Of a layer that has no others. */
+/** The options of a layer that has no others. */
 export const LAYER_OPTIONS = ["engine"] as const;
 
 /** A tensor as structuredClone hands it over. */

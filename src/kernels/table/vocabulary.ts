@@ -59,7 +59,7 @@ export type Argument =
 
 export interface KernelDescription {
   readonly layout: Layout;
-  /** What it computes: the documentation in the `Kernels` interface, where what the arguments' roles say is added. */
+  /** What it computes: the documentation in the `Kernels` interface, to which the build adds what the roles of the arguments imply. */
   readonly formula: string;
   /** By name, in the order of the call. */
   readonly arguments: Readonly<Record<string, Argument>>;

@@ -76,5 +76,5 @@ function classesWithoutParameters(classes, isStripped) {
 const mentions = (node, typeParameters) =>
   typeParameters.some(({ name }) => new RegExp(`\\b${name.text}\\b`).test(node.getText()));
 
-/** Of a list between < and >. */
+/** The range of a list in its < and >. */
 const rangeInBrackets = (list) => [list.pos - 1, list.end + 1];

@@ -43,7 +43,7 @@ ${advance(steps)}
 const accumulate = (sum, a, b, isFirst) =>
   isFirst ? `let ${sum} = f32x4.mul(${a}, ${b});` : `${sum} = multiplyAdd(${a}, ${b}, ${sum});`;
 
-/** Unrolling gains most at four rows; for long rows two steps suffice. Flat tiles are for remainders; tall ones do enough work in a step. */
+/** Unrolling gains most at four rows; for long rows two steps suffice. Flat tiles are for remainders; tall ones have enough to do. */
 const stepsOf = (rows, columns) => (rows === 4 ? STEPS : columns >= 32 ? 2 : 1);
 
 function rowsTile(rows, columns) {

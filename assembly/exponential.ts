@@ -70,7 +70,7 @@ export function exp(x: v128): v128 {
   return f32x4.mul(f32x4.mul(p, first), second);
 }
 
-/** expm1 of lanes that are <= 0 or NaN, which stays; below -17.33 it is -1 to float32, of -0 it is 0, of positive ones anything. */
+/** expm1 of lanes <= 0; NaN stays, -0 gives 0, below -17.33 the result is -1 in float32. Positive lanes give arbitrary values. */
 @inline
 export function expm1OfNegative(x: v128): v128 {
   const clamped = f32x4.pmax(x, v128.load32_splat(TABLE, SATURATED));
@@ -83,7 +83,7 @@ export function expm1OfNegative(x: v128): v128 {
   return f32x4.add(multiplyAdd(tail(r), scaled, scaled), f32x4.sub(power, v128.load32_splat(TABLE, ONE)));
 }
 
-/** The polynomial in x with nine coefficients, the highest power's first. For random draws, too: alike in every build. */
+/** The polynomial in x with nine coefficients, highest power first. Also for random draws, so it rounds alike in every build. */
 @inline
 export function polynomial(TABLE: usize, x: v128): v128 {
   let y = multiplyAddExactly(v128.load32_splat(TABLE), x, v128.load32_splat(TABLE, 4));

@@ -2,8 +2,8 @@ const LN2_HIGH: f64 = 0.6931471803691238;
 const LN2_LOW: f64 = 1.9082149292705877e-10;
 
 /**
- * The natural logarithm in double of a positive normal number; NaN stays. x = 2^k · (1 + f) with sqrt(2) / 2 < 1 + f < sqrt(2), log(1 + f) by a
- * series in s = f / (2 + f): fdlibm's, below 1 ulp, without the 4 KB of tables that Math.log would bring.
+ * The natural logarithm in double of a positive normal number; NaN stays. x = 2^k · (1 + f) with sqrt(2) / 2 < 1 + f < sqrt(2), log(1 + f)
+ * by a series in s = f / (2 + f): fdlibm's, below 1 ulp, without the 4 KB of tables that Math.log would bring.
  */
 export function log(x: f64): f64 {
   if (x != x) return x;

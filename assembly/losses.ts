@@ -113,7 +113,7 @@ function scaleRow(row: usize, y: usize, factor: f32, shift: f32): void {
 /** Floats that are summed in float32 before the sum is carried in double, so that long sums lose nothing. */
 const SUM_FLOATS: i32 = 512;
 
-/** Σ of the losses of n numbers, of which the loop adds a block's to SUMS; those that pad its last strip are `padding`. */
+/** Σ of n losses: the loop adds those of a block to SUMS; `padding` fills its last strip. */
 function totalLoss(loop: StripLoop, padding: f32, n: i32, y: usize, target: usize, grad: usize): f64 {
   let total: f64 = 0;
   for (let i = 0; i < n; i += SUM_FLOATS) {
@@ -147,7 +147,7 @@ function squaredErrorStrips(bytes: usize, grad: usize, y: usize, target: usize, 
   storePair(sums, s0, s1);
 }
 
-/** A logit whose loss is 0 beside a target of 0. */
+/** A logit with a loss of 0 for a target of 0. */
 const NO_LOSS: f32 = -1000;
 
 /**

@@ -1,5 +1,5 @@
-// Parameter updates: one pass over parameter, gradient and state. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW, RMSprop), in its
-// order: ((1 - β2) g) g holds gradients up to 1e20, whose squares float32 does not.
+// Parameter updates: one pass over parameter, gradient and state. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW, RMSprop), in
+// its order: ((1 - β2) g) g holds gradients up to 1e20, whose squares float32 does not.
 
 import { multiplyAdd, storePair } from "./lanes";
 import { fill } from "./reductions";
@@ -32,7 +32,7 @@ export function sgd(
   overStrips(sgdStrips, n, 2, p, buffer, g, 0, 0);
 }
 
-/** The two ways that are common have loops of their own, in which nothing is decided. */
+/** The two common cases have loops of their own, without decisions inside. */
 function sgdStrips(bytes: usize, p: usize, buffer: usize, g: usize, _d: usize, _e: usize): void {
   const rate = constantLanes(0);
   const decay = constantLanes(1);
@@ -99,8 +99,8 @@ function sgdPair(
 }
 
 /**
- * p' = keep · p (AdamW's decay, 1 for Adam);  g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 v + ((1 - β2) g') g';  v̂ = v, or the running maximum kept at vMax;
- * p = p' - stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps).
+ * p' = keep · p (AdamW's decay, 1 for Adam);  g' = g + weightDecay · p;  m += (1 - β1)(g' - m);  v = β2 v + ((1 - β2) g') g';
+ * v̂ = v, or the running maximum kept at vMax;  p = p' - stepSize · m / (sqrt(v̂) · inverseRootCorrection2 + eps).
  */
 export function adam(
   n: i32,
@@ -175,7 +175,8 @@ function adamStrips(bytes: usize, p: usize, m: usize, v: usize, vMax: usize, g: 
 }
 
 /**
- * g' = g + weightDecay · p;  v = alpha · v + ((1 - alpha) · g') · g';  centered: a = alpha · a + (1 - alpha) · g' and v̂ = v - a², else v̂ = v;
+ * g' = g + weightDecay · p;  v = alpha · v + ((1 - alpha) · g') · g';
+ * centered: a = alpha · a + (1 - alpha) · g' and v̂ = v - a², else v̂ = v;
  * d = g' / (sqrt(v̂) + eps);  with momentum b = momentum · b + d and p -= lr · b, else p -= lr · d.
  * `average` (a) and `buffer` (b) are 0 where they are not wanted.
  */

@@ -1,7 +1,7 @@
 // Maxima of windows. The maximum is the first of equals, or the last NaN.
 //
-// 2x2 windows with stride 2 go four at a time: even and odd columns of two rows, in row-major order. An index is a place in the plane; the way
-// back compares it with the places that it writes.
+// 2x2 windows with stride 2 go four at a time: even and odd columns of two rows, in row-major order. An index is a place in the plane; the
+// backward pass compares it with the places that it writes.
 
 import { loadUpTo4, select, storeUpTo4 } from "./lanes";
 import * as window from "./window";
@@ -102,7 +102,7 @@ function halveRows(count: i32, width: i32, place: i32, plane: usize, y: usize, i
   }
 }
 
-/** dx = the sum of dy over the windows that an element is the maximum of. */
+/** dx of an element: the sum of dy over the windows whose maximum it is. */
 export function maxPool2dBackward(images: i32, sizes: usize, dy: usize, indices: usize, dx: usize): void {
   window.readSizes(sizes);
   const plane = (<usize>(window.height * window.width)) << 2;

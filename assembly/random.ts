@@ -1,4 +1,4 @@
-// Random numbers by position: element i of a buffer depends on the key and on i alone, whatever the kernel set or a split over threads. So
+// Random numbers by position: element i of a buffer depends on the key and on i alone, not on the kernel set or on a split over threads. So
 // the relaxed build rounds as the other does.
 //
 // Threefry-2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): additions, rotations and

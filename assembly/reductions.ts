@@ -58,7 +58,7 @@ export const SUM_ROWS: i32 = 32;
 /** Bytes of a row's part whose columns' sums are carried at a time. */
 export const SUM_COLUMNS: usize = 2048 << 2;
 
-/** Where the totals in double begin: behind the float sums of a block of rows, at most two for each column, at the start of the work area. */
+/** Where the totals in double begin in the work area: behind the float sums of a block of rows, at most two for each column. */
 export const COLUMN_TOTALS: usize = SUM_COLUMNS << 1;
 
 /** y[j] (+)= Σ_i x[i, j] */
@@ -99,8 +99,8 @@ export function addTotals(bytes: usize, totals: usize, target: usize, accumulate
 }
 
 /**
- * The same of a block of rows in float32, `row` bytes apart: 16 columns of sums in registers run down the rows, then 4, then single columns.
- * All begin with the first row and add what y holds last.
+ * The same for a block of rows in float32, `row` bytes apart: 16 columns of sums in registers run down the rows, then 4, then single
+ * columns. All begin with the first row and add what y holds last.
  */
 function sumColumns(rows: i32, row: usize, bytes: usize, x: usize, y: usize, accumulate: bool): void {
   if (rows == 0) {

@@ -81,7 +81,7 @@ function copyTails(operands: i32, bytes: usize, toStrips: bool): void {
   }
 }
 
-/** What a loop takes beside its operands, up to eight numbers. It reads them as it begins. */
+/** A loop's constants, up to eight numbers. It reads them as it begins. */
 const CONSTANTS: usize = memory.data(32, 16);
 
 

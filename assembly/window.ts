@@ -1,4 +1,4 @@
-// The window of a convolution or a pool, which slides over planes: ten int32 at an address that kernels are passed, and the sizes of the output.
+// The window of a convolution or a pool, which slides over planes: ten int32 at the address that a kernel is given, and the output's sizes.
 
 export let channels: i32 = 0;
 export let height: i32 = 0;

@@ -1,8 +1,8 @@
-// Where one build of the kernels has a function or a global variable that the other has not, everything behind it has another number
-// there, and code that is the same reads differently. Behind all others they disturb nobody.
+// Where one build of the kernels has a function or a global variable that the other lacks, everything behind it is numbered differently,
+// and identical code no longer looks identical. At the end they disturb nothing.
 import { definedFunctions, definedGlobals, emitModule, readModule } from "./binaryen.mjs";
 
-/** Of two builds the second one, with what it has alone at the end. */
+/** Of two builds the second one, with what only it has at the end. */
 export function alignWith(first, second) {
   const reference = readModule(first);
   const module = readModule(second);

@@ -144,8 +144,8 @@ const NAMES_OF_TRACES = { toplevel: true, keep_fnames: true, keep_classnames: tr
 const MAX_LINE = 200;
 
 /**
- * One file of everything. Without spaces it takes half the time to parse; names stay where stack traces show them, unless `mangle` is set.
- * Annotations of what is pure stay for the bundler to come, which esbuild by itself would drop with the spaces.
+ * One file of everything. Without spaces it parses in half the time; names stay where stack traces show them, unless `mangle` is set.
+ * Annotations of what is pure stay for the next bundler: esbuild by itself would drop them with the spaces.
  */
 async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = false } = {}) {
   const [{ text }] = (
@@ -172,7 +172,10 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
   await writeFile(file, code);
 }
 
-/** modules.edge.ts and wide.edge.ts in the places of modules.ts and wide.ts, no pieces but for their names; what the former imports stays an import. */
+/**
+ * modules.edge.ts and wide.edge.ts in place of modules.ts and wide.ts, no pieces but for their names. What modules.edge.ts imports stays an
+ * import.
+ */
 const edgeModules = {
   name: "edge-modules",
   setup(context) {

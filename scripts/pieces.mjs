@@ -1,5 +1,5 @@
-// Two builds of one source have most of their functions in common: a list of what both have, the first and the second, in turns,
-// has the common parts once, and what differs side by side, where a compressor finds the likeness.
+// Two builds of one source have most of their functions in common. A list of what both have, what the first has and what the second has, in
+// turns, holds the common parts once, and puts what differs side by side, where a compressor finds the likeness.
 import { readNumber } from "./sources.mjs";
 
 const CODE_SECTION = 10;
@@ -31,7 +31,7 @@ function cutFunctions(bytes, section, content, end) {
 
 const isSame = (a, b) => Buffer.compare(a, b) === 0;
 
-/** Lengths of the longest common subsequences of all ends of both lists. */
+/** Lengths of the longest common subsequences of all suffixes of both lists. */
 function commonLengths(a, b) {
   const lengths = Array.from({ length: a.length + 1 }, () => new Array(b.length + 1).fill(0));
   for (let i = a.length - 1; i >= 0; i--) {
@@ -42,7 +42,7 @@ function commonLengths(a, b) {
   return lengths;
 }
 
-/** The parts of both lists in an order that is each one's own: [part, turn], turn 0 for what both have. */
+/** The parts of both lists in an order that keeps that of each list: [part, turn], turn 0 for what both have. */
 function align(a, b) {
   const lengths = commonLengths(a, b);
   const aligned = [];

@@ -1,5 +1,5 @@
-// Declarations as a user reads them: without the members that only subclasses of ours have to do with. The compiler strips what says
-// @internal where it says so; what overrides that, or is protected, it leaves.
+// Declarations as a user reads them: without the members that only our own subclasses need. The compiler strips only what is itself marked
+// @internal; it leaves overrides of that, and protected members.
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import ts from "@typescript/typescript6";
@@ -76,5 +76,5 @@ function classesWithoutParameters(classes, isStripped) {
 const mentions = (node, typeParameters) =>
   typeParameters.some(({ name }) => new RegExp(`\\b${name.text}\\b`).test(node.getText()));
 
-/** Of a list between < and >. */
+/** The range of a list in its < and >. */
 const rangeInBrackets = (list) => [list.pos - 1, list.end + 1];

@@ -1,4 +1,4 @@
-// What of src/ the scripts need: it is bundled and imported, since they run without a build.
+// The parts of src/ that scripts need, bundled and imported, since scripts run without a build.
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 

@@ -17,7 +17,7 @@ const DATA_SECTION = 11;
 const DATA_COUNT_SECTION = 12;
 const CORES = [START_SECTION, ELEMENT_SECTION, DATA_SECTION, DATA_COUNT_SECTION];
 
-/** What exports do not reach, the start function and the table neither, goes. */
+/** Drops what neither the exports, nor the start function, nor the table reach. */
 const REMOVE_UNREACHED = ["remove-unused-module-elements"];
 
 /** The modules of a build by name, "core" first; `groups` lists the kernels of each group. */

@@ -102,7 +102,7 @@ async function main() {
   if (!same) throw new Error("the bits are not the same on every version of Node");
   console.log(`The same bits on Node ${[...binaries.keys()].join(", ")}.\n`);
   for (const [version, binary] of binaries) {
-    // it has a kernel set that Node 20, on which `npm test` runs, has not
+    // it has a kernel set that Node 20, on which `npm test` runs, lacks
     if (isRelaxed(version)) runTests(version, binary, false);
     if (isWide(version)) runTests(version, binary, true);
   }

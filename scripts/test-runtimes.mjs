@@ -1,6 +1,6 @@
 // npm run test:runtimes [-- NAME ...]: installs the package's tarball, without install scripts, into an empty project, and trains a
-// small network there on every runtime, or on those whose names begin with one of the given names. All must have the bits of the first Node.
-// The programs are in test/runtimes.
+// small network there on every runtime, or on those whose names begin with one of the given names. All must have the bits of the first
+// Node. The programs are in test/runtimes.
 //
 // runtimes.mjs installs the runtimes. One that cannot be installed is a failure, unless --allow-missing is given.
 import { createHash } from "node:crypto";

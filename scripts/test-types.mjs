@@ -1,6 +1,6 @@
-// npm run test:types [-- VERSION ...]: compiles programs that use the package (test/types) with every version of TypeScript that it supports,
-// in every kind of project, with every declaration checked. "own" is the project's own version. --project names a folder in which the
-// package is installed; without it the package is packed and installed into a new one.
+// npm run test:types [-- VERSION ...]: compiles programs that use the package (test/types) with every version of TypeScript that it
+// supports, in every kind of project, with every declaration checked. "own" is the project's own version. --project names a folder in which
+// the package is installed; without it the package is packed and installed into a new one.
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// npm run test:wide: long tests of kernels of 256 bits, on each version of Node whose V8 can widen them: random calls of every kernel, widened and
-// not (test/long/wide/calls.ts), and V8's pass on random functions like our kernels (fuzz.ts).
+// npm run test:wide: long tests of kernels of 256 bits, on each version of Node whose V8 can widen them: random calls of every kernel,
+// widened and not (test/long/wide/calls.ts), and V8's pass on random functions like our kernels (fuzz.ts).
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { nodeBinary, WIDE_VERSIONS } from "./nodes.mjs";

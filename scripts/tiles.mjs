@@ -10,8 +10,8 @@
 //
 // Why they look as they do, from V8's machine code:
 //
-// - A function computes `tiles` tiles below each other (the ir loop: B's panel stays in L1) or beside each other (the jr loop), and V8, which
-//   tiers up at calls, gets many short ones.
+// - A function computes `tiles` tiles below each other (the ir loop: B's panel stays in L1) or beside each other (the jr loop), and V8,
+//   which tiers up at calls, gets many short ones.
 // - The first step of k is peeled: sums start as a · b instead of 0.
 // - Addresses advance once in four steps, which read at constant offsets; an index for each step would take an addition for each row (on
 //   Zen 4 42 GFLOP/s instead of 46; tall tiles with multiply-add in one instruction hide it). Each of the four ends in a way out, so
@@ -43,7 +43,7 @@ ${advance(steps)}
 const accumulate = (sum, a, b, isFirst) =>
   isFirst ? `let ${sum} = f32x4.mul(${a}, ${b});` : `${sum} = multiplyAdd(${a}, ${b}, ${sum});`;
 
-/** Unrolling gains most at four rows; at long rows two steps suffice. Flat tiles are for remainders; tall ones have work enough in a step. */
+/** Unrolling gains most at four rows; for long rows two steps suffice. Flat tiles are for remainders; tall ones have enough to do. */
 const stepsOf = (rows, columns) => (rows === 4 ? STEPS : columns >= 32 ? 2 : 1);
 
 function rowsTile(rows, columns) {
@@ -140,8 +140,8 @@ a += aRow * ${rows};
 }
 
 /**
- * What calibration measures: additions in registers of vectors that lie `together` or apart. Both are in one function, so that the same compiler
- * made them.
+ * What calibration measures: additions in registers of vectors that lie `together` or apart. Both are in one function, so that the same
+ * compiler compiles both.
  */
 function additions() {
   const vectors = range(12);

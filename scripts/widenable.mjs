@@ -93,8 +93,8 @@ const isForbidden = ({ code, detail }) =>
     : SCALAR_EXTENSIONS.includes(code);
 
 /**
- * Whether a function may be widened to 256 bits (src/kernels/wide): it has two stores that might lie beside each other, and no shuffle, beside which
- * V8 13.6 gets them wrong, nor an integer extension, at which it may abort.
+ * Whether a function may be widened to 256 bits (src/kernels/wide): it has two stores that might be neighbours, and neither a shuffle,
+ * beside which V8 13.6 gets them wrong, nor an integer extension, at which it may abort.
  */
 function isWidenable(body) {
   const code = [...instructions(body, 0)];

@@ -13,7 +13,7 @@ class Exponential {}
 function apply<F>(x: v128, alpha: v128, zero: v128): v128 {
   if (idof<F>() == idof<Relu>()) return v128.andnot(x, f32x4.lt(x, zero));
   if (idof<F>() == idof<Exponential>()) return exp(x);
-  // of what is positive the exponential may be anything: the selection drops it
+  // the selection drops the exponential of positive lanes, whatever it is
   return select(f32x4.ge(x, zero), x, f32x4.mul(alpha, expm1OfNegative(x)));
 }
 

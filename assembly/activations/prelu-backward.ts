@@ -1,5 +1,5 @@
-// PReLU's way back, in one pass with the gradients of its slopes and of the bias before it. Loads come before arithmetic, arithmetic before
-// stores.
+// PReLU's backward pass, together with the gradients of its slopes and of the bias before it. Loads come before arithmetic, arithmetic
+// before stores.
 
 import { block } from "../gemm/work";
 import { select, storeFour, storePair } from "../lanes";
@@ -85,7 +85,7 @@ function slopeTerm(positive: v128, x: v128, dy: v128): v128 {
   return v128.andnot(f32x4.mul(dy, x), positive);
 }
 
-// What maskRows does: its rows, and the sums that it carries.
+// Type arguments of maskRows: its rows, and the sums that it carries.
 class OneRow {}
 
 class TwoRows {}
@@ -98,7 +98,7 @@ class BiasSum {}
 
 class BothSums {}
 
-/** Those whose address is not 0. */
+/** The sums whose address is not 0. */
 class AnySums {}
 
 
@@ -231,11 +231,11 @@ function maskLastRow(
   else maskRows<OneRow, AnySums>(row, bytes, x, dy, slope, dx, dslope, dbias);
 }
 
-/** What some channels' slopes and biases get added, in double. */
+/** Totals, in double, of the gradients of some channels' slopes and biases. */
 const TOTALS: usize = memory.data(64 * 16, 16);
 const MOST_CHANNELS: usize = 64;
 
-/** One slope a run. Memory is passed over in order; the sums of up to 64 channels are carried in double over the batch. */
+/** One slope for each run. Memory is read in order; the sums of up to 64 channels are carried in double over the batch. */
 function backwardByRuns(
   rows: i32,
   channels: i32,

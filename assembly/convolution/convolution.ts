@@ -1,9 +1,9 @@
-// Convolution, image by image: by Winograd's way where it pays and the numbers allow it, else directly.
+// Convolution, image by image: by Winograd's method where it pays and the numbers allow it, else directly.
 //
-// Winograd's sums spread a NaN or an infinity over a patch, and overflow near the ends of float32. Weights and images that hold such numbers
-// go the direct way; to find them costs a pass over each.
+// Winograd's sums spread a NaN or an infinity over a patch, and overflow near the ends of float32. Weights and images that hold such
+// numbers are convolved directly; finding them costs a pass over each.
 //
-// The scratch holds what all images share, for either way, then one image, for one of them.
+// The scratch holds what all images share, for both methods, then one image, for the method that it takes.
 
 import * as window from "../window";
 import {
@@ -110,7 +110,7 @@ export function conv2dBackwardInput(images: i32, sizes: usize, dy: usize, weight
     } else if (!hasFiniteWeights) {
       spreadImage(dy, weight, dx);
     } else {
-      // seldom: an image that the other way cannot take
+      // rare: an image with numbers that Winograd's method cannot take
       if (!isFlipped) flipWeights(weight, flipped);
       isFlipped = true;
       inputOfImage(dy, flipped, taps, image, phase, dx);
@@ -143,7 +143,7 @@ export function conv2dBackwardWeight(
   const size = window.channels * window.height * window.width;
   const outSize = window.outChannels * window.outHeight * window.outWidth;
   tapsOfImage(taps);
-  // how many images went either way: the first one overwrites
+  // how many images took each method so far: the first one overwrites
   let fast = 0;
   let direct = 0;
   for (; images > 0; images--) {

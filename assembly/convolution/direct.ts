@@ -1,7 +1,8 @@
-// The direct way, for every kernel, stride and padding: through the tiles of the product, one image at a time. Of the matrix of patches
-// there is never more than a panel or a block.
+// The direct method, for every kernel, stride and padding: through the product's tiles, one image at a time. At most a panel or a block of
+// the matrix of patches exists at a time.
 //
-//   forward  y[o, p]  = W[o, k] · patches[k, p] + bias      W's rows where they lie; patches packed just in time, a tile's outputs by a block of k
+//   forward  y[o, p]  = W[o, k] · patches[k, p] + bias      W's rows in place; patches packed just in time, a tile's outputs by a block of
+//   k
 //   input    dx[c, p] = W'[c, k] · patches of dy[k, p]      W' = the kernel's taps of one phase, flipped; once for each phase of the stride
 //   weight   dW[o, k] = Σ over images of dy[o, p] · patches[k, p]
 //            as dWᵀ: rows of gathered patches are the splats, dy is transposed into panels of channels; dWᵀ's panels add up over
@@ -44,7 +45,7 @@ export function forwardImage(x: usize, weight: usize, taps: usize, biasRows: usi
   correlate(window.outChannels, depth, weight, copy, copyWidth, window.outHeight, window.outWidth, taps, y, biasRows);
 }
 
-/** The copy of an image that its patches are read from. */
+/** The padded copy of an image, from which its patches are read. */
 function splitInput(x: usize, copy: usize): void {
   splitImage(
     window.channels,
@@ -63,7 +64,7 @@ function splitInput(x: usize, copy: usize): void {
   );
 }
 
-/** Where each tap (c, u, v) of an output's patch lies in the copy, in bytes from that of the output's own position. */
+/** Where each tap (c, u, v) of an output's patch lies in the copy: bytes from the position of the output itself. */
 export function tapsOfImage(taps: usize): void {
   for (let c = 0; c < window.channels; c++) {
     for (let u = 0; u < window.kernelHeight; u++) {
@@ -157,8 +158,8 @@ export function inputOfImage(dy: usize, flipped: usize, taps: usize, copy: usize
 }
 
 /**
- * dx of one image by its definition, where a weight is not finite: the zeros around dy's copy would make NaN of it for elements that it
- * does not reach.
+ * dx of one image by its definition, for weights that are not finite: times the zeros around dy's copy they would make NaN of elements that
+ * they do not reach.
  */
 export function spreadImage(dy: usize, weight: usize, dx: usize): void {
   memory.fill(dx, 0, (<usize>(window.channels * window.height * window.width)) << 2);

@@ -55,8 +55,8 @@ export function readGeometry(sizes: usize): void {
   patchRow = ((<usize>patchBlock) << 2) + SLACK;
 }
 
-// The pieces of the scratch, in bytes. Each starts at a multiple of 64, and off a power of two from the one before. In 64 bits: sizes
-// that do not fit the memory are asked for as well.
+// The pieces of the scratch, in bytes. Each starts at a multiple of 64, and off a power of two from the one before. In 64 bits, since a
+// caller may ask about sizes that do not fit the memory.
 
 @inline
 export function piece(floats: u64): u64 {

@@ -72,7 +72,7 @@ function copyEvery(stride: i32, count: i32, length: i32, first: i32, source: usi
   }
 }
 
-/** Four at a time, of seven that are read. */
+/** Four at a time, out of seven that are read. */
 function copyEverySecond(vectors: i32, source: usize, target: usize): void {
   for (; vectors > 0; vectors--) {
     v128.store(target, v128.shuffle<f32>(v128.load(source), v128.load(source, 12), 0, 2, 5, 7));
@@ -82,8 +82,8 @@ function copyEverySecond(vectors: i32, source: usize, target: usize): void {
 }
 
 /**
- * panel[k][width] (8 or 16): for each of the k taps what `count` (1 to width) outputs from the p-th on read; outputs come in rows of `row`,
- * whose patches begin `pitch` floats apart. The columns from `count` on hold whatever is there.
+ * panel[k][width] (8 or 16): for each of the k taps, what `count` (1 to width) outputs from the p-th on read. Outputs come in rows of
+ * `row`, whose patches begin `pitch` floats apart. The columns from `count` on hold arbitrary values.
  */
 export function packPatches(
   count: i32,
@@ -139,7 +139,7 @@ function packRows<W>(k: i32, end: usize, taps: usize, target: usize): void {
   }
 }
 
-/** target[k][count], `targetRow` bytes apart: the same for `count` outputs from the p-th on, as a row for each tap. */
+/** target[k][count], rows `targetRow` bytes apart: the same for `count` outputs from the p-th on, as a row for each tap. */
 export function gatherRows(
   count: i32,
   k: i32,

@@ -2,8 +2,8 @@
 //
 //   C[i, j] = Σ_k A[i, k] · B[j, k] (+ bias[j], or + C[i, j])
 //
-// Tiles leave eight partial sums of each output, k mod 8, in scratch. A second pass adds them up, s_l + s_(l + 4) and then (0 + 1) + (2 + 3), and
-// the last k mod 8 products one by one. It transposes, so it is kept apart from the stores that V8 merges.
+// Tiles leave eight partial sums of each output, k mod 8, in scratch. A second pass adds them up, s_l + s_(l + 4) and then (0 + 1) + (2 +
+// 3), and adds the last k mod 8 products one by one. It transposes, so it is kept apart from the stores that V8 merges.
 
 import { multiplyAdd, sums4 } from "../lanes";
 import { isWide } from "./mode";
@@ -126,7 +126,7 @@ function addUp(
       pb += bRow << 2;
     }
     for (; j < (<usize>columns) << 2; j += 4) {
-      // lane 0 of the same, so that a column's bits do not depend on how many there are
+      // lane 0 of the same sums, so that a column's bits do not depend on the number of columns
       let total = sums4(eight(sums), eight(sums), eight(sums), eight(sums));
       for (let x = whole; x < end; x += 4) {
         total = multiplyAdd(v128.load32_splat(a + x), v128.load32_splat(pb + x), total);

@@ -117,7 +117,7 @@ function blocked(
   accumulate: bool,
 ): void {
   const packB = m >= PACK_B_FROM_M;
-  // rows of B that are this far apart meet in the same cache sets, all of them
+  // rows of B this far apart all fall into the same cache sets
   const collides = (bRow & (COLLISION_BYTES - 1)) == 0 && m >= GROUP_FROM_M && m < GROUP_BELOW_M;
   const groups = collides && !transposeA && !transposeB;
   const mostK = evenBlock(k, groups ? GROUP_KC : KC);
@@ -173,8 +173,8 @@ function blocked(
 }
 
 /**
- * A small k: NC columns of B are packed at once (jc), and each few rows of A go along all of them. A transposed A is turned into rows, MC of
- * them at a time (ic). Columns that fill no panel are blocked.
+ * A small k: NC columns of B are packed at once (jc), and a few rows of A at a time go along all of them. A transposed A is turned into
+ * rows, MC of them at a time (ic). Columns that fill no panel go the blocked way.
  */
 function shallow(
   transposeA: bool,

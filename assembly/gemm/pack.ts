@@ -54,7 +54,7 @@ export function packColumnsEdge(count: i32, k: i32, source: usize, row: usize, p
 export function packRows(count: i32, width: i32, k: i32, source: usize, row: usize, panel: usize): void {
   const step = (<usize>width) << 2;
   for (let i = 0; i < width; i += 4) {
-    // rows that are not there: again those that are
+    // in place of missing rows the first one again
     const first = i < count ? i : 0;
     packRows4(min(count - first, 4), k, source + <usize>first * row, row, panel + ((<usize>i) << 2), step);
   }
@@ -98,8 +98,8 @@ function packRows4(count: i32, k: i32, row0: usize, row: usize, panel: usize, st
 }
 
 /**
- * target[count, n] = source[n, count]ᵀ (+ bias, or + target), the rows of source `step` bytes apart: results that were computed transposed on
- * their way into C, or a stored A[k, m] on its way into rows.
+ * target[count, n] = source[n, count]ᵀ (+ bias, or + target), the rows of source `step` bytes apart: for results computed transposed, on
+ * their way into C, or a stored A[k, m], on its way into rows.
  */
 export function unpackRows(
   count: i32,

@@ -7,7 +7,10 @@ export const MR: i32 = 4;
 export const NR: i32 = 8;
 /** The same registers at 256 bits. */
 export const WIDE_NR: i32 = 16;
-/** 12 registers for C, 2 for B, 1 for A. With multiply-add in one instruction 6 % faster (Zen 4); without it the product has no register left. */
+/**
+ * 12 registers for C, 2 for B, 1 for A. With multiply-add in one instruction 6 % faster (Zen 4); without it no register is left for the
+ * product.
+ */
 export const TALL_MR: i32 = 6;
 
 /** A panel of B, 512 x 8, takes 16 KB and stays in L1 beside the rows of A. k is split evenly. */
@@ -23,7 +26,8 @@ export const PACK_B_FROM_M: i32 = 32;
 
 /**
  * Rows of B a multiple of 4 KiB apart collide in the cache. Their panels are packed together, 256 columns by 256 rows (256 KB, in L2): each
- * cache line is read once, not once a panel, and pages change seldom. Few rows of A gain most, 1.7 times at 16; from 256 on it does not show.
+ * cache line is read once, not once for each panel, and pages are switched less often. Few rows of A gain most, 1.7 times at 16; from 256
+ * on there is no gain.
  */
 export const COLLISION_BYTES: usize = 4096;
 export const GROUP_NC: i32 = 256;
@@ -32,8 +36,8 @@ export const GROUP_FROM_M: i32 = 8;
 export const GROUP_BELOW_M: i32 = 256;
 
 /**
- * A small k and a C from 1 MB on: what takes the time is writing C. Columns of B of 32 Ki floats (128 KB) are packed at once, and C is written along
- * its rows; a column of tiles would write 32 bytes a page. At 4096 x 4096 x 8 3.7 times as fast.
+ * A small k and a C from 1 MB on: the time goes into writing C. 32 Ki floats (128 KB) of B's columns are packed at once, and C is written
+ * along its rows; a column of tiles would write 32 bytes to each page. At 4096 x 4096 x 8 this is 3.7 times as fast.
  */
 export const SHALLOW_KC: i32 = 64;
 export const SHALLOW_FROM: i32 = 256 << 10;
@@ -51,24 +55,24 @@ export const DOT_NC: i32 = 16;
 export const SWAP_BELOW_M: i32 = 256;
 
 /**
- * Blocks of the swapped form: a panel of 8 or 16 rows of A by 1024; 256 of B's rows, whose results are then transposed back. At k = 784 a wide panel takes
- * 50 KB, more than L1 has; two blocks would fit, and lose 3 % to the second pass over the results.
+ * Blocks of the swapped form: a panel of 8 or 16 rows of A by 1024; 256 of B's rows, whose results are then transposed back. At k = 784 a
+ * wide panel takes 50 KB, more than L1 has; two blocks would fit, but lose 3 % to the second pass over the results.
  */
 export const SWAP_KC: i32 = 1024;
 export const SWAP_MC: i32 = 256;
 
-/** Where one sum of an output, or eight, runs along k: blocks that keep long sums as exact as those of the tiles. */
+/** Where an output has one sum along k, or eight: blocks that keep long sums as exact as those of the tiles. */
 export const VECTOR_KC: i32 = 1024;
 export const DOT_KC: i32 = 8192;
 
 /**
- * Few rows of A times a B that comes from memory, from 8 MB on, and for one row, where nothing is used twice, from 2 MB: along B's rows. Sums of
- * 16 Ki floats (64 KB) stay in L2.
+ * Few rows of A times a B that comes from memory: along B's rows. From 8 MB on, or from 2 MB for one row, where nothing is used twice. Sums
+ * of 16 Ki floats (64 KB) stay in L2.
  */
 export const ALONG_FROM: i32 = 2 << 20;
 export const ALONG_VECTOR_FROM: i32 = 512 << 10;
 export const ALONG_BELOW_M: i32 = 32;
-/** Where rows collide: from 16 on groups of panels are as fast. */
+/** Where B's rows collide in the cache: from 16 rows of A on, groups of panels are as fast. */
 export const ALONG_BELOW_GROUPS_M: i32 = 16;
 export const ALONG_FLOATS: i32 = 16 << 10;
 export const ALONG_ROWS: i32 = 8;
@@ -83,7 +87,7 @@ export const MOST_PATCHES: i32 = 512;
 
 /**
  * Winograd pays from 16 channels on either side, which make up for the transforms, and where its 16 products a tile, padded tiles included,
- * are at most 75 % of the direct way's 9 an output. Its sums over tiles go by blocks of up to 512.
+ * are at most 75 % of the direct method's 9 for each output. Its sums over tiles go by blocks of up to 512.
  */
 export const WINOGRAD_FROM_CHANNELS: i32 = 16;
 export const WINOGRAD_PERCENT: i32 = 75;

@@ -1,5 +1,5 @@
-// The ir loop: a column of tiles, the tallest first, smaller ones for the rows that remain. scripts/tiles.mjs writes the tiles; `useWide` and
-// `useTall` choose among them. In all of them an element is the same sum in the same order.
+// The ir loop: a column of tiles, the tallest first, smaller ones for the rows that remain. scripts/tiles.mjs writes the tiles; `useWide`
+// and `useTall` choose among them. In all of them an element is the same sum in the same order.
 
 import { isTall } from "./mode";
 import { TALL_MR, MR, WIDE_NR } from "./sizes";
@@ -23,8 +23,8 @@ export function tileColumn(
 }
 
 /**
- * `count` such columns side by side, their panels of B `bNext` bytes apart: the tiles of a few rows of A after those of others, so that C is written
- * along its rows.
+ * `count` such columns side by side, their panels of B `bNext` bytes apart: all tiles of a few rows of A before those of the next rows, so
+ * that C is written along its rows.
  */
 export function tilesOf(
   count: i32,
@@ -44,7 +44,7 @@ export function tilesOf(
   const right = (<usize>width) << 2;
   while (m > 0) {
     const rows = tileRows(m);
-    // of one column all tiles of this height, below each other
+    // all tiles of this height in one column, below each other
     const down = count > 1 ? 1 : rows == TALL_MR ? tallTiles(m) : rows == MR ? m / MR : 1;
     const tiles = max(count, down);
     const r = <usize>rows;
@@ -87,7 +87,7 @@ function tileRows(m: i32): i32 {
   return m >= MR ? MR : m >= 2 ? 2 : 1;
 }
 
-/** As many as leave no two or three rows: two tiles of four are faster than one of six and a flat one. */
+/** As many as do not leave two or three rows: two tiles of four are faster than one of six and a flat one. */
 @inline
 function tallTiles(m: i32): i32 {
   const tiles = m / TALL_MR;

@@ -7,8 +7,8 @@ import { rows1x32, rows1x64, rows1x8 } from "./tiles";
 import { block } from "./work";
 
 /**
- * C[m, n] = A[m, k] · B[k, n] (+ bias, or + C) for few rows of A and a large B, which comes from memory: that is fast only in order. Some
- * rows of B at a time are added to sums[n / 16][m][16] in scratch; the last columns, fewer than 16, go down B.
+ * C[m, n] = A[m, k] · B[k, n] (+ bias, or + C) for few rows of A and a large B, which comes from memory and is fast only when read in
+ * order. Some rows of B at a time are added to sums[n / 16][m][16] in scratch; the last columns, fewer than 16, go down B.
  */
 export function alongRows(
   m: i32,
@@ -103,7 +103,7 @@ export function vectorTimesMatrix(n: i32, k: i32, x: usize, b: usize, bRow: usiz
   for (; j + 128 <= end; j += 128) rows1x32(1, k, x, 0, 0, b + j, bRow, 0, y + j, 0, 0, addend ? addend + j : 0, 0, 0);
   for (; j + 32 <= end; j += 32) rows1x8(1, k, x, 0, 0, b + j, bRow, 0, y + j, 0, 0, addend ? addend + j : 0, 0, 0);
   for (; j < end; j += 4) {
-    // in lanes, so that a column's bits do not depend on how many there are
+    // in lanes, so that a column's bits do not depend on the number of columns
     let sums = f32x4.mul(v128.load32_splat(x), v128.load32_splat(b + j));
     for (let i: usize = 1; i < <usize>k; i++) {
       sums = multiplyAdd(v128.load32_splat(x + (i << 2)), v128.load32_splat(b + i * bRow + j), sums);

@@ -4,8 +4,8 @@
 //             y = (x - mean) · scale + shift with scale = weight · inverse, shift = bias
 //   backward  dx = scale · (dy - Σ dy / count - (x - mean) · inverse² · Σ dy (x - mean) / count)
 //
-// inner > 1: planes (planes.ts); inner = 1: columns (columns.ts). The second pass, over the deviations, refines the mean as well. Deviations
-// are taken from the mean rounded to float32; what that loses is in double in the variance and in the shift.
+// inner > 1: planes (planes.ts); inner = 1: columns (columns.ts). The second pass, over the deviations, refines the mean as well.
+// Deviations are taken from the mean rounded to float32; what that loses is in double in the variance and in the shift.
 
 import { addGradient } from "../reductions";
 import { applyBackward, applyForward } from "./apply";
@@ -66,7 +66,7 @@ export function batchNorm(
   }
 }
 
-/** With the mean and variance that are given. */
+/** With a given mean and variance. */
 export function normalize(
   rows: i32,
   channels: usize,
@@ -134,12 +134,12 @@ export function batchNormBackward(
   }
 }
 
-/** A spread's share that float32 rounds away. */
+/** The share of a spread that float32 rounds away. */
 const ROUNDING: f64 = 1.2e-7;
 
 /**
- * The mean for the running statistics. Σ x / count is exact for integers, the refined mean is not, since its deviations are rounded. The refined
- * one is taken where the other is further off than that.
+ * The mean for the running statistics. Σ x / count is exact for integers; the refined mean is not, since its deviations are rounded. The
+ * refined mean is taken where Σ x / count is further off than that.
  */
 @inline
 function exactMean(summed: f64, refined: f64, variance: f64): f64 {
@@ -155,8 +155,8 @@ function keepRunning(target: usize, momentum: f64, value: f64): void {
 const LEAST_INVERSE: f64 = 1e-34;
 
 /**
- * Sets MEAN, SCALE and SHIFT of a channel. Where deviations may overflow, or the scale has, y is x · SCALE + SHIFT as in PyTorch, whose results
- * at a scale of infinity these are.
+ * Sets MEAN, SCALE and SHIFT of a channel. Where deviations may overflow, or the scale has overflowed, y is x · SCALE + SHIFT as in
+ * PyTorch, with PyTorch's results at an infinite scale.
  */
 function setAffine(channel: usize, mean: f64, inverse: f64, weight: usize, bias: usize): void {
   const scale = <f64>load<f32>(weight) * inverse;

@@ -1,4 +1,4 @@
-// Channels go by groups: 64 planes, or 4 columns. Here are the sizes of a call and what the passes over a group share.
+// Channels are processed in groups: 64 planes, or 4 columns. Here are the sizes of a call and what the passes over a group share.
 
 /** Planes of a group: more are no faster, and fewer leave gaps between what is read. */
 const GROUP_PLANES: usize = 64;
@@ -24,7 +24,7 @@ export function setSizes(rowCount: i32, channels: usize, inner: i32): void {
   isColumns = inner == 1;
 }
 
-/** `left` channels are left. */
+/** Starts the next group, with `left` channels still to do. */
 export function startGroup(left: usize): void {
   groupSize = min(left, isColumns ? GROUP_COLUMNS : GROUP_PLANES);
 }
@@ -40,7 +40,7 @@ export const SUMS: usize = memory.data(3 * 64 * 8, 16);
 export const SECOND: usize = 64 * 8;
 export const UNREFINED: usize = 2 * SECOND;
 
-// What the two sums are of: values g, and g · (x - MEAN).
+// The values g that the two sums, Σ g and Σ g · (x - MEAN), add up.
 
 /** g = x - MEAN, forward. */
 export class Deviations {}

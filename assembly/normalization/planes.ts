@@ -23,7 +23,7 @@ import {
 const LARGE: f64 = 1e37;
 const SMALL: f64 = 1e-28;
 
-/** Of a constant channel only roundings are left: less than this of what was taken from its squares. */
+/** A constant channel leaves only rounding errors: less than this share of what was subtracted from its squares. */
 const LEAST_LEFT: f64 = 1e-4;
 
 /** Mean and Σ (x - mean)² of each channel, into SUMS; `least` will be added to the squares. */

@@ -62,7 +62,7 @@ abstract class Chart {
     this.height = this.#svg.clientHeight;
   }
 
-  /** Sets the scales and draws the axes; of `y` only where there are labels for it. */
+  /** Sets the scales and draws the axes; the vertical one only where it has labels. */
   protected drawAxes(xDomain: readonly [number, number], yDomain: readonly [number, number], label?: Label): void {
     const left = label === undefined ? 0 : MARGIN.left;
     const right = this.width - MARGIN.right;
@@ -105,7 +105,7 @@ export class LineChart extends Chart {
   /** Where the pointer is; undefined while it is elsewhere. */
   #pointer: number | undefined;
 
-  /** `top` is the least that the vertical axis goes up to. */
+  /** The vertical axis goes up to `top` at least. */
   constructor(svg: SVGSVGElement, { label, top }: { label: Label; top: number }) {
     super(svg);
     this.#label = label;
@@ -162,7 +162,7 @@ export class LineChart extends Chart {
 
 const BINS = 48;
 
-/** How many values there are where, and where all of them were at the start. */
+/** A histogram of values, with the place where all of them started. */
 export class Histogram extends Chart {
   readonly #bars = add(this.plot, "path", "bars");
   readonly #start = add(this.plot, "line", "start");

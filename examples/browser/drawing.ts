@@ -1,8 +1,8 @@
 import { SIDE } from "./messages.js";
 
-/** Of the brush, in pixels of the image. */
+/** The brush's radius, in pixels of the image. */
 const RADIUS = 1.6;
-/** Between two dabs of a stroke. */
+/** The distance between two dabs of a stroke. */
 const SPACING = 0.5;
 
 /** Paints pixels in 0..1 onto a canvas of 28x28. */

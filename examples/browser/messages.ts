@@ -18,7 +18,7 @@ export interface Settings {
   learningRate: number;
   /** Of every slope, at the start: 0 is ReLU, 1 a straight line. */
   initialSlope: number;
-  /** Steps a second; Infinity for as many as there can be. */
+  /** Steps per second; Infinity for no limit. */
   speed: number;
 }
 
@@ -58,7 +58,7 @@ export interface Progress {
   slopes: Float32Array[];
   /** Of the image that was asked about last: 0..1 for each class. */
   answer: { id: number; probabilities: Float32Array } | undefined;
-  /** A second, without the pauses that the speed asks for. */
+  /** Steps per second, without the pauses that the chosen speed asks for. */
   samplesPerSecond: number;
 }
 

@@ -8,7 +8,7 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 const whole = (value: number): string => Math.round(value).toLocaleString("en");
 
 const GALLERY_PAGE = 24;
-/** Of the loss: each batch counts for this part of what the next one does. */
+/** Decay of the smoothed loss: each batch weighs this fraction of the next one. */
 const SMOOTHING = 0.9;
 /** The slopes' axis reaches this far beyond them, and beyond where they started. */
 const SLOPE_MARGIN = 0.12;
@@ -147,7 +147,7 @@ const drawing = new Drawing(find("#drawing"), () => {
   ask();
 });
 
-/** How many there have been. */
+/** Questions asked so far. */
 let questions = 0;
 
 function ask(): void {

@@ -1,4 +1,4 @@
-// Trains in a Web Worker, so that the page stays at hand. One network at a time; a restart begins another one.
+// Trains in a Web Worker, so that the page stays responsive. One network at a time; a restart begins another one.
 import * as lg from "lanegrad";
 import type { FromTrainer, Progress, Question, Settings, TestImage, ToTrainer } from "./messages.js";
 import { SIDE } from "./messages.js";
@@ -8,7 +8,7 @@ const BATCH = 64;
 const EPOCHS = 20;
 /** Batches between two tests. */
 const TEST_EVERY = 15;
-/** Between two messages: as often as a screen shows something else. */
+/** Between two messages: as often as a screen is redrawn. */
 const REPORT_MS = 1000 / 60;
 const GALLERY = 120;
 
@@ -17,7 +17,7 @@ const send = (message: FromTrainer): void => postMessage(message);
 const fetchIdx = async (name: string): Promise<Uint8Array> => {
   const response = await fetch(`${name}-ubyte.gz`);
   if (!response.ok) throw new Error(`${response.url}: ${response.status}`);
-  // browsers unpack streams only
+  // browsers decompress streams only
   const unpacked = new Response(response.body!.pipeThrough(new DecompressionStream("gzip")));
   return lg.readIdx(new Uint8Array(await unpacked.arrayBuffer())).data;
 };

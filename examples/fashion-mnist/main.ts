@@ -15,7 +15,7 @@ import { checkWritable, loadWeights, saveWeights } from "./weights.js";
 const LEARNING_RATE = 1e-3;
 const EXIT_BAD_INPUT = 2;
 const EXIT_INTERRUPTED = 130;
-/** npm hands on the Ctrl-C that the terminal has sent to the whole group already: one key, two signals. */
+/** npm passes on the Ctrl-C that the terminal has already sent to the whole group: one key, two signals. */
 const ECHO_MILLISECONDS = 100;
 
 async function main(args: string[], signal: AbortSignal): Promise<void> {

@@ -60,7 +60,7 @@ function buildImageNetwork({ height, width, classes, activation }: NetworkShape,
   });
 }
 
-/** The activation behind a layer of so many units or channels. */
+/** The activation behind a layer with this many units or channels. */
 function buildActivation(activation: Activation, units: number, engine: lg.Engine): lg.Layer {
   switch (activation) {
     case "prelu":

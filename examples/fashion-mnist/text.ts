@@ -4,7 +4,7 @@ const HISTOGRAM_BINS = 20;
 /** 12345.6 → "12,346", the same in every locale. */
 export const thousands = (value: number): string => Math.round(value).toLocaleString("en-US");
 
-/** `part` of `whole` in percent, to two digits that say something: a share may be far below a hundredth. */
+/** `part` of `whole` in percent, to two significant digits: a share may be far below a hundredth. */
 export const percentage = (part: number, whole: number): string => `${Number(((100 * part) / whole).toPrecision(2))} %`;
 
 /** A number of zero or one things: "1 thread", "2 threads". */
@@ -18,7 +18,7 @@ export function table(rows: string[][], { leftAligned }: { leftAligned: number[]
   return rows.map((row) => line(row).trimEnd()).join("\n");
 }
 
-/** How often values fall into each part of the range, a block character for each part. */
+/** A histogram of values over the range, a block character for each bin. */
 export function histogram(values: Float32Array, { min, max }: { min: number; max: number }): string {
   const counts = new Array<number>(Math.min(HISTOGRAM_BINS, values.length)).fill(0);
   for (const value of values) {

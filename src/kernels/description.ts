@@ -12,8 +12,8 @@ import type { WindowSizes } from "./window.js";
  *     x     operand: its shape as factors, then "?" where it is optional, "&8" where it is there with argument 8, "=4" where it may be
  *           the same buffer as argument 4, "<1" where it is int32 in 0 .. argument 1 - 1
  *
- * A factor is the position of an argument in base 36, "*2" the number 2 (one digit), "!042" argument 4 where flag 0 is set, else argument 2,
- * and a capital what the window leads to.
+ * A factor is the position of an argument in base 36, "*2" the number 2 (one digit), "!042" argument 4 where flag 0 is set, else argument
+ * 2, and a capital what the window leads to.
  */
 export type Description = string;
 

@@ -7,8 +7,8 @@ import type { ModulePieces } from "./modules.js";
 /** Kernels that come into a program together, with the layers that call them. */
 export interface KernelGroup {
   /**
-   * Their module; none where modules are files, which hold every group. A method, since a minifier would move the text of a property
-   * away from the core's, where gzip no longer finds what they have in common.
+   * Their module; none where modules are files, which hold every group. A method, since a minifier would move a property's text too far
+   * from the core's for gzip to find what they have in common.
    */
   module(): ModulePieces | undefined;
   /** The twin's. */

@@ -12,7 +12,7 @@ const FIRST = 35;
 const CHARACTERS = 92;
 const SINGLES = CHARACTERS - 2;
 const FIRST_OF_PAIR = FIRST + SINGLES;
-/** Turns 0xfd, which SIMD instructions start with, into a single. */
+/** Turns 0xfd, which SIMD instructions start with, into a single character. */
 const SHIFT = 3;
 
 export function encode(bytes: Uint8Array): string {

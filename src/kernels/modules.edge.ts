@@ -4,8 +4,8 @@ import type { WasmKernelSet } from "./modules.js";
 import type { Code } from "./wide/compile.js";
 
 /**
- * Stands in for modules.ts on edge runtimes, which compile what is imported and nothing else: one module of every kernel. One set, since a runtime that does not
- * know an imported module's instructions does not start at all; another one comes in through `createEngine({ module })`.
+ * Stands in for modules.ts on edge runtimes, which compile only what is imported: one module with every kernel. One set, since a runtime
+ * that does not know an imported module's instructions does not start at all; another one comes in through `createEngine({ module })`.
  */
 
 /** Edge runtimes have no SharedArrayBuffer. */

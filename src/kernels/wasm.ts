@@ -71,7 +71,7 @@ export function isModule(value: unknown): value is WebAssembly.Module {
   }
 }
 
-/** A module does not say what memory it asks for: it takes one or not. */
+/** A module does not say what memory it asks for: one has to try. */
 function linksWithSharedMemory(module: WebAssembly.Module): boolean {
   try {
     link([module], new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }));
@@ -94,15 +94,18 @@ export interface Tiles {
   useWide(wide: boolean): void;
   /** 6 rows where there are as many: only in the relaxed-simd build, and only for a compiler that keeps the order of loads. */
   useTall(tall: boolean): void;
-  /** Computes the same, `turns` times, in vectors that lie together and that can be merged, or apart: which one is faster tells whether the code is wide. */
+  /**
+   * Computes the same, `turns` times, on vectors that lie together and can be merged, or apart: which is faster tells whether the code is
+   * wide.
+   */
   calibrate(together: boolean, turns: number): void;
 }
 
 export type WasmKernels = Kernels & Tiles;
 
 /**
- * V8 before 13 moves the loads of a basic block to its top, and a tile of 6 rows runs out of registers. This is about speed alone, so an
- * engine that does not tell gets the smaller tile.
+ * V8 before 13 moves the loads of a basic block to its top, and a tile of 6 rows runs out of registers. Only speed depends on this, so an
+ * engine that does not give its version gets the smaller tile.
  */
 function keepsOrderOfLoads(): boolean {
   const { process } = globalThis as { process?: { versions?: { v8?: string } } };

@@ -48,7 +48,7 @@ interface Backward extends Scratch {
  *   backward   dx = Wᵀ δ
  *   parameter  dW += δ xᵀ,  db += Σ δ,  and the activation's own
  *
- * The layers Linear, LinearPReLU, Conv2d, ... are this with their parameters; a net puts its neighbours together in one.
+ * The layers Linear, LinearPReLU, Conv2d, ... are this with their parameters; a net fuses a map and the activation behind it into one.
  */
 export abstract class AffineLayer extends BuiltInLayer<Forward, Backward> {
   /** @internal */
@@ -102,7 +102,7 @@ export abstract class AffineLayer extends BuiltInLayer<Forward, Backward> {
     return size === 0 ? undefined : [this.#work, [size]];
   }
 
-  /** Without the messages back, or without an activation, s has its place in y. */
+  /** Without the messages back, or without an activation, s is computed in y's memory. */
   protected override forwardBuffers({ inputShape, outputShape }: Shapes): Requests<Forward> {
     const keepsS = this.#activation !== undefined && this.training;
     const scratch = this.#activation?.scratch();
@@ -121,7 +121,7 @@ export abstract class AffineLayer extends BuiltInLayer<Forward, Backward> {
     this.#activation?.forward(s, y, own);
   }
 
-  /** Without an activation ds is dy; with one it may take its place. */
+  /** Without an activation ds is dy; with one it may take dy's place. */
   protected override backwardBuffers(shapes: Shapes, { input, mayOverwrite }: Wanted): Requests<Backward> {
     const { inputShape, outputShape } = shapes;
     const keepsDy = this.#activation !== undefined && !mayOverwrite;

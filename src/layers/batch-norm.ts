@@ -28,7 +28,7 @@ const OPTIONS = ["engine", "eps", "momentum"] as const;
 
 interface Forward {
   readonly y: Tensor;
-  /** The batch's, of each channel. */
+  /** The batch's statistics, for each channel. */
   readonly statistics: Tensor | undefined;
 }
 

@@ -17,7 +17,7 @@ export interface Wanted {
   readonly input: boolean;
   /** The parameters' gradients. */
   readonly params: boolean;
-  /** That dy's own memory may serve for a result. */
+  /** Whether dy's own memory may hold a result. */
   readonly mayOverwrite: boolean;
 }
 
@@ -75,7 +75,7 @@ export abstract class BuiltInLayer<
   override planBackward(message: Message, mayOverwrite: boolean, memory: Reservation): Back<Forward, Backward> {
     const { plan } = this.remembered;
     const input = message !== "backwardParams";
-    // a batch of none has nothing to add: its gradients stay none, and a penalty waits for the next
+    // an empty batch adds nothing: its gradients stay none, and a penalty waits for the next batch
     const params = message !== "backwardInput" && sizeOf(plan.outputShape) > 0;
     const own = memory.add(this.backwardBuffers(plan, { input, params, mayOverwrite }));
     return { input, params, mayOverwrite, kept: plan.own, own, at: NEVER };
@@ -145,7 +145,7 @@ export function createTensors(engine: Engine, shapes: readonly (readonly number[
   }
 }
 
-/** Parameters with their gradients; the same holds. */
+/** Parameters with their gradients. Where memory runs out none of them is made. */
 export function createParameters(
   engine: Engine,
   specs: readonly (readonly [name: string, shape: readonly number[]])[],

@@ -38,7 +38,7 @@ export interface BackwardPlan {
 /** Before any count of changes. */
 export const NEVER = -1;
 
-/** A plan whose memory was taken, and room for a copy with it, or nothing. */
+/** Makes a plan and takes its memory, with room for a copy: all of it or nothing. */
 function taken<Plan extends { at: number }>(
   room: BufferRequest | undefined,
   make: (memory: Reservation) => Plan,
@@ -101,7 +101,7 @@ export abstract class CheckedLayer<
   /** Throws a StateError where what a forward left cannot be used any more. */
   protected abstract assertIntact(x: Tensor, xVersion: number, message: Message): void;
 
-  /** The layer that what is given to a message is for, as errors name it. */
+  /** The layer that a message's argument is for, as errors name it. */
   protected receiver(_message: Message | "forward"): Layer {
     return this;
   }
@@ -191,8 +191,8 @@ export abstract class CheckedLayer<
   }
 
   /**
-   * Whether a container may run it unchecked: its class is one of ours, not derived from it to compute something else, so that nothing
-   * goes wrong in its messages once their memory was taken. @internal
+   * Whether a container may run it unchecked: its class is one of ours, not a subclass that computes something else, so that nothing goes
+   * wrong in its messages once their memory was taken. @internal
    */
   get isForeseeable(): boolean {
     return Object.hasOwn(this.constructor, "isOurs");

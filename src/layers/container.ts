@@ -9,7 +9,7 @@ import type { NamedLayer } from "./named-layers.js";
 
 /** What runs as one in a container: a child, or neighbours put together. */
 export interface Stage extends Group {
-  /** The layer, where it is foreseeable; a user's, which may throw half-way, is not. */
+  /** The layer, where it is one of ours; a user's may throw half-way. */
   readonly ours: CheckedLayer | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface NetBackward extends BackwardPlan {
   readonly parts: (BackwardPlan | undefined)[];
 }
 
-/** What is undone where a message fails in one of the user's layers: of ours, those that may have run before the last of them. */
+/** What is undone where a message fails in a user's layer: those of our layers that may have run before the last of the user's. */
 interface Undoable {
   readonly layers: readonly Layer[];
   readonly statistics: readonly Tensor[];
@@ -41,8 +41,8 @@ interface Undoable {
 }
 
 /**
- * The base of layers made of layers: their names, parameters, modes, engine and end, and what is undone where a message fails in a
- * layer of the user's. A subclass says which way a message takes through the stages: forwards in their order, backwards against it.
+ * The base of layers made of layers: their names, parameters, modes, engine and end, and what is undone where a message fails in a user's
+ * layer. A subclass says how a message passes through the stages: forward in their order, backward in reverse.
  */
 export abstract class Container extends CheckedLayer<NetForward, NetBackward> {
   readonly layers: readonly Layer[];
@@ -106,7 +106,7 @@ export abstract class Container extends CheckedLayer<NetForward, NetBackward> {
     return { inputShape, outputShape, modes, parts, back: {}, at: NEVER };
   }
 
-  /** With a user's layer no plan holds longer than for one forward: nobody knows what such a layer does. */
+  /** With a user's layer inside, a plan holds for one forward only: nobody knows what such a layer does. */
   protected override hasModesOf({ modes }: NetForward): boolean {
     const leaves = this.#leaves;
     for (let i = 0; i < leaves.length; i++) if (leaves[i].training !== modes[i]) return false;
@@ -127,7 +127,7 @@ export abstract class Container extends CheckedLayer<NetForward, NetBackward> {
 
   /** forward of a user's layer, as anybody calls it. */
   protected runForeign({ layer }: Stage, x: Tensor): Tensor {
-    // what the layer remembers it may overwrite now, and nobody could undo that
+    // the layer may now overwrite what it remembers, and nobody could undo that
     this.forget();
     return checkOutput(layer.forward(x), layer);
   }

@@ -31,7 +31,7 @@ export class ConvolutionMap implements AffineMap {
   }
 
   workSize(inputShape: readonly number[]): number {
-    // no images, no work; and whatever the planes of none claim to be
+    // no images, no work, whatever the size of their planes
     if (sizeOf(inputShape) === 0) return 0;
     return this.engine.ops.conv2dWorkBytes(this.#window(inputShape)) / 4;
   }

@@ -69,13 +69,13 @@ function read(value: Input, engine: Engine, sampleShape: readonly number[] | und
   return readNested(value, what);
 }
 
-/** The same, but values where it is a tensor in one of the layer's own buffers, which its call is about to overwrite. */
+/** The same, but a tensor in one of the layer's own buffers is taken as values, since the call is about to overwrite it. */
 export function settle(given: Given, layer: Layer): Given {
   if (!isTensor(given) || !mayBeOwn(given) || !layer.owns(given)) return given;
   return { shape: given.shape, values: given.liveView().slice() };
 }
 
-/** Most tensors are seen to be no layer's at once: none of its buffers holds them, and nobody else has a handle on their memory. */
+/** Most tensors are quickly seen not to be a layer's: none of its buffers holds them, and nobody else has a handle on their memory. */
 const mayBeOwn = ({ holder, isShared }: Tensor): boolean => holder?.isOfLayer === true || isShared;
 
 /** What has to be taken for `enter`: room for values, where `copy` has none. */

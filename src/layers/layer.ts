@@ -41,7 +41,7 @@ export interface LayerOptions {
   engine?: Engine;
 }
 
-/** Of a layer that has no others. */
+/** The options of a layer that has no others. */
 export const LAYER_OPTIONS = ["engine"] as const;
 
 /** A tensor as structuredClone hands it over. */
@@ -74,10 +74,10 @@ function readSource(source: unknown, what: string): Tensor | Flat | string {
  * What a subclass has to know:
  * - Inside a net x and dy are Tensors. Called by itself the layer gets whatever `Input` allows: `engine.tensor(x)` makes a Tensor of
  *   nested arrays, and of a Float32Array with the shape that the layer gives it.
- * - Make parameters and buffers once, with `engine.tensor` or `engine.zeros`: `parameters` gives the same tensors at every call. What is to be
- *   saved without being trained is added to `stateDict`.
- * - What it returns is its own tensor, neither x nor dy, and it may write it anew at the next call of the same kind. Who gets it may write to it
- *   as well (`add_`): a layer that needs its output for the messages back keeps a copy (`clone`).
+ * - Make parameters and buffers once, with `engine.tensor` or `engine.zeros`: `parameters` gives the same tensors at every call. What is to
+ *   be saved without being trained is added to `stateDict`.
+ * - What it returns is its own tensor, neither x nor dy, and may be overwritten by the next call of the same kind. Who gets it may write to
+ *   it as well (`add_`): a layer that needs its output for the messages back keeps a copy (`clone`).
  * - `backwardParams` adds to the gradients (`grad.add_`, `matmul` with `accumulate`), which `zeroGrad` has made zero.
  */
 export abstract class Layer {

@@ -32,5 +32,5 @@ export function namedLayers(given: GivenLayers, what: string): NamedLayer[] {
 /** Whether it is a layer, or anything else that carries the mark: of this copy of the library or another. */
 const isMarked = (value: object, what: string): boolean => reading(what, () => COPY in value);
 
-/** An array's index, by whose size an object's keys are ordered before all others. */
+/** An array index: an object lists such keys first, in numeric order. */
 const isIndex = (name: string): boolean => /^(0|[1-9]\d*)$/.test(name) && Number(name) < 2 ** 32 - 1;

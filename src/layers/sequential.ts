@@ -9,7 +9,7 @@ import { type GivenLayers, namedLayers } from "./named-layers.js";
 
 /** A stage with what it may take for granted about its neighbours. */
 interface Link extends Stage {
-  /** What the layers before and behind it hand over comes from a layer of ours, or is the net's: nobody has to look at it. */
+  /** What its neighbours hand over comes from a layer of ours, or is the net's: nobody has to look at it. */
   readonly trustsInput: boolean;
   readonly trustsGradient: boolean;
   /** A built-in layer that hands back a dL/dx of its own: the layer before may overwrite it. */

@@ -27,7 +27,7 @@ export function checkSize2d(value: unknown, least: 0 | 1, what: string): readonl
   return [pair[0], pair[1]];
 }
 
-/** Of anything longer as much as tells that it is. */
+/** Of anything longer only enough to show that it is longer. */
 const copyOfPair = (values: readonly unknown[]): unknown[] =>
   Array.from({ length: Math.min(values.length, 3) }, (_, i) => values[i]);
 

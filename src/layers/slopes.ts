@@ -177,7 +177,7 @@ export class SlopeActivation implements Activation {
     return effective;
   }
 
-  /** Where no message has taken a place for them. */
+  /** Memory for the slopes in effect, where no message has taken it. */
   #takeEffective(): Tensor | undefined {
     return this.constraint === "none" ? undefined : this.#effective.take([this.count]);
   }

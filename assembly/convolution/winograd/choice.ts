@@ -1,10 +1,10 @@
-// When Winograd's way is taken.
+// When Winograd's method is taken.
 
 import { WINOGRAD_FROM_CHANNELS, WINOGRAD_PERCENT } from "../../gemm/sizes";
 import * as window from "../../window";
 import { tileCount } from "./layout";
 
-/** Whether the kernel fits and it pays: with enough channels, and without too many tiles of padding. */
+/** Whether the kernel fits and the method pays: with enough channels, and without too many tiles of padding. */
 export function isWinograd(): bool {
   const fits =
     window.kernelHeight == 3 && window.kernelWidth == 3 && window.strideHeight == 1 && window.strideWidth == 1;
@@ -17,10 +17,10 @@ function pays(rows: i32, columns: i32): bool {
   return <i64>1600 * ((tileCount(rows, columns) + 7) & ~7) <= <i64>WINOGRAD_PERCENT * 9 * rows * columns;
 }
 
-/** Numbers up to here cannot overflow in sums of transformed products. */
+/** Numbers up to this size cannot overflow in sums of transformed products. */
 export const TAME: f32 = 1e15;
 
-/** Whether every number of a tensor is one and at most `most` in size. */
+/** Whether no element of a tensor is NaN or larger than `most` in magnitude. */
 export function staysBelow(most: f32, n: i32, x: usize): bool {
   const end = x + ((<usize>n) << 2);
   const limit = f32x4.splat(most);

@@ -22,7 +22,7 @@ export function transformImageRows(channels: i32, height: i32, width: i32, copy:
   transformPlanes(channels, height, width, copy, pointBytes(channels, tiles), tiles, (<usize>tiles) << 2, 0, v);
 }
 
-/** Bᵀ d B of every tile in panels of `columns`, `panelBytes` apart, whose rows, one for each channel, are `step` bytes. */
+/** Bᵀ d B of every tile, in panels of `columns` tiles, `panelBytes` apart; a panel has a row of `step` bytes for each channel. */
 function transformPlanes(
   channels: i32,
   height: i32,
@@ -52,7 +52,7 @@ function transformPlanes(
   }
 }
 
-/** Zeros where the last panel has no tiles: whatever was there might be slow to compute with. */
+/** Zeros where the last panel has no tiles: computing with leftover values might be slow. */
 function clearTiles(channels: i32, point: usize, step: usize, at: usize): void {
   const zero = f32x4.splat(0);
   for (let i: usize = 0; i < POINTS; i++) {

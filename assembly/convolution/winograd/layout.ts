@@ -66,7 +66,7 @@ export function copyRows(height: i32): i32 {
   return 2 * tileRows(height) + 2;
 }
 
-/** A copy of planes for tiles of a plane of outHeight x outWidth whose patches begin `padding` outside. */
+/** A padded copy of planes, for the tiles of an outHeight x outWidth plane; the first patches begin `padding` outside. */
 @inline
 export function copyBytesFor(planes: i32, outHeight: i32, outWidth: i32): u64 {
   return piece(<u64>planes * 2 * copyRows(outHeight) * copyColumns(outWidth));

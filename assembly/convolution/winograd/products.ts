@@ -1,4 +1,4 @@
-// The 16 products, one a point.
+// The 16 products, one for each point.
 
 import { nr } from "../../gemm/mode";
 import { packRows } from "../../gemm/pack";

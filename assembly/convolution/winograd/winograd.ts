@@ -1,13 +1,14 @@
 // Winograd's F(2x2, 3x3) for kernels of 3x3 and stride 1 (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016): an
 // output tile of 2x2 takes 16 products instead of 36.
 //
-//   y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A     for each patch d of 4x4, summed over the channels between the brackets
+//   y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A     for each patch d of 4x4, with the brackets summed over the channels
 //
-// which for each of the 16 points (i, j) is a product over channels, M[o, tile] = U[o, c] · V[c, tile]. dx is the same with dy and flipped
+// For each of the 16 points (i, j) this is a product over channels, M[o, tile] = U[o, c] · V[c, tile]. dx is the same with dy and flipped
 // kernels. dW adds up dU = (A dy Aᵀ) ⊙ (Bᵀ d B) over tiles and images and is Gᵀ dU G.
 //
-// An image is copied with its even and odd columns apart, so that four neighbouring tiles are vectors without a shuffle. Rows of tiles
-// are padded to a multiple of four. V and M are in panels of tiles, [point][panel][channel][8 or 16]; for dW they are rows, [point][channel][tile].
+// An image is copied with its even and odd columns apart, so that four neighbouring tiles are vectors without a shuffle. Rows of tiles are
+// padded to a multiple of four. V and M are in panels of tiles, [point][panel][channel][8 or 16]; for dW they are rows,
+// [point][channel][tile].
 
 import * as window from "../../window";
 import { wholePanels } from "../geometry";

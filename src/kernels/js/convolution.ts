@@ -122,7 +122,7 @@ function gatherPatches(f32: Float32Array, geometry: WindowGeometry, x: number, p
 }
 
 /**
- * The way back: dx[c, ...] = the sum of the patches' elements that come from it. A plane at a time is summed in double, in runs of
+ * The backward pass: dx[c, ...] = the sum of the patches' elements that come from it. A plane at a time is summed in double, in runs of
  * neighbours for each tap, and rounded once.
  */
 function sumPatches(f32: Float32Array, geometry: WindowGeometry, patches: number, dx: number): void {

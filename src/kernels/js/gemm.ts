@@ -4,13 +4,13 @@ const TILE = 3;
 const K_BLOCK = 1024;
 /** Columns of B that are packed (or summed) at a time. */
 const N_BLOCK = 86 * TILE;
-/** Up to so many rows (or columns) of C, packing costs more than it saves. */
+/** With at most this many rows (or columns) of C, packing costs more than it saves. */
 const FEW = 2;
 
 type Tile = ReturnType<typeof createTile>;
 let onlyTile: Tile | undefined;
 
-/** Made when it is first needed: importing allocates nothing to speak of. */
+/** Made at first use, so that importing allocates next to nothing. */
 const theTile = (): Tile => {
   onlyTile ??= createTile();
   return onlyTile;
@@ -87,8 +87,8 @@ function initialize(f32: Float32Array, m: number, n: number, c: number, ldc: num
 }
 
 /**
- * C[i, j] = a[i] · b[j]: the weights' gradient at batch 1, where reading C as well would cost a third. Four rows at a time, because
- * one store an element leaves most of a turn to the loop itself.
+ * C[i, j] = a[i] · b[j]: the weights' gradient at batch 1, where reading C as well would cost a third. Four rows at a time, because with
+ * one store for each pass of the loop most of the time is the loop's own.
  */
 function outerProduct(
   f32: Float32Array,

@@ -75,7 +75,8 @@ export function adam(
 }
 
 /**
- * torch.optim.RMSprop. g' = g + weightDecay · p;  v = alpha · v + ((1 - alpha) · g') · g';  a = alpha · a + (1 - alpha) · g' and v̂ = v - a²
+ * torch.optim.RMSprop. g' = g + weightDecay · p;  v = alpha · v + ((1 - alpha) · g') · g';
+ * a = alpha · a + (1 - alpha) · g' and v̂ = v - a²
  * where there is an average (not 0), else v̂ = v;  d = g' / (sqrt(v̂) + eps);  b = momentum · b + d where there is a buffer (not 0);
  * p -= lr · (b or d). An element is computed in double; what is stored is rounded once.
  */

@@ -50,7 +50,7 @@ export type Argument =
   | { readonly role: "flag" }
   /** A number, float32 for the modules; `among` are the values that make sense. */
   | { readonly role: "scalar"; readonly among?: readonly number[] }
-  /** An integer from 0 up to `below`, without it. */
+  /** An integer in 0 .. below - 1. */
   | { readonly role: "integer"; readonly below: number }
   /** The address of a window's sizes (../window.ts). */
   | { readonly role: "window" }
@@ -59,7 +59,7 @@ export type Argument =
 
 export interface KernelDescription {
   readonly layout: Layout;
-  /** What it computes: the documentation in the `Kernels` interface, where what the arguments' roles say is added. */
+  /** What it computes: the documentation in the `Kernels` interface, to which the build adds what the roles of the arguments imply. */
   readonly formula: string;
   /** By name, in the order of the call. */
   readonly arguments: Readonly<Record<string, Argument>>;
@@ -109,10 +109,10 @@ export const updated = (shape: Shape, options: Options<"mayBe" | "optional" | "w
   ...options,
 });
 
-/** int32 from 0 up to `below`, without it; read. */
+/** int32 in 0 .. below - 1; read. */
 export const integers = (shape: Shape, below: Factor): Operand => ({ role: "input", shape, below });
 
-/** int32 from 0 up to `below`, without it; written. */
+/** int32 in 0 .. below - 1; written. */
 export const places = (shape: Shape, below: Factor, options: Options<"optional">): Operand => ({
   role: "output",
   shape,

@@ -5,7 +5,10 @@ export type Calibrate = (together: boolean, turns: number) => void;
 
 export type Clock = () => number;
 
-/** The time apart over the time together: 1 as V8 compiles them by itself, 2 widened, whatever the processor (test/long/wide/ratios.ts). */
+/**
+ * From this ratio of the time apart to the time together on, code is wide. It is 1 as V8 compiles by itself and 2 widened, on any processor
+ * (test/long/wide/ratios.ts).
+ */
 const WIDE_FROM = 1.4;
 /** About 8 µs: long enough for a clock of microseconds, short enough that interruptions are rare. */
 const TURNS = 32;

@@ -6,7 +6,7 @@ import { exportName, exposeFunctions } from "./module-bytes.js";
 /** A module, and what is known of its functions (scripts/widenable.mjs). */
 export interface Code {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Functions with stores beside each other, which V8 can make one of, and without shuffles, which it gets wrong beside them; by their places. */
+  /** Places of the functions that have neighbouring stores, which V8 can merge, and no shuffles, beside which it gets them wrong. */
   readonly widening: readonly number[];
 }
 
@@ -46,7 +46,7 @@ export function compileWide(codes: readonly Code[], memory: WebAssembly.Memory):
 /** Flags that are on for a while. */
 const lent = new Set<string>();
 
-/** What ends a script from outside, as a time limit of node:vm does, skips every `finally`; this turns off what then stayed on. */
+/** What ends a script from outside, such as node:vm's time limit, skips every `finally`; this turns off what then stayed on. */
 function resetIfCutShort(): void {
   queueMicrotask(() => {
     for (const flag of lent) setFlag(off(flag));
@@ -67,7 +67,7 @@ function withTierUp(use: (tierUp: (exported: unknown) => void) => void): void {
 
 const TIER_UP = "%WasmTierUpFunction(exported)";
 
-/** Whether V8 takes its own syntax. Each question has other words: V8 would answer one that it has seen from memory. */
+/** Whether V8 takes its own syntax. Each probe has different text: V8 would answer a repeated one from its cache. */
 function areNativesOn(): boolean {
   try {
     new Function("exported", `${TIER_UP} // at ${performance.now()}`);

@@ -7,7 +7,7 @@ export const FLAG = "--experimental-wasm-revectorize";
 
 /** What decides whether kernels may be widened in this process. */
 export interface Environment {
-  /** As Node gives it, "13.6.233.17-node.53". Other runtimes give none, or another end. */
+  /** As Node gives it, "13.6.233.17-node.53". Other runtimes give none, or another suffix. */
   readonly v8: string | undefined;
   readonly arch: string | undefined;
   readonly isMainThread: boolean;
@@ -58,7 +58,7 @@ export function refusal({ v8, arch, isMainThread, options }: Environment): strin
   // V8 takes underscores for hyphens
   const given = options.find((option) => option.replaceAll("_", "-").includes(FLAG.slice("--".length)));
   if (given !== undefined) return `${given} is set for the whole process`;
-  // V8 ends a process that sets a flag then
+  // with this flag V8 ends a process that sets flags
   if (options.some((option) => /^--freeze[-_]flags[-_]after[-_]init/.test(option))) return "V8's flags are frozen";
   return undefined;
 }

@@ -5,7 +5,7 @@ import type { Kernels } from "../kernels.js";
 import type { Layout } from "../table/vocabulary.js";
 import { RandomOperands } from "./random-calls.js";
 
-/** How often each kernel is called, and those with many ways through them, by their layouts. */
+/** How often each kernel is called; kernels with many paths more often, by their layouts. */
 const CALLS = 12;
 const MORE_CALLS: Readonly<Partial<Record<Layout, number>>> = { product: 50, convolution: 16 };
 const SEED = 1;

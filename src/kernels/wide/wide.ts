@@ -10,12 +10,12 @@ import { type Environment, readEnvironment, refusal } from "./gate.js";
 import { firstDifference } from "./self-test.js";
 import { Width } from "./width.js";
 
-/** Widened modules, or why there are none; and whether another attempt may go better. */
+/** Widened modules, or why there are none; and whether another attempt may succeed. */
 export type Attempt =
   | { readonly modules: readonly WebAssembly.Module[] }
   | { readonly reason: string; readonly mayPass?: boolean };
 
-/** What an attempt asks and does. Tests have some of it answered differently. */
+/** What an attempt depends on. Tests replace parts of it. */
 export interface Steps {
   readonly readEnvironment: () => Environment;
   readonly compileWide: typeof compileWide;
@@ -40,7 +40,7 @@ export function openWide(set: WasmKernelSet, memory: LinearMemory): Width | stri
   return width;
 }
 
-/** The widened modules of a set, which all engines share: compiled and tested once in a process, unless what was in the way may have passed. */
+/** The widened modules of a set, which all engines share: compiled and tested once in a process, unless the obstacle may have passed. */
 export function widen(set: WasmKernelSet): Attempt {
   let attempt = attempts.get(set);
   if (attempt === undefined || ("reason" in attempt && attempt.mayPass)) {

@@ -1,8 +1,7 @@
 // The direct method, for every kernel, stride and padding: through the product's tiles, one image at a time. At most a panel or a block of
 // the matrix of patches exists at a time.
 //
-//   forward  y[o, p]  = W[o, k] · patches[k, p] + bias      W's rows in place; patches packed just in time, a tile's outputs by a block of
-//   k
+//   forward  y[o, p]  = W[o, k] · patches[k, p] + bias      W's rows in place; patches packed just in time, by tiles and blocks of k
 //   input    dx[c, p] = W'[c, k] · patches of dy[k, p]      W' = the kernel's taps of one phase, flipped; once for each phase of the stride
 //   weight   dW[o, k] = Σ over images of dy[o, p] · patches[k, p]
 //            as dWᵀ: rows of gathered patches are the splats, dy is transposed into panels of channels; dWᵀ's panels add up over

@@ -46,9 +46,16 @@ describe("widening is told by the time of two loops", () => {
   });
 
   test("a slow first round is tried again", () => {
-    const during = (measurements: number) => (i: number) => (i < measurements ? 40 * (i % 2) : 0);
+    const during = (measurements: number) => (i: number) => (i < measurements ? 40 * ((i + 1) % 2) : 0);
     expect(isWide({ disturbance: during(50) })).toBe(true);
     expect(isWide({ disturbance: during(1000) })).toBe(false);
+  });
+
+  test("loops that V8 compiles anew in between are not wide for that", () => {
+    for (let anew = 0; anew < 60; anew++) {
+      const disturbance = (i: number): number => (i < anew ? 120 : 0);
+      expect(isWide({ apart: 40, together: 40, disturbance }), `after ${anew} measurements`).toBe(false);
+    }
   });
 });
 

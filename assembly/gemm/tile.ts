@@ -1,5 +1,5 @@
-// The ir loop: a column of tiles, the tallest first, smaller ones for the rows that remain. scripts/tiles.mjs writes the tiles; `useWide`
-// and `useTall` choose among them. In all of them an element is the same sum in the same order.
+// The ir loop: tiles below each other, the tallest first, smaller ones for the rows that remain; or columns of tiles side by side, row by
+// row. scripts/tiles.mjs writes the tiles; `useWide` and `useTall` choose among them. In all of them an element is the same sum in the same order.
 
 import { isTall } from "./mode";
 import { TALL_MR, MR, WIDE_NR } from "./sizes";

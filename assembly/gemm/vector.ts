@@ -1,4 +1,4 @@
-// Batch 1: products of a vector. Each element of the matrix is used once, so that packing would only cost.
+// Few rows of A, mostly one: each element of B is used so seldom that packing would only cost. And k = 1, the outer product.
 
 import { multiplyAdd, storeFour } from "../lanes";
 import { isWide } from "./mode";

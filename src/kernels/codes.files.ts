@@ -1,0 +1,34 @@
+import { EngineError } from "../errors.js";
+import { builtin } from "../host-types.js";
+import { askForMemory } from "./module-text.js";
+import type { WasmKernelSet } from "./modules.js";
+import { whole } from "./pieces.js";
+import type { Code } from "./wide/compile.js";
+
+/**
+ * Stands in for codes.ts in CommonJS, which only programs load that have files: bundlers take the ES module. The package has the kernels as
+ * files, for the edge; so they need not be there once more as text.
+ */
+
+/** CommonJS' own: where index.cjs is. */
+declare const __dirname: string;
+
+/** One module with every kernel; for the rest, see codes.ts. */
+export function codesOf(set: WasmKernelSet, isShared: boolean): Code[] {
+  const bytes = read(`${__dirname}/kernels/${set}.wasm`);
+  return [{ bytes: askForMemory(bytes, isShared), widening: whole[set] }];
+}
+
+/** Where a file cannot be read, "auto" takes the twin, ten times as slow: not without a word. */
+function read(path: string): Uint8Array<ArrayBuffer> {
+  try {
+    // not by require, which test runners mock
+    const { readFileSync } = builtin<{ readFileSync(path: string): Uint8Array }>("node:fs")!;
+    return new Uint8Array(readFileSync(path));
+  } catch (cause) {
+    const message = `cannot read ${path}: deploy dist/kernels beside index.cjs, or bundle the ES module`;
+    const warn = builtin<{ emitWarning(message: string): void }>("node:process")?.emitWarning ?? console.warn;
+    warn(`lanegrad: ${message}`);
+    throw new EngineError(`createEngine: ${message}`, { cause });
+  }
+}

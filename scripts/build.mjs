@@ -189,7 +189,7 @@ function standIns(name, pairs) {
         contents: (await readFile(path, "utf8")).replace(/: ModulePieces = \{$[\s\S]*?^\};$/gm, " = undefined;"),
         loader: "ts",
       }));
-      context.onResolve({ filter: /^#/ }, ({ path }) => ({ path, external: true }));
+      context.onResolve({ filter: /^(#|node:)/ }, ({ path }) => ({ path, external: true }));
     },
   };
 }

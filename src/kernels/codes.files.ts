@@ -10,8 +10,13 @@ import type { Code } from "./wide/compile.js";
  * files, for the edge; so they need not be there once more as text.
  */
 
-/** CommonJS' own: where index.cjs is. */
+/** CommonJS' own: where index.cjs is, and its import. */
 declare const __dirname: string;
+declare const require: (name: string) => unknown;
+
+interface FileSystem {
+  readFileSync(path: string): Uint8Array;
+}
 
 /** One module with every kernel; for the rest, see codes.ts. */
 export function codesOf(set: WasmKernelSet, isShared: boolean): Code[] {
@@ -22,9 +27,9 @@ export function codesOf(set: WasmKernelSet, isShared: boolean): Code[] {
 /** Where a file cannot be read, "auto" takes the twin, ten times as slow: not without a word. */
 function read(path: string): Uint8Array<ArrayBuffer> {
   try {
-    // not by require, which test runners mock
-    const { readFileSync } = builtin<{ readFileSync(path: string): Uint8Array }>("node:fs")!;
-    return new Uint8Array(readFileSync(path));
+    // test runners mock what is required; Node 22.0 to 22.2 has nothing else
+    const fs = builtin<FileSystem>("node:fs") ?? (require("node:fs") as FileSystem);
+    return new Uint8Array(fs.readFileSync(path));
   } catch (cause) {
     const message = `cannot read ${path}: deploy dist/kernels beside index.cjs, or bundle the ES module`;
     const warn = builtin<{ emitWarning(message: string): void }>("node:process")?.emitWarning ?? console.warn;

@@ -1,5 +1,5 @@
 // tiles.mjs -> assembly/gemm/tiles.ts; assembly/ -> build/*.wasm -> dist/kernels/*.wasm and src/kernels/pieces.ts; src/ ->
-// dist/index.js and index.cjs (one file with the kernels inside), dist/edge.js (which imports them), and the declarations.
+// dist/index.js (one file with the kernels inside), index.cjs (which reads them), edge.js (which imports them), and the declarations.
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ import { readTable, writeKernels } from "./kernels.mjs";
 import { mergeModules } from "./pieces.mjs";
 import { stripInternals } from "./public-members.mjs";
 import { withoutSections } from "./sections.mjs";
-import { askForUnsharedMemory, encode } from "./sources.mjs";
+import { askForMemory, encode } from "./sources.mjs";
 import { splitModule } from "./split.mjs";
 import { writeTiles } from "./tiles.mjs";
 import { widenable } from "./widenable.mjs";
@@ -55,16 +55,23 @@ async function writeGroups(builds, groups) {
       ),
     );
   }
-  const text = `// Written by scripts/build.mjs from build/*.wasm.\nimport type { ModulePieces } from "./modules.js";\n\n${texts.join("\n")}`;
+  const text = `// Written by scripts/build.mjs from build/*.wasm.
+import type { ModulePieces } from "./codes.js";
+
+${texts.join("\n")}
+/** Functions that can be widened, of the modules with every kernel. */
+export const whole: ModulePieces["widening"] = ${JSON.stringify(wideningOf(builds.map((bytes) => withoutSections(bytes))))};
+`;
   const before = await readFile(PIECES, "utf8").catch(() => "");
   if (before !== text) await writeFile(PIECES, text);
 }
 
+const wideningOf = (modules) => Object.fromEntries(modules.map((bytes, i) => [KERNEL_SETS[i], widenable(bytes)]));
+
 function piecesText(group, modules) {
-  const widening = Object.fromEntries(modules.map((bytes, i) => [KERNEL_SETS[i], widenable(bytes)]));
   const pieces = mergeModules(...modules).map((piece) => JSON.stringify(encode(piece)));
   return `export const ${group}: ModulePieces = {
-widening: ${JSON.stringify(widening)},
+widening: ${JSON.stringify(wideningOf(modules))},
 pieces: [
 ${pieces.join(",\n")},
 ],
@@ -85,14 +92,11 @@ function assertExported(kernels, bytes) {
     throw new Error(`assembly/index.ts does not export ${missing.join(", ")}, which the table has`);
 }
 
-/** dist/kernels: each set with every kernel in one module, for a shared memory, and for one that is not. */
+/** dist/kernels: each set with every kernel in one module, for a memory that every runtime has: one that is not shared. */
 async function writeModules(builds) {
   await mkdir("dist/kernels", { recursive: true });
   for (const [i, set] of KERNEL_SETS.entries()) {
-    const bytes = withoutSections(builds[i]);
-    await writeFile(`dist/kernels/${set}.wasm`, bytes);
-    askForUnsharedMemory(bytes);
-    await writeFile(`dist/kernels/${set}-unshared.wasm`, bytes);
+    await writeFile(`dist/kernels/${set}.wasm`, askForMemory(withoutSections(builds[i]), false));
   }
 }
 
@@ -172,30 +176,32 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
   await writeFile(file, code);
 }
 
-/**
- * modules.edge.ts and wide.edge.ts in place of modules.ts and wide.ts, no pieces but for their names. What modules.edge.ts imports stays an
- * import.
- */
-const edgeModules = {
-  name: "edge-modules",
-  setup(context) {
-    for (const name of ["modules", "wide/wide"]) {
-      context.onResolve({ filter: new RegExp(`/${name}\\.js$`) }, () => ({
-        path: fileURLToPath(new URL(`../src/kernels/${name}.edge.ts`, import.meta.url)),
+/** Puts files of src/kernels in place of others, [name, stand-in], and pieces.ts without pieces. */
+function standIns(name, pairs) {
+  const kernels = (file) => fileURLToPath(new URL(`../src/kernels/${file}.ts`, import.meta.url));
+  return {
+    name,
+    setup(context) {
+      for (const [file, standIn] of pairs) {
+        context.onResolve({ filter: new RegExp(`/${file}\\.js$`) }, () => ({ path: kernels(standIn) }));
+      }
+      context.onLoad({ filter: /\/pieces\.ts$/ }, async ({ path }) => ({
+        contents: (await readFile(path, "utf8")).replace(/: ModulePieces = \{$[\s\S]*?^\};$/gm, " = undefined;"),
+        loader: "ts",
       }));
-    }
-    context.onLoad({ filter: /\/pieces\.ts$/ }, () => ({
-      contents: Object.keys(groups)
-        .map((group) => `export const ${group} = undefined;`)
-        .join("\n"),
-    }));
-    context.onResolve({ filter: /^#/ }, ({ path }) => ({ path, external: true }));
-  },
-};
+      context.onResolve({ filter: /^(#|node:)/ }, ({ path }) => ({ path, external: true }));
+    },
+  };
+}
+const edgeModules = standIns("edge-modules", [
+  ["modules", "modules.edge"],
+  ["wide/wide", "wide/wide.edge"],
+]);
+const moduleFiles = standIns("module-files", [["codes", "codes.files"]]);
 
 /** How an edge runtime wants its modules imported. */
 async function writeEdgeImports() {
-  const line = (suffix) => `export { default } from "./simd-unshared.wasm${suffix}";\n`;
+  const line = (suffix) => `export { default } from "./simd.wasm${suffix}";\n`;
   await writeFile("dist/kernels/workerd.js", line(""));
   await writeFile("dist/kernels/edge-light.js", line("?module"));
 }
@@ -244,7 +250,7 @@ await Promise.all([writeGroups(builds, groups), writeModules(builds)]);
 await Promise.all([
   bundle("dist/index.js"),
   // names matter less where a bundler or a test runner asks for CommonJS, and nothing at all on the edge
-  bundle("dist/index.cjs", { format: "cjs", mangle: { toplevel: true } }),
+  bundle("dist/index.cjs", { format: "cjs", plugins: [moduleFiles], mangle: { toplevel: true } }),
   bundle("dist/edge.js", { plugins: [edgeModules], mangle: true }),
   writeEdgeImports(),
   writeLicence(),

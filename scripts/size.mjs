@@ -10,7 +10,7 @@ import { printTable } from "./print-table.mjs";
 import { withoutSections } from "./sections.mjs";
 
 /** Bytes. */
-const LIMITS = { tarball: 357_000, installed: 1_015_000 };
+const LIMITS = { tarball: 340_000, installed: 1_000_000 };
 
 /** [what, how many bytes its gzip may have, the program]. */
 const PROGRAMS = [

@@ -4,11 +4,11 @@ import { build } from "esbuild";
 
 const kernels = fileURLToPath(new URL("../src/kernels/", import.meta.url));
 const contents = `
-  export { askForUnsharedMemory, encode } from "./module-text.js";
+  export { askForMemory, encode } from "./module-text.js";
   export { readNumber, readSections, writeSections } from "./wide/module-bytes.js";`;
 const options = { stdin: { contents, resolveDir: kernels }, bundle: true, format: "esm", write: false };
 const [{ text }] = (await build(options)).outputFiles;
 
-export const { askForUnsharedMemory, encode, readNumber, readSections, writeSections } = await import(
+export const { askForMemory, encode, readNumber, readSections, writeSections } = await import(
   `data:text/javascript,${encodeURIComponent(text)}`
 );

@@ -6,6 +6,7 @@ import { ArgumentError, ShapeError } from "./errors.js";
 import { isTensor, type Tensor } from "./tensor.js";
 import { type Flat, isFloatArray, type NestedNumbers, readNested } from "./values.js";
 
+/** What `embeddingStats` returns. */
 export interface EmbeddingStats {
   /** The mean over the d axes of the unbiased variance over the N embeddings; NaN of a single embedding, as in PyTorch. */
   variance: number;

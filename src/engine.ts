@@ -12,8 +12,12 @@ import { LinearMemory } from "./memory.js";
 import { RandomGenerator } from "./random.js";
 import { checkShape, handOut, type Tensor, type TensorData, tensorFrom, zerosTensor } from "./tensor.js";
 
+/** What an engine is made with. */
 export interface EngineOptions {
-  /** Default "auto": the fastest set that this runtime has. */
+  /**
+   * "relaxed-simd" (multiplies and adds in one instruction), "simd" (the same bits on every machine), "js" (plain JavaScript), or "auto", the
+   * default: the fastest that this runtime has.
+   */
   kernels?: "auto" | KernelSet;
   /** An integer >= 1; default 1. Kernels run on one thread so far, whatever the number. */
   threads?: number;
@@ -178,6 +182,7 @@ export class Engine {
     linear?.release();
   }
 
+  /** As `dispose`, at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -3,18 +3,20 @@
 /** The base of all errors that lanegrad throws. The message says what was given and what was expected; `code` never changes. */
 export class LanegradError extends Error {
   static override readonly name: string = "LanegradError";
+  /** "ERR_LANEGRAD_SHAPE", "ERR_LANEGRAD_ARGUMENT", ...: the same in every version. */
   readonly code: string = "ERR_LANEGRAD";
+  /** The class's name. */
   override readonly name: string = "LanegradError";
 }
 
-/** A shape, length or rank that does not fit. */
+/** A shape, length or rank that does not fit; the mean of no samples; a kernel larger than the padded input. */
 export class ShapeError extends LanegradError {
   static override readonly name: string = "ShapeError";
   override readonly code = "ERR_LANEGRAD_SHAPE";
   override readonly name = "ShapeError";
 }
 
-/** A wrong type, option or value. */
+/** A wrong type, option or value; an unknown option, which is answered by the names of those that exist. */
 export class ArgumentError extends LanegradError {
   static override readonly name: string = "ArgumentError";
   override readonly code = "ERR_LANEGRAD_ARGUMENT";
@@ -28,21 +30,21 @@ export class StateError extends LanegradError {
   override readonly name = "StateError";
 }
 
-/** Kernels that this runtime does not have, two engines in one call, a disposed engine. */
+/** Kernels that this runtime does not have, two engines in one call, a disposed engine, a thread that was lost. */
 export class EngineError extends LanegradError {
   static override readonly name: string = "EngineError";
   override readonly code: string = "ERR_LANEGRAD_ENGINE";
   override readonly name = "EngineError";
 }
 
-/** The linear memory cannot grow as far as it would have to. */
+/** The linear memory cannot grow as far as it would have to. The message says how much was asked, used and allowed. */
 export class MemoryError extends LanegradError {
   static override readonly name: string = "MemoryError";
   override readonly code = "ERR_LANEGRAD_MEMORY";
   override readonly name = "MemoryError";
 }
 
-/** Bytes that are not what they should be. */
+/** A file whose bytes are not what they should be, or say that more follows than they can hold. */
 export class FormatError extends LanegradError {
   static override readonly name: string = "FormatError";
   override readonly code = "ERR_LANEGRAD_FORMAT";

@@ -5,6 +5,7 @@ import type { Input, Layer } from "./layers/layer.js";
 import { RandomGenerator } from "./random.js";
 import { newTensor, type Tensor } from "./tensor.js";
 
+/** How `gradCheck` compares. */
 export interface GradCheckOptions {
   /** Step of the differences, > 0; default 1e-2, which suits float32 with extrapolation. */
   epsilon?: number;
@@ -14,6 +15,7 @@ export interface GradCheckOptions {
   seed?: number;
 }
 
+/** What `gradCheck` found. */
 export interface GradCheckResult {
   /** At least 90 % of the coordinates were checked, and every error is within the tolerance. */
   ok: boolean;
@@ -21,8 +23,19 @@ export interface GradCheckResult {
   checked: number;
   /** How many were skipped, at a kink: the two sides disagree, so there is no derivative. */
   skipped: number;
-  /** The largest error, relative to the largest gradient; `name` is "input" or a parameter's. */
-  worst: { name: string; index: number; analytic: number; numeric: number; error: number };
+  /** The coordinate with the largest error. */
+  worst: {
+    /** "input", or the parameter's name. */
+    name: string;
+    /** The coordinate's place in it, row-major. */
+    index: number;
+    /** What the messages give. */
+    analytic: number;
+    /** What the differences give. */
+    numeric: number;
+    /** |analytic - numeric|, relative to the largest gradient. */
+    error: number;
+  };
 }
 
 interface Coordinate {

@@ -3,11 +3,13 @@ import { ShapeError } from "./errors.js";
 import { RandomGenerator } from "./random.js";
 import { checkTensor, fillNormal, fillUniform, type Tensor } from "./tensor.js";
 
+/** What every random initialisation takes. */
 export interface RandomInitOptions {
   /** A draw of its own; the engine's generator unless given. */
   seed?: number;
 }
 
+/** What `kaimingNormal_` and `kaimingUniform_` take. */
 export interface KaimingOptions extends RandomInitOptions {
   /** Slope of the (leaky) activation behind: gain = sqrt(2 / (1 + a²)); default 0. */
   a?: number;
@@ -15,6 +17,7 @@ export interface KaimingOptions extends RandomInitOptions {
   fanIn?: number;
 }
 
+/** What `xavierNormal_` and `xavierUniform_` take. */
 export interface XavierOptions extends RandomInitOptions {
   /** Inputs of a unit; from the shape unless given: the product of all sizes but the first. */
   fanIn?: number;

@@ -14,6 +14,7 @@ import {
   readNested,
 } from "./values.js";
 
+/** What a loss returns. */
 export interface LossResult {
   /** The value, over all samples. */
   loss: number;
@@ -24,11 +25,13 @@ export interface LossResult {
 /** Labels: one integer a sample, in an array, a typed array of any kind or a Tensor. */
 export type Labels = ArrayLike<number> | BigInt64Array | BigUint64Array | Tensor;
 
+/** What every loss takes. */
 export interface LossOptions {
   /** "mean" (default) or "sum": over the samples of crossEntropy, over all values of the other losses. */
   reduction?: "mean" | "sum";
 }
 
+/** What `crossEntropy` takes beside logits and labels. */
 export interface CrossEntropyOptions extends LossOptions {
   /** s in 0..1: targets are (1 - s) · onehot + s / K; default 0. */
   labelSmoothing?: number;

@@ -2,6 +2,7 @@ import { checkBoolean, checkOptions, showShape } from "./checks.js";
 import { ArgumentError, ShapeError } from "./errors.js";
 import { checkSameEngine, checkTensor, handOut, newTensor, sameShape, type Tensor } from "./tensor.js";
 
+/** How `matmul` takes its operands, and where the result goes. */
 export interface MatmulOptions {
   /** Multiplies by the transpose of a, which is [k, m] then; default false. */
   transposeA?: boolean;

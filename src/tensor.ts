@@ -85,7 +85,9 @@ const LIVE_VIEW: PropertyDescriptor & ThisType<Tensor> = {
  * layers, which own theirs. Every method throws a StateError on a disposed tensor and an EngineError on a disposed engine.
  */
 export class Tensor {
+  /** The sizes of the axes, outermost first; [] for a single number. */
   readonly shape: readonly number[];
+  /** How many elements it has: the product of the shape. */
   readonly size: number;
   readonly #storage: TensorStorage;
   readonly #owned: boolean;
@@ -167,6 +169,7 @@ export class Tensor {
     return mark("Tensor");
   }
 
+  /** The engine whose memory it lies in. */
   get engine(): Engine {
     return this.#storage.engine;
   }
@@ -176,6 +179,7 @@ export class Tensor {
     return typeof value === "object" && value !== null && #storage in value;
   }
 
+  /** Whether it was disposed, by `dispose`, `tidy` or the layer that owns it. */
   get disposed(): boolean {
     return this.#disposed;
   }
@@ -238,7 +242,7 @@ export class Tensor {
     return this.toString();
   }
 
-  /** A copy of its own, on the same engine. */
+  /** A copy in memory of its own, on the same engine. Throws MemoryError if there is no room. */
   clone(): Tensor {
     this.assertUsable();
     const copy = newTensor(this.engine, this.shape);
@@ -259,7 +263,7 @@ export class Tensor {
     return handOut(new Tensor(this.#storage, wanted));
   }
 
-  /** Sets every element to `value`. */
+  /** Sets every element to `value`, rounded to float32. Returns this. Throws ArgumentError for what is no number. */
   fill_(value: number): this {
     this.assertUsable();
     checkNumber(value, "fill_");
@@ -267,7 +271,10 @@ export class Tensor {
     return this;
   }
 
-  /** this += scale · other, element by element; the shapes must be the same. */
+  /**
+   * this += scale · other, element by element. Returns this. Throws ShapeError where the shapes differ, ArgumentError for a wrong argument,
+   * EngineError for a tensor of another engine.
+   */
   add_(other: Tensor, scale = 1): this {
     this.assertUsable();
     checkTensor(other, "add_");
@@ -288,6 +295,7 @@ export class Tensor {
     this.discard();
   }
 
+  /** As `dispose`, at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -8,6 +8,7 @@ import { peek, unpack } from "./gzip.js";
 /** The types of values that IDX has. */
 export type IdxData = Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
 
+/** What `readIdx` returns. */
 export interface IdxArray<Data extends IdxData = Bytes> {
   /** Sizes of the axes: [60000, 28, 28] for MNIST's training images. */
   shape: number[];

@@ -8,16 +8,19 @@ import { type FileBytes, readBytes } from "./bytes.js";
 import { countBytes, readCount, readsAsCount, readsAsFloats, writeFloats } from "./elements.js";
 import { decodeSafeTensors, type Entry, encodeSafeTensors, type StoredTensor } from "./safetensors.js";
 
+/** What `save` puts beside the state. */
 export interface SaveOptions {
   /** Texts to keep in the file; `load` returns them. The keys "format" and "constraint.…" are lanegrad's own. Default: none. */
   metadata?: Readonly<Record<string, string>>;
 }
 
+/** How `load` treats what does not fit. */
 export interface LoadOptions {
   /** Whether everything must fit; default true. If false, what fits by name and shape is taken. */
   strict?: boolean;
 }
 
+/** What `load` returns. */
 export interface LoadResult {
   /** All metadata of the file. */
   metadata: Record<string, string>;

@@ -1,8 +1,8 @@
 import type { Heap } from "../memory.js";
+import type { ModulePieces } from "./codes.js";
 import type { Description, KernelName } from "./description.js";
 import { core } from "./generated/descriptions.js";
 import type { Kernels } from "./kernels.js";
-import type { ModulePieces } from "./modules.js";
 
 /** Kernels that come into a program together, with the layers that call them. */
 export interface KernelGroup {

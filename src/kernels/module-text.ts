@@ -36,11 +36,12 @@ export function decode(text: string): Uint8Array<ArrayBuffer> {
   return bytes.slice(0, length);
 }
 
-/** One byte of a kernel module says whether it asks for a shared memory; this makes it ask for one that is not, in place. */
-export function askForUnsharedMemory(bytes: Uint8Array): void {
+/** One byte of a kernel module says whether it asks for a shared memory; this sets it, in place. */
+export function askForMemory<T extends Uint8Array>(bytes: T, isShared: boolean): T {
   const text = (name: string): number[] => [name.length, ...Array.from(name, (character) => character.charCodeAt(0))];
   // the import env.memory, up to the kind of its limits: 3 is shared with a maximum, 1 is not shared
-  const memoryImport = [...text("env"), ...text("memory"), 2, 3];
+  const memoryImport = [...text("env"), ...text("memory"), 2];
   const start = bytes.findIndex((_, i) => memoryImport.every((byte, j) => bytes[i + j] === byte));
-  bytes[start + memoryImport.length - 1] = 1;
+  bytes[start + memoryImport.length] = isShared ? 3 : 1;
+  return bytes;
 }

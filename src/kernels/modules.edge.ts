@@ -1,7 +1,6 @@
 import simd from "#simd-module";
 import { EngineError } from "../errors.js";
 import type { WasmKernelSet } from "./modules.js";
-import type { Code } from "./wide/compile.js";
 
 /**
  * Stands in for modules.ts on edge runtimes, which compile only what is imported: one module with every kernel. One set, since a runtime
@@ -12,10 +11,6 @@ import type { Code } from "./wide/compile.js";
 export const isMadeForSharing: boolean = false;
 
 export const hasModules = (set: WasmKernelSet): boolean => set === "simd";
-
-export function codesOf(): Code[] {
-  throw new EngineError("the kernels of this build are compiled already");
-}
 
 export function modulesOf(set: WasmKernelSet, isShared: boolean): readonly WebAssembly.Module[] {
   if (!hasModules(set) || isShared)

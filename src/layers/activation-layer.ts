@@ -66,6 +66,7 @@ export abstract class ActivationLayer extends BuiltInLayer<Forward, Backward> {
     return dx;
   }
 
+  /** Frees the layer's memory; any use afterwards is a StateError. */
   override dispose(): void {
     this.activation.dispose();
     super.dispose();

@@ -71,11 +71,12 @@ export abstract class AffineLayer extends BuiltInLayer<Forward, Backward> {
     return this.#activation === undefined;
   }
 
+  /** The map's weights: [outFeatures, inFeatures], or [outChannels, inChannels, kh, kw] of a convolution. */
   get weight(): Parameter {
     return this.map.weight;
   }
 
-  /** undefined without a bias. */
+  /** What is added to each output, [outFeatures] or [outChannels]; undefined without a bias. */
   get bias(): Parameter | undefined {
     return this.map.bias;
   }
@@ -147,6 +148,7 @@ export abstract class AffineLayer extends BuiltInLayer<Forward, Backward> {
     return dx;
   }
 
+  /** Frees the layer's memory; any use afterwards is a StateError. */
   override dispose(): void {
     this.#activation?.dispose();
     super.dispose();

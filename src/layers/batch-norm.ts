@@ -17,6 +17,7 @@ import {
 } from "./built-in-layer.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
+/** What BatchNorm1d and BatchNorm2d take. */
 export interface BatchNormOptions extends LayerOptions {
   /** Added to the variance; default 1e-5. */
   eps?: number;
@@ -53,10 +54,15 @@ abstract class BatchNorm extends BuiltInLayer<Forward, Backward> {
   /** @internal */
   static readonly kernels = /* @__PURE__ */ needs(images);
 
+  /** C, the number of channels. */
   readonly numFeatures: number;
+  /** What is added to the variance. */
   readonly eps: number;
+  /** The weight of a batch in the running statistics. */
   readonly momentum: number;
+  /** What each channel is multiplied by, [C]. */
   readonly weight: Parameter;
+  /** What is added to each channel, [C]. */
   readonly bias: Parameter;
   readonly #runningMean: Tensor;
   readonly #runningVariance: Tensor;
@@ -206,6 +212,7 @@ abstract class BatchNorm extends BuiltInLayer<Forward, Backward> {
     return dx;
   }
 
+  /** Frees the layer's memory; any use afterwards is a StateError. */
   override dispose(): void {
     super.dispose();
     for (const tensor of [this.#runningMean, this.#runningVariance, this.#batches]) tensor.discard();

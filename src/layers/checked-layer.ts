@@ -64,6 +64,7 @@ export abstract class CheckedLayer<
   Forward extends ForwardPlan = ForwardPlan,
   Backward extends BackwardPlan = BackwardPlan,
 > extends Layer {
+  /** The engine that holds the layer. */
   readonly engine: Engine;
   readonly #buffers: TensorBuffer[] = [];
   readonly #xCopy: TensorBuffer;

@@ -45,6 +45,7 @@ interface Undoable {
  * layer. A subclass says how a message passes through the stages: forward in their order, backward in reverse.
  */
 export abstract class Container extends CheckedLayer<NetForward, NetBackward> {
+  /** The layers, in order. */
   readonly layers: readonly Layer[];
   /** @internal */
   readonly stages: readonly Stage[];
@@ -173,6 +174,7 @@ export abstract class Container extends CheckedLayer<NetForward, NetBackward> {
     for (const { layer } of this.stages) layer.assertUsable();
   }
 
+  /** Frees the layer's memory; any use afterwards is a StateError. */
   override dispose(): void {
     super.dispose();
     // neighbours put together have memory beside their layers'

@@ -9,6 +9,7 @@ import { ConvolutionMap } from "./convolution.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 import { checkSize2d, describeWindow, type Size2d } from "./sliding-window.js";
 
+/** What Conv2d takes beside its sizes. */
 export interface Conv2dOptions extends LayerOptions {
   /** How far the kernel moves from output to output; default 1. */
   stride?: Size2d;
@@ -61,10 +62,12 @@ export class Conv2d extends AffineLayer {
     for (const { value } of this.parameters()) fillUniform(value, bound);
   }
 
+  /** Channels of x. */
   get inChannels(): number {
     return this.map.inChannels;
   }
 
+  /** Channels of y. */
   get outChannels(): number {
     return this.map.outChannels;
   }
@@ -74,10 +77,12 @@ export class Conv2d extends AffineLayer {
     return this.map.window.kernel;
   }
 
+  /** [height, width] */
   get stride(): readonly [number, number] {
     return this.map.window.stride;
   }
 
+  /** [height, width] */
   get padding(): readonly [number, number] {
     return this.map.window.padding;
   }

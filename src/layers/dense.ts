@@ -89,10 +89,12 @@ export class DenseMap implements AffineMap {
 export abstract class DenseLayer extends AffineLayer {
   declare readonly map: DenseMap;
 
+  /** Values of a row of x. */
   get inFeatures(): number {
     return this.map.inFeatures;
   }
 
+  /** Values of a row of y. */
   get outFeatures(): number {
     return this.map.outFeatures;
   }

@@ -28,6 +28,7 @@ export class Dropout extends BuiltInLayer<Forward, Backward> {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
 
+  /** The probability that an element becomes 0. */
   readonly p: number;
   readonly #y = this.buffer();
   readonly #dx = this.buffer();

@@ -4,6 +4,7 @@ import { FixedActivation } from "./activation.js";
 import { ActivationLayer } from "./activation-layer.js";
 import type { LayerOptions } from "./layer.js";
 
+/** What ELU takes. */
 export interface ELUOptions extends LayerOptions {
   /** What y tends to at -Infinity, negated; default 1. */
   alpha?: number;

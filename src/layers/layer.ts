@@ -10,8 +10,11 @@ import { copyOf, type Flat, isFloat32Array, type NestedNumbers } from "../values
  * `{ name: "weight", value: engine.tensor(...), grad: engine.zeros(shape) }`, both of one shape and engine.
  */
 export interface Parameter {
+  /** Its name in the layer: "weight"; in a net behind the layer's: "0.weight". */
   readonly name: string;
+  /** The values θ. */
   readonly value: Tensor;
+  /** dL/dθ, in the shape of the values. */
   readonly grad: Tensor;
 }
 
@@ -36,6 +39,7 @@ export class MessageName {
   }
 }
 
+/** What every layer takes. */
 export interface LayerOptions {
   /** The engine that holds the layer; the default engine unless given. */
   engine?: Engine;
@@ -70,6 +74,10 @@ function readSource(source: unknown, what: string): Tensor | Flat | string {
  * parameters, `backwardParams` and `parameters`; the rest is inherited. It then works in Sequential, fit, jacobian, gradCheck and save.
  *
  * A layer remembers its last forward in training mode only; `backward...` without one is a StateError.
+ *
+ * The messages of lanegrad's layers check everything before they write anything. They throw ShapeError for a shape that does not fit,
+ * ArgumentError for what is no input, EngineError for a tensor of another engine, StateError for a layer or tensor that was disposed, or an
+ * input that was overwritten since, and MemoryError if there is no room: then the same call may be made again.
  *
  * What a subclass has to know:
  * - Inside a net x and dy are Tensors. Called by itself the layer gets whatever `Input` allows: `engine.tensor(x)` makes a Tensor of
@@ -108,6 +116,7 @@ export abstract class Layer {
     });
   }
 
+  /** The trainable parameters, those of layers inside with the layers' names in front: what an optimizer takes. */
   parameters(): Parameter[] {
     return [];
   }
@@ -262,6 +271,7 @@ export abstract class Layer {
     }
   }
 
+  /** As `dispose`, at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.dispose();
   }

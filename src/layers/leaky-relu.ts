@@ -5,6 +5,7 @@ import { FixedActivation } from "./activation.js";
 import { ActivationLayer } from "./activation-layer.js";
 import type { LayerOptions } from "./layer.js";
 
+/** What LeakyReLU takes. */
 export interface LeakyReLUOptions extends LayerOptions {
   /** The slope where x <= 0; default 0.01. */
   negativeSlope?: number;

@@ -6,6 +6,7 @@ import { DenseLayer, DenseMap, denseParameterShapes } from "./dense.js";
 import { EluActivation } from "./elu.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
+/** What LinearELU takes beside its sizes. */
 export interface LinearELUOptions extends LayerOptions {
   /** Whether b is added; default true. */
   bias?: boolean;

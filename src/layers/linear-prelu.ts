@@ -8,6 +8,7 @@ import { DenseLayer, DenseMap, denseParameterShapes } from "./dense.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 import { SlopeActivation, type SlopeOptions, slopeSettings } from "./slopes.js";
 
+/** What LinearPReLU takes beside its sizes. */
 export interface LinearPReLUOptions extends LayerOptions, SlopeOptions {
   /** Whether b is added; default true. */
   bias?: boolean;

@@ -5,6 +5,7 @@ import { createParameters } from "./built-in-layer.js";
 import { DenseLayer, DenseMap, denseParameterShapes } from "./dense.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 
+/** What Linear takes beside its sizes. */
 export interface LinearOptions extends LayerOptions {
   /** Whether b is added; default true. */
   bias?: boolean;

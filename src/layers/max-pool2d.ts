@@ -17,6 +17,7 @@ import {
   shapeAfterWindow,
 } from "./sliding-window.js";
 
+/** What MaxPool2d takes beside its kernel's size. */
 export interface MaxPool2dOptions extends LayerOptions {
   /** How far the window moves from output to output; default: the kernel's size. */
   stride?: Size2d;
@@ -74,10 +75,12 @@ export class MaxPool2d extends BuiltInLayer<Forward, Backward> {
     return this.#window.kernel;
   }
 
+  /** [height, width] */
   get stride(): readonly [number, number] {
     return this.#window.stride;
   }
 
+  /** [height, width] */
   get padding(): readonly [number, number] {
     return this.#window.padding;
   }

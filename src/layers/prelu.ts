@@ -6,6 +6,7 @@ import { createParameters } from "./built-in-layer.js";
 import type { LayerOptions, Parameter } from "./layer.js";
 import { SlopeActivation, type SlopeOptions, slopeSettings } from "./slopes.js";
 
+/** What PReLU takes. */
 export interface PReLUOptions extends LayerOptions, SlopeOptions {
   /** 1 (the default) shares one slope, otherwise the number of channels. */
   numParameters?: number;

@@ -14,6 +14,7 @@ export type SlopeConstraint = "none" | "exp" | "square";
 export interface SlopeOptions {
   /** The slope in effect at the start; > 0 for "exp", >= 0 for "square". Default 0.25. */
   init?: number;
+  /** Default "none". */
   constraint?: SlopeConstraint;
   /** λ of the penalty λ/2 · a², whose gradient joins the first parameter message of a batch that is not empty after zeroGrad. */
   penalty?: number;

@@ -7,28 +7,41 @@ interface Sloped {
   slopes(): Float32Array;
 }
 
+/** A row of `slopeStats`: one layer's slopes in effect. */
 export interface SlopeStats {
   /** The layer's name in the net: "1", "block.act". */
   name: string;
+  /** How many slopes the layer has. */
   count: number;
+  /** Their mean. */
   mean: number;
   /** Unbiased (divided by count - 1); NaN of a single slope. */
   std: number;
+  /** The smallest. */
   min: number;
+  /** The largest. */
   max: number;
 }
 
+/** A row of `summary`: a layer that has none inside, or parameters of its own. */
 export interface LayerSummary {
+  /** The layer's name in the net: "1", "block.act". */
   name: string;
+  /** The name of its class. */
   type: string;
+  /** How many trainable numbers it has. */
   parameters: number;
   /** How many of the parameters are slopes. */
   slopes: number;
 }
 
+/** What `summary` returns. */
 export interface Summary {
+  /** A row for each layer, in the net's order. */
   layers: LayerSummary[];
+  /** Of the whole net. */
   parameters: number;
+  /** Of the whole net. */
   slopes: number;
 }
 
@@ -54,7 +67,7 @@ function rows(layer: Layer, what: string, name = ""): Row[] {
   ];
 }
 
-/** One row for each layer with slopes, over the slopes in effect. */
+/** One row for each layer with slopes, over the slopes in effect. Throws ArgumentError for anything but a layer. */
 export function slopeStats(net: Layer): SlopeStats[] {
   return rows(net, "slopeStats").flatMap(({ name, layer }) =>
     isSloped(layer) ? [{ name, ...statistics(layer.slopes()) }] : [],
@@ -70,7 +83,7 @@ function statistics(values: Float32Array): Omit<SlopeStats, "name"> {
   return { count, mean, std: Math.sqrt(squares / (count - 1)), min, max };
 }
 
-/** Parameters of each layer and of the net, and how many of them are slopes. */
+/** Parameters of each layer and of the net, and how many of them are slopes. Throws ArgumentError for anything but a layer. */
 export function summary(net: Layer): Summary {
   const layers = rows(net, "summary").map(({ name, layer, parameters }) => ({
     name,

@@ -5,6 +5,7 @@ import type { OptimizerParameters, ReadParameter } from "./groups.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParameterState } from "./state.js";
 
+/** What `groups` of Adam and AdamW hold beside their parameters. */
 export interface AdamSettings {
   /** The learning rate, finite and >= 0; default 1e-3. */
   lr: number;

@@ -5,8 +5,12 @@ import type { Parameter } from "../layers/layer.js";
 import { isTensor, sameShape, type Tensor } from "../tensor.js";
 
 /** Parameters with settings of their own. A setting that is not given is the optimizer's. */
-export type ParameterGroup<Settings> = { params: readonly Parameter[] } & Partial<Settings>;
+export type ParameterGroup<Settings> = {
+  /** The parameters that the settings are for. */
+  params: readonly Parameter[];
+} & Partial<Settings>;
 
+/** What an optimizer takes: parameters, or groups of them. A parameter left out stays as it is: it is frozen. */
 export type OptimizerParameters<Settings> = readonly Parameter[] | readonly ParameterGroup<Settings>[];
 
 /** A group as the optimizer holds it: mutable, read at every step. */

@@ -89,6 +89,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
     return first.lr;
   }
 
+  /** Sets it for every group. */
   set lr(value: number) {
     checkNonNegative(value, `${this.type}: lr`);
     this.#set(this.#listOfGroups().map(() => ({ lr: value }) as Partial<Settings>));
@@ -255,6 +256,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
     for (const state of this.#allStates) this.#forget(state);
   }
 
+  /** As `dispose`, at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -3,6 +3,7 @@ import type { OptimizerParameters, ReadParameter } from "./groups.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParameterState } from "./state.js";
 
+/** What `groups` of RMSprop hold beside their parameters. */
 export interface RMSpropSettings {
   /** The learning rate, finite and >= 0; default 0.01. */
   lr: number;

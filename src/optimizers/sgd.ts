@@ -4,6 +4,7 @@ import type { OptimizerParameters, ReadParameter } from "./groups.js";
 import { type LearningRate, Optimizer } from "./optimizer.js";
 import type { ParameterState } from "./state.js";
 
+/** What `groups` of SGD hold beside their parameters. */
 export interface SGDSettings {
   /** The learning rate, finite and >= 0; no default. */
   lr: number;

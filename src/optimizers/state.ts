@@ -42,8 +42,11 @@ export interface SavedState {
 
 /** An optimizer's state, to keep and to give back to `loadStateDict`. Its content may change between versions. */
 export interface OptimizerState {
+  /** The name of the optimizer's class. */
   readonly type: string;
+  /** The groups, in order. */
   readonly groups: readonly {
+    /** Its settings. */
     readonly settings: Readonly<Record<string, unknown>>;
     /** One for each parameter, in order; null before its first step. */
     readonly states: readonly (SavedState | null)[];

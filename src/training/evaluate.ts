@@ -9,6 +9,7 @@ import type { Dataset } from "./samples.js";
 import { type TargetKind, targetKind } from "./targets.js";
 import type { Steps } from "./turns.js";
 
+/** How `evaluate` measures. */
 export interface EvaluateOptions {
   /** Samples in a batch, >= 1; default 256. The result does not depend on it beyond rounding. */
   batchSize?: number;
@@ -18,6 +19,7 @@ export interface EvaluateOptions {
   targets?: TargetKind;
 }
 
+/** What `evaluate` returns. */
 export interface Evaluation {
   /** The mean over the samples, each batch weighted by its size. */
   loss: number;

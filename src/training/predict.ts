@@ -10,6 +10,7 @@ import { checkNet, inEvalMode } from "./modes.js";
 import { flatRows, gather, nestedRows, type Rows } from "./rows.js";
 import { netEngine, readSamples, type Samples } from "./samples.js";
 
+/** How `predict` reads x. */
 export interface PredictOptions {
   /** The shape of one sample, for a flat x; default [n] for a net that begins with a Linear, LinearPReLU or LinearELU of n inputs. */
   sampleShape?: readonly number[];

@@ -46,6 +46,7 @@ export interface EpochRecord {
   seconds: number;
 }
 
+/** What `fit` trains on, and how. */
 export interface FitOptions {
   /** What to train on. */
   train: Dataset;

@@ -2,7 +2,7 @@ import v8 from "node:v8";
 import { afterEach, describe, expect, test, vi } from "vitest";
 // with every layer come all groups of kernels
 import "../../src/index.js";
-import { codesOf } from "../../src/kernels/modules.js";
+import { codesOf } from "../../src/kernels/codes.js";
 import { type Code, compileWide } from "../../src/kernels/wide/compile.js";
 import { readEnvironment } from "../../src/kernels/wide/gate.js";
 import { firstDifference } from "../../src/kernels/wide/self-test.js";

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import * as lg from "lanegrad";
 import { describe, expect, test } from "vitest";
-import { codesOf } from "../../src/kernels/modules.js";
+import { codesOf } from "../../src/kernels/codes.js";
 import { openModules } from "../../src/kernels/wasm.js";
 import { isWider } from "../../src/kernels/wide/calibration.js";
 import { exposeFunctions } from "../../src/kernels/wide/module-bytes.js";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 // with every layer come all groups of kernels
 import "../../src/index.js";
-import { codesOf } from "../../src/kernels/modules.js";
+import { codesOf } from "../../src/kernels/codes.js";
 import { link } from "../../src/kernels/wasm.js";
 import { exportName, exposeFunctions, isInternal } from "../../src/kernels/wide/module-bytes.js";
 import { LinearMemory } from "../../src/memory.js";

@@ -2,7 +2,8 @@
 // compiled with the flag on (compile.ts) where nothing is in the way (gate.ts), taken where they are faster (calibration.ts) and give the
 // same bits (self-test.ts, random-calls.ts), and run by the ordinary tiles when they no longer are faster (width.ts).
 import { LinearMemory } from "../../memory.js";
-import { codesOf, type WasmKernelSet } from "../modules.js";
+import { codesOf } from "../codes.js";
+import type { WasmKernelSet } from "../modules.js";
 import { loadKernels, openModules } from "../wasm.js";
 import { isWider } from "./calibration.js";
 import { compileWide } from "./compile.js";

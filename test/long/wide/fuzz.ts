@@ -4,7 +4,8 @@
  */
 import binaryen from "binaryen";
 import "../../../src/index.js";
-import { codesOf, type WasmKernelSet } from "../../../src/kernels/modules.js";
+import { codesOf } from "../../../src/kernels/codes.js";
+import type { WasmKernelSet } from "../../../src/kernels/modules.js";
 import { isAvailable } from "../../../src/kernels/wasm.js";
 import { compileWide } from "../../../src/kernels/wide/compile.js";
 import { widen } from "../../../src/kernels/wide/wide.js";

@@ -2,7 +2,7 @@
  * node --import tsx ratios.ts: the time of what lies apart over the time of what lies together, as an engine measures it, of kernels that are
  * widened and of kernels that are not; and how often the engine would be wrong.
  */
-import { codesOf } from "../../../src/kernels/modules.js";
+import { codesOf } from "../../../src/kernels/codes.js";
 import { openModules } from "../../../src/kernels/wasm.js";
 import { type Calibrate, isWider, measureRatio } from "../../../src/kernels/wide/calibration.js";
 import { compileWide } from "../../../src/kernels/wide/compile.js";

@@ -10,7 +10,7 @@ import { printTable } from "./print-table.mjs";
 import { withoutSections } from "./sections.mjs";
 
 /** Bytes. */
-const LIMITS = { tarball: 357_000, installed: 1_015_000 };
+const LIMITS = { tarball: 388_000, installed: 1_105_000 };
 
 /** [what, how many bytes its gzip may have, the program]. */
 const PROGRAMS = [
@@ -40,7 +40,7 @@ const PROGRAMS = [
     `import { Conv2d } from "lanegrad";
     export const run = (x) => new Conv2d(1, 16, 3).forward(x);`,
   ],
-  ["everything", 88_000, 'export * from "lanegrad";'],
+  ["everything", 97_000, 'export * from "lanegrad";'],
 ];
 
 const root = fileURLToPath(new URL("..", import.meta.url));

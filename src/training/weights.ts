@@ -37,6 +37,9 @@ export class TrainingLoss {
     if (this.#samples !== undefined && this.#samples.length !== train.total) {
       throw new ShapeError(`fit: sampleWeights: got ${this.#samples.length}, expected ${train.total}, one a sample`);
     }
+    if (this.#samples?.every((weight) => weight === 0)) {
+      throw new ArgumentError("fit: sampleWeights: got only zeros, expected at least one above");
+    }
     this.#grad = new TensorBuffer(train.engine);
     this.#row = new TensorBuffer(train.engine);
     this.#target = new TensorBuffer(train.engine);

@@ -166,7 +166,7 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
       plugins: [...plugins, quietLoader],
     })
   ).outputFiles;
-  const { code } = await minify(text, {
+  const { code } = await minify(withPlainNamespaces(text), {
     module: format === "esm",
     ecma: 2022,
     compress: { passes: 2, keep_fnames: true, keep_classnames: true },
@@ -174,6 +174,18 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
     format: { comments: false, preserve_annotations: true, max_line_len: MAX_LINE },
   });
   await writeFile(file, code);
+}
+
+/**
+ * `export * as init` as an object that is made without effects, so that programs that do not use it do not carry it. esbuild fills it by a
+ * call, which every later bundler has to keep. The entry's own exports stay.
+ */
+function withPlainNamespaces(text) {
+  return text.replace(/^var (\w+)_exports = \{\};\n__export\(\1_exports, (\{[^}]*\})\);$/gm, (whole, name, members) =>
+    name === "index"
+      ? whole
+      : `var ${name}_exports = /* @__PURE__ */ Object.freeze(${members.replaceAll(/: \(\) => /g, ": ")});`,
+  );
 }
 
 /** Puts files of src/kernels in place of others, [name, stand-in], and pieces.ts without pieces. */

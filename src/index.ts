@@ -19,6 +19,7 @@ export {
   StateError,
 } from "./errors.js";
 export type { FileBytes } from "./formats/bytes.js";
+export { loadOptimizer, saveOptimizer } from "./formats/optimizer.js";
 export { type LoadOptions, type LoadResult, load, type SaveOptions, save } from "./formats/state.js";
 export { type GradCheckOptions, type GradCheckResult, gradCheck } from "./gradcheck.js";
 export * as init from "./init.js";
@@ -60,11 +61,14 @@ export type { OptimizerState } from "./optimizers/state.js";
 export { argmax, softmax } from "./readout.js";
 export { Tensor, type TensorData } from "./tensor.js";
 export { tidy } from "./tidy.js";
+export type { CheckpointOptions, FilePath } from "./training/checkpoint-file.js";
 export { type EvaluateOptions, type Evaluation, evaluate } from "./training/evaluate.js";
 export { fit } from "./training/fit.js";
 export type { Loss } from "./training/modes.js";
 export { type PredictOptions, predict } from "./training/predict.js";
-export type { Dataset, Samples, Targets } from "./training/samples.js";
-export type { BatchInfo, EpochRecord, FitOptions, Stepper } from "./training/settings.js";
+export type { Dataset, Samples, Targets, TrainingData } from "./training/samples.js";
+export type { OneCycleOptions, Schedule, WarmupOptions } from "./training/schedules.js";
+export * as schedules from "./training/schedules.js";
+export type { BatchInfo, EarlyStoppingOptions, EpochRecord, FitOptions, Stepper } from "./training/settings.js";
 export type { TargetKind } from "./training/targets.js";
 export type { NestedNumbers } from "./values.js";

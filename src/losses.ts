@@ -1,5 +1,5 @@
 import { TensorBuffer, takeAll } from "./buffers.js";
-import { checkOneOf, checkOptions, isArray, show, showShape } from "./checks.js";
+import { checkNonNegative, checkOneOf, checkOptions, isArray, reading, show, showShape } from "./checks.js";
 import { defaultEngine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
 import { type Companion, checkSameEngine, isTensor, sameShape, sizeOf, type Tensor, tensorFrom } from "./tensor.js";
@@ -8,11 +8,13 @@ import {
   isFloatArray,
   isNumberArray,
   lengthOf,
+  lengthOfItems,
   type NestedNumbers,
   type NumberArray,
   readLabels,
   readNested,
 } from "./values.js";
+import { type LabelWeights, totalWeight, weightedCrossEntropy } from "./weighted-cross-entropy.js";
 
 /** What a loss returns. */
 export interface LossResult {
@@ -35,10 +37,15 @@ export interface LossOptions {
 export interface CrossEntropyOptions extends LossOptions {
   /** s in 0..1: targets are (1 - s) · onehot + s / K; default 0. */
   labelSmoothing?: number;
+  /**
+   * How much each class counts: K numbers, finite and >= 0; default 1. The mean divides by the sum of the labels' weights, and is NaN if that
+   * is 0.
+   */
+  weight?: Tensor | readonly number[] | Float32Array | Float64Array;
 }
 
 const LOSS_OPTIONS = ["reduction"] as const;
-const CROSS_ENTROPY_OPTIONS = ["reduction", "labelSmoothing"] as const;
+const CROSS_ENTROPY_OPTIONS = ["reduction", "labelSmoothing", "weight"] as const;
 const REDUCTIONS = ["mean", "sum"] as const;
 
 /** What a loss keeps with its first argument, so that a steady loop allocates nothing. It is disposed with that tensor. */
@@ -80,20 +87,48 @@ export function crossEntropy(
   labels: Labels | number,
   options?: CrossEntropyOptions,
 ): LossResult {
-  const { reduction = "mean", labelSmoothing = 0 } = checkOptions(options, CROSS_ENTROPY_OPTIONS, "crossEntropy");
+  const {
+    reduction = "mean",
+    labelSmoothing = 0,
+    weight,
+  } = checkOptions(options, CROSS_ENTROPY_OPTIONS, "crossEntropy");
   checkOneOf(reduction, REDUCTIONS, "crossEntropy: reduction");
   if (typeof labelSmoothing !== "number" || !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
     throw new ArgumentError(`crossEntropy: labelSmoothing: got ${show(labelSmoothing)}, expected a number in 0..1`);
   }
-  return withOutput(logits, "crossEntropy", (output) => softmaxLoss(output, labels, reduction, labelSmoothing));
+  const classes = weight === undefined ? undefined : readWeights(weight, "crossEntropy: weight");
+  const weights = classes && { classes, rows: undefined };
+  return withOutput(logits, "crossEntropy", (output) =>
+    softmaxLoss(output, labels, { reduction, labelSmoothing, weights }),
+  );
 }
 
-function softmaxLoss(
-  output: Tensor,
-  labels: Labels | number,
-  reduction: "mean" | "sum",
-  labelSmoothing: number,
-): LossResult {
+/** crossEntropy, the mean, with weights of classes and rows. @internal */
+export const crossEntropyOfRows = (output: Tensor, labels: Labels, weights: LabelWeights): LossResult =>
+  softmaxLoss(output, labels, { reduction: "mean", labelSmoothing: 0, weights });
+
+/** A copy of weights, finite and >= 0. Throws ArgumentError. */
+export function readWeights(weights: unknown, what: string): Float64Array {
+  return reading(what, () => {
+    const given = isTensor(weights) ? weights.liveView() : weights;
+    if (!isNumberArray(given) && !isArray(given)) {
+      throw new ArgumentError(`${what}: got ${show(weights)}, expected an array of numbers`);
+    }
+    const length = isArray(given) ? lengthOfItems(given, what) : lengthOf(given, what);
+    const copy = new Float64Array(length);
+    for (let i = 0; i < length; i++) copy[i] = checkNonNegative(given[i], `${what}: at ${i}`);
+    return copy;
+  });
+}
+
+interface SoftmaxSettings {
+  readonly reduction: "mean" | "sum";
+  readonly labelSmoothing: number;
+  readonly weights: LabelWeights | undefined;
+}
+
+function softmaxLoss(output: Tensor, labels: Labels | number, settings: SoftmaxSettings): LossResult {
+  const { reduction, labelSmoothing, weights } = settings;
   const { shape, engine } = output;
   if (shape.length !== 1 && shape.length !== 2) {
     throw new ShapeError(`crossEntropy: got logits of shape ${showShape(shape)}, expected [N, K] or [K]`);
@@ -106,6 +141,7 @@ function softmaxLoss(
     throw new ShapeError("crossEntropy: got no samples, whose mean is not defined");
   if (isTensor(labels)) checkSameEngine(engine, labels.engine, "crossEntropy");
   const checked = checkLabels(labels, rows, classes, "crossEntropy");
+  if (weights !== undefined) return weightedLoss(output, checked, classes, { ...settings, weights });
   const buffers = LossBuffers.of(output);
   const [grad, labelTensor] = takeAll([
     [buffers.grad, shape],
@@ -125,6 +161,25 @@ function softmaxLoss(
     labelSmoothing,
   );
   return { loss: reduction === "mean" ? sum / rows : sum, grad };
+}
+
+function weightedLoss(
+  output: Tensor,
+  labels: Int32Array,
+  classes: number,
+  { reduction, labelSmoothing, weights }: SoftmaxSettings & { readonly weights: LabelWeights },
+): LossResult {
+  if (weights.classes !== undefined && weights.classes.length !== classes) {
+    throw new ShapeError(
+      `crossEntropy: weight: got ${weights.classes.length} values, expected ${classes}, one a class`,
+    );
+  }
+  const grad = LossBuffers.of(output).grad.take(output.shape);
+  const scale = reduction === "mean" ? 1 / totalWeight(labels, weights) : 1;
+  const rows = { logits: output.liveView(), labels, weights, smoothing: labelSmoothing };
+  const loss = weightedCrossEntropy(rows, scale, grad.liveView());
+  grad.markWritten();
+  return { loss: loss * scale, grad };
 }
 
 /** Targets of mseLoss and bceWithLogits: a Tensor or nested arrays in the output's shape, or as many values in a flat array. */

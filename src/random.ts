@@ -66,6 +66,11 @@ export class RandomGenerator {
     this.#key = { key0: seed | 0, key1: Math.floor(seed / TWO_32) | 0 };
   }
 
+  /** What the seed became. */
+  get key(): Key {
+    return this.#key;
+  }
+
   /** The generator's state, for `restore`. */
   save(): GeneratorState {
     return { counter: this.#counter, isSpare: this.#isSpare, words: this.#words.slice() };

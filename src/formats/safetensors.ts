@@ -65,10 +65,18 @@ const MAXIMUM_HEADER = 100_000_000;
 /** The most tensors, and the most entries of metadata: ten times what the largest models have. */
 const MOST_ENTRIES = 2 ** 17;
 
-/** Throws ArgumentError for names and metadata that a file cannot have. */
+/** float32 values, in place. */
+export const storedFloats = (data: Float32Array, shape: readonly number[]): StoredTensor => ({
+  dtype: "F32",
+  shape,
+  bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+});
+
+/** Throws ArgumentError, which begins with `what`, for names and metadata that a file cannot have. */
 export function encodeSafeTensors(
   given: ReadonlyMap<string, StoredTensor>,
   metadata: Readonly<Record<string, string>>,
+  what = "save",
 ): Bytes {
   // the widest first, so that every tensor starts at a multiple of its element's size
   const tensors = new Map([...given].sort(([, a], [, b]) => BITS[b.dtype] - BITS[a.dtype]));
@@ -77,12 +85,12 @@ export function encodeSafeTensors(
   let end = 0;
   for (const [name, { dtype, shape, bytes }] of tensors) {
     if (name === METADATA) {
-      throw new ArgumentError(`save: got a parameter called ${METADATA}, which the format keeps for itself`);
+      throw new ArgumentError(`${what}: got a parameter called ${METADATA}, which the format keeps for itself`);
     }
     header[name] = { dtype, shape, data_offsets: [end, end + bytes.length] };
     end += bytes.length;
   }
-  const json = encodeHeader(header);
+  const json = encodeHeader(header, what);
   // padded with spaces, so that the data starts at a multiple of 8
   const headerLength = Math.ceil(json.length / 8) * 8;
   const file = new Uint8Array(LENGTH_BYTES + headerLength + end).fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerLength);
@@ -97,14 +105,14 @@ export function encodeSafeTensors(
 }
 
 /** The header in JSON. Throws ArgumentError for one that could not be read back. */
-function encodeHeader(header: Readonly<Record<string, unknown>>): Uint8Array {
+function encodeHeader(header: Readonly<Record<string, unknown>>, what: string): Uint8Array {
   const names = [...Object.keys(header), ...Object.entries(Object(header[METADATA])).flat()] as string[];
   const broken = names.find(hasLoneSurrogate);
-  if (broken !== undefined) throw new ArgumentError(`save: got ${show(broken)}, which has half a character`);
+  if (broken !== undefined) throw new ArgumentError(`${what}: got ${show(broken)}, which has half a character`);
   const json = new (coders().TextEncoder)().encode(JSON.stringify(header));
   if (json.length > MOST_TEXT || names.length > MOST_ENTRIES) {
     throw new ArgumentError(
-      `save: got ${names.length} names and metadata that take ${json.length} bytes, expected at most ${MOST_ENTRIES} and ${MOST_TEXT}`,
+      `${what}: got ${names.length} names and metadata that take ${json.length} bytes, expected at most ${MOST_ENTRIES} and ${MOST_TEXT}`,
     );
   }
   return json;
@@ -126,6 +134,15 @@ export function decodeSafeTensors(file: Uint8Array): SafeTensors {
   checkCoverage([...entries.values()], data.length);
   return { entries, data, metadata: metadata ?? {} };
 }
+
+/** The tensors of a file, as views of it. */
+export const storedTensors = (entries: SafeTensors["entries"], data: Uint8Array): Map<string, StoredTensor> =>
+  new Map(
+    [...entries].map(([name, { dtype, shape, start, end }]) => [
+      name,
+      { dtype, shape, bytes: data.subarray(start, end) },
+    ]),
+  );
 
 const twice = (name: string) => new FormatError(`safetensors: the header has ${show(name)} twice`);
 

@@ -1,12 +1,11 @@
 import { checkBoolean, checkOptions, listed, reading, shorten, show, showShape } from "../checks.js";
 import { ArgumentError, StateError } from "../errors.js";
 import type { Bytes } from "../host-types.js";
-import { countsFromZero, type Layer } from "../layers/layer.js";
+import { checkNet, countsFromZero, type Layer } from "../layers/layer.js";
 import { checkTensor, sameShape, type Tensor } from "../tensor.js";
-import { checkNet } from "../training/modes.js";
 import { type FileBytes, readBytes } from "./bytes.js";
 import { countBytes, readCount, readsAsCount, readsAsFloats, writeFloats } from "./elements.js";
-import { decodeSafeTensors, type Entry, encodeSafeTensors, type StoredTensor } from "./safetensors.js";
+import { decodeSafeTensors, encodeSafeTensors, type StoredTensor, storedFloats, storedTensors } from "./safetensors.js";
 
 /** What `save` puts beside the state. */
 export interface SaveOptions {
@@ -45,10 +44,19 @@ export function save(net: Layer, options?: SaveOptions): Bytes {
   checkNet(net, "save");
   const { metadata } = checkOptions(options, ["metadata"], "save");
   const own = readMetadata(metadata);
-  const constraints = Object.entries(net.constraints()).map(([name, constraint]) => [CONSTRAINT + name, constraint]);
-  const state = stateOf(net, "save");
-  const tensors = new Map([...state].map(([name, tensor]): [string, StoredTensor] => [name, stored(tensor)]));
+  const { tensors, constraints } = encodeNet(net, "save");
   return encodeSafeTensors(tensors, Object.fromEntries([[FORMAT, "pt"], ...constraints, ...own]));
+}
+
+/** A net's state in the parts of a file. The tensors are live views. */
+export function encodeNet(
+  net: Layer,
+  what: string,
+): { tensors: Map<string, StoredTensor>; constraints: [key: string, constraint: string][] } {
+  return {
+    tensors: new Map([...stateOf(net, what)].map(([name, tensor]) => [name, stored(tensor)])),
+    constraints: Object.entries(net.constraints()).map(([name, constraint]) => [CONSTRAINT + name, constraint]),
+  };
 }
 
 /** The caller's metadata, each entry read once. */
@@ -72,8 +80,7 @@ function readMetadata(metadata: unknown): [string, string][] {
 function stored(tensor: Tensor): StoredTensor {
   const { shape } = tensor;
   if (tensor.exact !== undefined) return { dtype: "I64", shape, bytes: countBytes(tensor.counted) };
-  const data = tensor.liveView();
-  return { dtype: "F32", shape, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
+  return storedFloats(tensor.liveView(), shape);
 }
 
 /**
@@ -91,15 +98,45 @@ export function load(net: Layer, bytes: FileBytes, options?: LoadOptions): LoadR
   const constraints = net.constraints();
   // from here on none of the caller's code runs
   const { entries, data, metadata } = decodeSafeTensors(readBytes(bytes, "load"));
+  const { take, missing, unexpected, problems } = match(state, constraints, storedTensors(entries, data), metadata);
+  if (strict && problems.length > 0) throw new StateError(`load: ${listed(problems)}`);
+  take();
+  return { metadata, missing, unexpected };
+}
+
+/** How a file's tensors fit a net's. */
+interface Match {
+  /** Copies what fits into the net. */
+  take(): void;
+  readonly missing: string[];
+  readonly unexpected: string[];
+  /** All that does not fit, in words. */
+  readonly problems: string[];
+}
+
+/** Compares a file with a net, for a caller that has read the file already. */
+export const matchNet = (
+  net: Layer,
+  stored: ReadonlyMap<string, StoredTensor>,
+  metadata: Readonly<Record<string, string>>,
+  what: string,
+): Match => match(stateOf(net, what), net.constraints(), stored, metadata);
+
+function match(
+  state: ReadonlyMap<string, Tensor>,
+  constraints: Readonly<Record<string, string>>,
+  stored: ReadonlyMap<string, StoredTensor>,
+  metadata: Readonly<Record<string, string>>,
+): Match {
   const fitting: [Tensor, StoredTensor | undefined][] = [];
   const missing: string[] = [];
   const problems: string[] = [];
-  const unexpected = new Set(entries.keys());
+  const unexpected = new Set(stored.keys());
   for (const [name, tensor] of state) {
-    const source = storedAt(entries.get(name), data);
+    const source = stored.get(name);
     const saved = lookUp(metadata, CONSTRAINT + name);
     const problem = mismatch(tensor, source) ?? otherConstraint(saved, lookUp(constraints, name));
-    if (problem === undefined || countsFromZero(name, tensor, entries)) {
+    if (problem === undefined || countsFromZero(name, tensor, stored)) {
       fitting.push([tensor, source]);
       unexpected.delete(name);
     } else {
@@ -107,12 +144,15 @@ export function load(net: Layer, bytes: FileBytes, options?: LoadOptions): LoadR
       problems.push(`${label(name)} is ${problem}`);
     }
   }
-  if (strict) {
-    for (const name of unexpected) if (!state.has(name)) problems.push(`${label(name)} is unexpected`);
-    if (problems.length > 0) throw new StateError(`load: ${listed(problems)}`);
-  }
-  for (const [tensor, source] of fitting) take(tensor, source);
-  return { metadata, missing, unexpected: [...unexpected] };
+  for (const name of unexpected) if (!state.has(name)) problems.push(`${label(name)} is unexpected`);
+  return {
+    take: () => {
+      for (const [tensor, source] of fitting) take(tensor, source);
+    },
+    missing,
+    unexpected: [...unexpected],
+    problems,
+  };
 }
 
 /** The net's live tensors by name, checked. */
@@ -120,10 +160,6 @@ function stateOf(net: Layer, what: string): Map<string, Tensor> {
   const state = new Map(Object.entries(net.stateDict()));
   for (const [name, tensor] of state) checkTensor(tensor, `${what}: ${shorten(name)}`);
   return state;
-}
-
-function storedAt(entry: Entry | undefined, data: Uint8Array): StoredTensor | undefined {
-  return entry && { dtype: entry.dtype, shape: entry.shape, bytes: data.subarray(entry.start, entry.end) };
 }
 
 function take(tensor: Tensor, source: StoredTensor | undefined): void {

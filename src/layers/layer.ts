@@ -286,6 +286,10 @@ export const countsFromZero = (name: string, { exact }: Tensor, given: { has(nam
 /** Whether a value is a layer of this copy of the library. */
 export const isLayer = (value: unknown): value is Layer => Layer.isOne(value);
 
+export function checkNet(net: unknown, what: string): asserts net is Layer {
+  if (!isLayer(net)) throw new ArgumentError(`${what}: got ${show(net)}, expected a Layer`);
+}
+
 /** Layers nested deeper than this are taken to be so without end. */
 const DEEPEST = 1000;
 

@@ -19,6 +19,9 @@ export interface LearningRate {
   lr: number;
 }
 
+/** Of any kind. */
+export type AnyOptimizer = Optimizer<LearningRate>;
+
 /** A tensor of state that a parameter needs. */
 type Wanted = readonly [value: Tensor, name: string];
 
@@ -62,6 +65,11 @@ export abstract class Optimizer<Settings extends LearningRate> {
       ...this.readSettings(group.settings),
       params: group.params.map(({ given }) => given),
     }));
+  }
+
+  /** Asks for a private field, which no proxy has and none can forbid. @internal */
+  static isOne(value: unknown): value is AnyOptimizer {
+    return typeof value === "object" && value !== null && #states in value;
   }
 
   /** The optimizer's name in messages and states. */
@@ -153,6 +161,15 @@ export abstract class Optimizer<Settings extends LearningRate> {
 
   /** A copy of settings and state. Throws StateError for what was disposed. */
   stateDict(): OptimizerState {
+    return this.#stateDict((tensor) => tensor.liveView().slice());
+  }
+
+  /** `stateDict` with live views instead of copies: good until the next step. @internal */
+  liveStateDict(): OptimizerState {
+    return this.#stateDict((tensor) => tensor.liveView());
+  }
+
+  #stateDict(read: (tensor: Tensor) => Float32Array): OptimizerState {
     return {
       type: this.type,
       groups: this.#currentGroups("stateDict").map((group) => ({
@@ -160,7 +177,7 @@ export abstract class Optimizer<Settings extends LearningRate> {
         states: group.params.map(({ value }) => {
           const state = this.#states.get(value);
           if (state === undefined) return null;
-          const tensors = Object.entries(state.tensors).map(([name, tensor]) => [name, tensor.liveView().slice()]);
+          const tensors = Object.entries(state.tensors).map(([name, tensor]) => [name, read(tensor)]);
           return { tensors: Object.fromEntries(tensors), numbers: { ...state.numbers } };
         }),
       })),

@@ -1,11 +1,11 @@
 import { checkOptions, checkSize } from "../checks.js";
-import { checkOutput, type Layer } from "../layers/layer.js";
+import { checkNet, checkOutput, type Layer } from "../layers/layer.js";
 import { bceWithLogits, crossEntropy } from "../losses.js";
 import { largestAt } from "../readout.js";
 import type { Tensor } from "../tensor.js";
 import { Batches } from "./batches.js";
-import { checkLoss, checkLossResult, checkNet, inEvalMode, type Loss } from "./modes.js";
-import type { Dataset } from "./samples.js";
+import { checkLoss, checkLossResult, inEvalMode, type Loss } from "./modes.js";
+import { type Dataset, readDataset } from "./samples.js";
 import { type TargetKind, targetKind } from "./targets.js";
 import type { Steps } from "./turns.js";
 
@@ -51,7 +51,7 @@ export function* evaluationSteps(
   for (let start = 0; start < count; start += batchSize) {
     inEvalMode(net, () => {
       const size = Math.min(batchSize, count - start);
-      const batch = batches.take({ order: undefined, start, size });
+      const batch = batches.take({ order: batches.order, start, size });
       const output = checkOutput(net.forward(batch.x), net);
       const target = batches.targetsFor(output, batch);
       lossSum += checkLossResult(loss(output, target), output, what).loss * size;
@@ -99,7 +99,7 @@ export function evaluate(net: Layer, data: Dataset, options?: EvaluateOptions): 
   checkLoss(loss, "evaluate");
   const kind = targetKind(targets, loss, "evaluate");
   net.assertUsable();
-  const batches = new Batches(net, data, kind, loss, "evaluate");
+  const batches = new Batches(net, readDataset(data, "evaluate"), kind, loss, "evaluate");
   try {
     inEvalMode(net, () => batches.checkShapes(net, Math.min(batchSize, batches.count)));
     const steps = evaluationSteps(net, batches, batchSize, loss, "evaluate");

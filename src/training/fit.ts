@@ -1,15 +1,23 @@
-import { reading } from "../checks.js";
+import { TensorBuffer } from "../buffers.js";
+import { reading, showShape } from "../checks.js";
+import type { Engine } from "../engine.js";
 import { ShapeError, StateError } from "../errors.js";
-import { checkOutput, type Layer, type Parameter } from "../layers/layer.js";
+import { checkNet, checkOutput, type Layer, type Parameter } from "../layers/layer.js";
+import { clipGradNorm } from "../optimizers/clip.js";
+import type { AnyOptimizer } from "../optimizers/optimizer.js";
 import { RandomGenerator } from "../random.js";
 import type { Tensor } from "../tensor.js";
 import { rememberState, statisticsOf, undoing } from "../undo.js";
-import { Batches } from "./batches.js";
+import { type Conditions, firstPlace, type Resumable, seedOf, settingsOf, startOf } from "./checkpoint.js";
+import { Checkpoints } from "./checkpoints.js";
 import { claim } from "./claims.js";
 import { divergence } from "./divergence.js";
+import { EarlyStopping } from "./early-stopping.js";
 import { evaluationSteps, TEST_BATCH } from "./evaluate.js";
-import { checkLossResult, checkNet, layersOf, rememberModes, setMode } from "./modes.js";
-import { type Selection, VALUES_A_SLICE } from "./rows.js";
+import { layersOf, rememberModes, setMode } from "./modes.js";
+import { putInOrder, shuffle } from "./order.js";
+import { ScheduledRates } from "./rates.js";
+import type { Selection } from "./rows.js";
 import {
   type BatchInfo,
   checkOptimizer,
@@ -18,6 +26,7 @@ import {
   readSettings,
   type Settings,
 } from "./settings.js";
+import { TrainingSet } from "./training-set.js";
 import { now, type Steps, Turns } from "./turns.js";
 
 /**
@@ -39,20 +48,20 @@ export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[
   const parameters = net.parameters();
   assertUsable(net, parameters);
   checkOptimizer(settings.optimizer, net, parameters);
-  const { loss, targets, batchSize } = settings;
-  const train = new Batches(net, settings.train, targets, loss, "fit: train");
-  const test = settings.test === undefined ? undefined : new Batches(net, settings.test, targets, loss, "fit: test");
+  const data = new TrainingSet(net, settings);
   const release = claim(net, layers);
   const restoreModes = rememberModes(layers);
+  let training: Training | undefined;
   try {
-    checkShapes(net, layers, train, test, batchSize);
+    checkShapes(net, layers, data, settings.batchSize);
     restoreModes();
-    return await new Training(net, layers, parameters, settings, train, test, history).run();
+    training = new Training(net, layers, parameters, settings, data, history);
+    return await training.run();
   } finally {
     release();
     restoreModes();
-    train.dispose();
-    test?.dispose();
+    training?.dispose();
+    data.dispose();
   }
 }
 
@@ -66,13 +75,7 @@ function assertUsable(net: Layer, parameters: readonly Parameter[]): void {
 }
 
 /** Throws if the net cannot take one of the batches, or the outputs do not fit the targets, as far as the shapes tell. */
-function checkShapes(
-  net: Layer,
-  layers: readonly Layer[],
-  train: Batches,
-  test: Batches | undefined,
-  batchSize: number,
-): void {
+function checkShapes(net: Layer, layers: readonly Layer[], { train, test }: TrainingSet, batchSize: number): void {
   setMode(net, layers, true);
   train.checkShapes(net, Math.min(batchSize, train.count));
   const rest = train.count % batchSize;
@@ -92,100 +95,276 @@ function namingTheLastBatch(size: number, count: number, check: () => void): voi
 }
 
 /** One fit, from checked settings to its end. */
-class Training {
+class Training implements Resumable {
+  readonly place = firstPlace();
+  readonly batches: number;
+  readonly stopping: EarlyStopping | undefined;
+  /** The samples in the order of the epoch; undefined unless they are shuffled. */
+  order: Uint32Array | undefined;
+  seed = 0;
+  generator = new RandomGenerator(0);
+  initial: Conditions = {};
   readonly #statistics: readonly Tensor[];
-  readonly #batches: number;
-  readonly #turns = new Turns(() => heedSignal(this.settings, this.history));
+  readonly #rates: ScheduledRates | undefined;
+  /** A batch's share of the gradient of a step. */
+  readonly #share: TensorBuffer;
+  /** How much the batches of the current step count together. */
+  #stepWeight: number | undefined;
+  #checkpoints: Checkpoints | undefined;
+  #isShuffling = false;
+  #wasAborted = false;
+  readonly #turns = new Turns(() => {
+    // an order that is half drawn could not be continued
+    if (!this.#isShuffling) this.#heedSignal();
+  });
 
   constructor(
     readonly net: Layer,
     readonly layers: readonly Layer[],
     readonly parameters: readonly Parameter[],
     readonly settings: Settings,
-    readonly train: Batches,
-    readonly test: Batches | undefined,
+    readonly data: TrainingSet,
     readonly history: EpochRecord[],
   ) {
+    const { batchSize, earlyStopping, schedule, optimizer } = settings;
     this.#statistics = statisticsOf(net);
-    this.#batches = Math.ceil(train.count / settings.batchSize);
+    this.batches = Math.ceil(data.train.count / batchSize);
+    this.stopping = earlyStopping && new EarlyStopping(net, earlyStopping);
+    this.#rates = schedule && new ScheduledRates(schedule, optimizer);
+    this.#share = new TensorBuffer(data.train.engine);
+  }
+
+  get engine(): Engine {
+    return this.data.train.engine;
+  }
+
+  /** With checkpoints it is one of ours. */
+  get optimizer(): AnyOptimizer {
+    return this.settings.optimizer as AnyOptimizer;
+  }
+
+  get hasGradients(): boolean {
+    const { batch } = this.place;
+    return batch < this.batches && batch % this.settings.accumulate !== 0;
+  }
+
+  get conditions(): Conditions {
+    const { settings, data, engine } = this;
+    const { batchSize, accumulate, shuffle, seed, clipNorm, earlyStopping } = settings;
+    const { key0, key1 } = engine.generator.key;
+    return {
+      "kernel set": engine.kernels,
+      batchSize,
+      accumulate,
+      shuffle,
+      seed: seed ?? "drawn",
+      "engine's seed": `${key0}, ${key1}`,
+      "number of samples": data.train.count,
+      "number of test samples": data.test?.count ?? 0,
+      "shape of a sample": showShape(data.train.sampleShape),
+      clipNorm: clipNorm === undefined ? "none" : String(clipNorm),
+      "metric of earlyStopping": earlyStopping?.metric ?? "none",
+    };
   }
 
   async run(): Promise<EpochRecord[]> {
-    const { train, test, settings } = this;
-    await this.#turns.run(train.check());
-    if (test !== undefined) await this.#turns.run(test.check());
-    const generator = new RandomGenerator(settings.seed ?? train.engine.generator.nextSeed());
-    const order = settings.shuffle ? new Uint32Array(train.count) : undefined;
-    if (order !== undefined) await this.#turns.run(putInOrder(order));
-    for (let epoch = 1; epoch <= settings.epochs; epoch++) {
-      if (order !== undefined) await this.#turns.run(shuffle(order, generator));
-      const record = await this.#epoch(epoch, order);
-      if (record === undefined) break;
-      this.history.push(record);
-      const answer = await settings.onEpoch?.(record);
-      heedSignal(settings, this.history);
-      if (answer === false) break;
-    }
+    const { data, settings } = this;
+    await this.#turns.run(data.check());
+    this.#checkpoints = settings.checkpoint && new Checkpoints(settings.checkpoint);
+    const found = this.#checkpoints?.find();
+    this.seed = found === undefined ? (settings.seed ?? this.engine.generator.nextSeed()) : seedOf(found);
+    this.generator = new RandomGenerator(this.seed);
+    await this.#turns.run(data.split(this.generator));
+    if (settings.shuffle) await this.#turns.run(this.#makeOrder());
+    if (this.#checkpoints !== undefined) this.initial = settingsOf(this.optimizer);
+    if (found !== undefined) this.#checkpoints?.resume(found, this);
+    if (!this.#isOver) await this.#train();
+    this.stopping?.restore();
     return this.history;
   }
 
-  /** undefined if `onBatch` ended the training. */
-  async #epoch(epoch: number, order: Uint32Array | undefined): Promise<EpochRecord | undefined> {
-    const { train, settings } = this;
-    const { batchSize, onBatch } = settings;
-    const begin = now();
-    let lossSum = 0;
-    for (let batch = 1; batch <= this.#batches; batch++) {
-      const start = (batch - 1) * batchSize;
-      const size = Math.min(batchSize, train.count - start);
-      const loss = this.#batch({ order, start, size }, epoch, batch);
-      lossSum += loss * size;
-      const info: BatchInfo = { epoch, batch, batches: this.#batches, size, loss };
-      const answer = await onBatch?.(info);
-      const turn = this.#turns.take();
-      if (turn !== undefined) await turn;
-      heedSignal(settings, this.history);
-      if (answer === false) return undefined;
-    }
-    const seconds = (now() - begin) / 1000;
-    const record: EpochRecord = { epoch, loss: lossSum / train.count, ...(await this.#evaluation()), seconds };
-    const lr = reading("fit: optimizer: lr", () => settings.optimizer.lr);
-    if (typeof lr === "number") record.lr = lr;
-    return record;
+  dispose(): void {
+    this.#checkpoints?.close();
+    this.#rates?.restore();
+    this.#share.dispose();
   }
 
-  /** Trains on a batch and returns its loss. What fails before the step changes nothing. */
-  #batch(selection: Selection, epoch: number, batch: number): number {
-    const { net, train, settings } = this;
-    assertUsable(net, this.parameters);
-    const data = train.take(selection);
+  *#makeOrder(): Steps {
+    const { train } = this.data;
+    this.order = train.order?.slice() ?? new Uint32Array(train.count);
+    if (train.order === undefined) yield* putInOrder(this.order);
+  }
+
+  /** Whether nothing is left to do: of a training that goes on, this is known before its first batch. */
+  get #isOver(): boolean {
+    const { place, settings, stopping } = this;
+    return place.ended === "for good" || place.epoch > settings.epochs || (stopping?.isOver ?? false);
+  }
+
+  /** All epochs that are left, and the checkpoint at their end. */
+  async #train(): Promise<void> {
+    const { place } = this;
+    try {
+      place.ended = "no";
+      while (!this.#isOver) {
+        await this.#shuffle();
+        const goesOn = (await this.#epoch()) && (await this.#endEpoch());
+        if (!goesOn) place.ended = "for good";
+        else this.#write(() => this.#checkpoints?.writeAfterEpoch(this));
+      }
+      if (place.ended === "no") place.ended = this.stopping?.isOver ? "for good" : "epochs";
+    } catch (error) {
+      // between two batches: it can be continued
+      if (this.#wasAborted) this.#write();
+      throw error;
+    }
+    this.#write();
+  }
+
+  #write(write = () => this.#checkpoints?.write(this)): void {
+    try {
+      write();
+    } catch (error) {
+      throw carrying(error, this.history);
+    }
+  }
+
+  async #shuffle(): Promise<void> {
+    const { order, place, generator } = this;
+    if (order === undefined || place.isShuffled) return;
+    this.#isShuffling = true;
+    await this.#turns.run(shuffle(order, generator));
+    this.#isShuffling = false;
+    place.isShuffled = true;
+  }
+
+  /** The batches that are left of an epoch. False if `onBatch` ended the training. */
+  async #epoch(): Promise<boolean> {
+    const { place, settings, batches } = this;
+    const { onBatch } = settings;
+    const begin = now() - place.seconds * 1000;
+    while (place.batch < batches) {
+      const { epoch } = place;
+      const { loss, size } = this.#batch(this.#selection(place.batch));
+      place.seconds = (now() - begin) / 1000;
+      const info: BatchInfo = { epoch, batch: place.batch, batches, size, loss };
+      const answer = await onBatch?.(info);
+      place.seconds = (now() - begin) / 1000;
+      const turn = this.#turns.take();
+      if (turn !== undefined) await turn;
+      this.#heedSignal();
+      if (answer === false) return false;
+      this.#write(() => this.#checkpoints?.writeIfDue(this));
+    }
+    return true;
+  }
+
+  /** The samples of a batch, which counts from 0. */
+  #selection(batch: number): Selection {
+    const { order, settings, data } = this;
+    const { train } = data;
+    const start = batch * settings.batchSize;
+    return { order: order ?? train.order, start, size: Math.min(settings.batchSize, train.count - start) };
+  }
+
+  /** Trains on the next batch, with a step if it is the last one of a step. What fails before the step changes nothing. */
+  #batch(selection: Selection): { loss: number; size: number } {
+    const { net, parameters, place, settings, data, batches } = this;
+    assertUsable(net, parameters);
+    const batch = data.train.take(selection);
     const undoStatistics = rememberState(this.#statistics);
-    const undoZeroGrad = zeroGrad(net, this.parameters);
+    const undoZeroGrad = this.hasGradients ? undefined : zeroGrad(net, parameters);
     const undo = () => {
       undoStatistics();
-      undoZeroGrad();
+      undoZeroGrad?.();
     };
     return undoing(undo, () => {
       setMode(net, this.layers, true);
-      const output = checkOutput(net.forward(data.x), net);
-      const target = train.targetsFor(output, data);
-      const { loss, grad } = checkLossResult(settings.loss(output, target), output, "fit");
+      const output = checkOutput(net.forward(batch.x), net);
+      const target = data.train.targetsFor(output, batch);
+      const weight = data.loss.weightOf(selection);
+      const { loss, grad } = data.loss.compute(output, target, selection, weight);
       if (!settings.allowNonFinite && !Number.isFinite(loss)) {
-        const batches = this.#batches;
-        const { parameters } = this;
-        throw carrying(divergence({ epoch, batch, batches, loss, selection, data, output, parameters }), this.history);
+        const { epoch } = place;
+        throw carrying(
+          divergence({ epoch, batch: place.batch + 1, batches, loss, selection, data: batch, output, parameters }),
+          this.history,
+        );
       }
-      net.backwardParams(grad);
-      settings.optimizer.step();
-      return loss;
+      net.backwardParams(this.#shareOf(grad, weight));
+      if ((place.batch + 1) % settings.accumulate === 0 || place.batch + 1 === batches) this.#step();
+      place.batch++;
+      place.lossSum += loss * weight;
+      place.weightSum += weight;
+      return { loss, size: selection.size };
     });
   }
 
+  /** A batch's gradient as a part of that of its step: the mean over all batches of the step. */
+  #shareOf(grad: Tensor, weight: number): Tensor {
+    const { accumulate } = this.settings;
+    if (accumulate === 1) return grad;
+    this.#stepWeight ??= this.#weightOfStep();
+    const share = weight / this.#stepWeight;
+    // of batches that count nothing the gradient is 0 already
+    if (share === 1 || this.#stepWeight === 0) return grad;
+    const part = this.#share.take(grad.shape);
+    part.copyFrom(grad);
+    part.engine.ops.scale(part.size, part.modify(), share);
+    return part;
+  }
+
+  #weightOfStep(): number {
+    const { place, settings, batches, data } = this;
+    const first = place.batch - (place.batch % settings.accumulate);
+    let sum = 0;
+    for (let batch = first; batch < Math.min(first + settings.accumulate, batches); batch++) {
+      sum += data.loss.weightOf(this.#selection(batch));
+    }
+    return sum;
+  }
+
+  #step(): void {
+    const { place, parameters, settings, batches } = this;
+    const { accumulate, clipNorm, epochs, optimizer } = settings;
+    if (clipNorm !== undefined) clipGradNorm(parameters, clipNorm);
+    const stepsAnEpoch = Math.ceil(batches / accumulate);
+    const step = (place.epoch - 1) * stepsAnEpoch + Math.floor(place.batch / accumulate);
+    this.#rates?.set(step, epochs * stepsAnEpoch);
+    optimizer.step();
+    this.#stepWeight = undefined;
+  }
+
+  /** The test and the record. False if `onEpoch` or early stopping ended the training. */
+  async #endEpoch(): Promise<boolean> {
+    const { place, settings, stopping, history } = this;
+    const { epoch, lossSum, weightSum, seconds } = place;
+    const record: EpochRecord = { epoch, loss: lossSum / weightSum, ...(await this.#evaluation()), seconds };
+    const lr = reading("fit: optimizer: lr", () => settings.optimizer.lr);
+    if (typeof lr === "number") record.lr = lr;
+    history.push(record);
+    stopping?.note(record);
+    Object.assign(place, startOf(epoch + 1));
+    const answer = await settings.onEpoch?.(record);
+    this.#heedSignal();
+    return answer !== false;
+  }
+
   async #evaluation(): Promise<Pick<EpochRecord, "testLoss" | "accuracy">> {
-    if (this.test === undefined) return {};
-    const steps = evaluationSteps(this.net, this.test, TEST_BATCH, this.settings.loss, "fit: test");
+    const { net, settings, data } = this;
+    if (data.test === undefined) return {};
+    const steps = evaluationSteps(net, data.test, TEST_BATCH, settings.loss, "fit: test");
     const { loss, accuracy } = await this.#turns.run(steps);
     return Number.isNaN(accuracy) ? { testLoss: loss } : { testLoss: loss, accuracy };
+  }
+
+  #heedSignal(): void {
+    try {
+      heedSignal(this.settings, this.history);
+    } catch (error) {
+      this.#wasAborted = true;
+      throw error;
+    }
   }
 }
 
@@ -216,24 +395,4 @@ function zeroGrad(net: Layer, parameters: readonly Parameter[]): () => void {
       if (grad.flags.zeroPending && grad.version === versions[i]) grad.putBack(before[i]);
     });
   };
-}
-
-/** 0, 1, 2, ...; yields now and then. */
-function* putInOrder(order: Uint32Array): Steps {
-  for (let start = 0; start < order.length; start += VALUES_A_SLICE) {
-    const end = Math.min(start + VALUES_A_SLICE, order.length);
-    for (let i = start; i < end; i++) order[i] = i;
-    yield;
-  }
-}
-
-/** How many places are shuffled between two turns of the event loop. */
-const PLACES_A_SLICE = 1 << 13;
-
-/** Shuffles an ordered list; yields now and then. */
-function* shuffle(order: Uint32Array, generator: RandomGenerator): Steps {
-  for (let from = order.length - 1; from > 0; from -= PLACES_A_SLICE) {
-    generator.shuffle(order, from, Math.max(from - PLACES_A_SLICE, 0));
-    yield;
-  }
 }

@@ -1,6 +1,6 @@
 import { reading, show, showShape } from "../checks.js";
 import { ArgumentError, ShapeError } from "../errors.js";
-import { isLayer, Layer, layersInside } from "../layers/layer.js";
+import { Layer, layersInside } from "../layers/layer.js";
 import type { LossResult } from "../losses.js";
 import { checkSameEngine, isTensor, sameShape, type Tensor } from "../tensor.js";
 
@@ -10,10 +10,6 @@ import { checkSameEngine, isTensor, sameShape, type Tensor } from "../tensor.js"
  */
 // biome-ignore lint/suspicious/noExplicitAny: the targets are whatever the loss takes
 export type Loss = (output: Tensor, target: any) => LossResult;
-
-export function checkNet(net: unknown, what: string): asserts net is Layer {
-  if (!isLayer(net)) throw new ArgumentError(`${what}: got ${show(net)}, expected a Layer`);
-}
 
 export function checkLoss(loss: unknown, what: string): void {
   if (typeof loss !== "function") throw new ArgumentError(`${what}: loss: got ${show(loss)}, expected a function`);

@@ -29,14 +29,25 @@ export interface Dataset {
   sampleShape?: readonly number[];
 }
 
+/** What `fit` trains on. */
+export interface TrainingData extends Dataset {
+  /** How much each sample counts; see `fit`'s option of this name. */
+  sampleWeights?: readonly number[] | Float32Array | Float64Array;
+}
+
 const KEYS = ["x", "y", "sampleShape"] as const;
 
 /** A data set's parts, each read once. */
-export function readDataset(data: unknown, what: string): Partial<Dataset> {
+export const readDataset = (data: unknown, what: string): Partial<Dataset> => readParts<Dataset>(data, KEYS, what);
+
+export const readTrainingData = (data: unknown, what: string): Partial<TrainingData> =>
+  readParts<TrainingData>(data, [...KEYS, "sampleWeights"], what);
+
+function readParts<T extends Dataset>(data: unknown, keys: readonly (keyof T & string)[], what: string): Partial<T> {
   if (typeof data !== "object" || data === null || isArray(data)) {
     throw new ArgumentError(`${what}: got ${show(data)}, expected { x, y }`);
   }
-  return checkOptions(data as Partial<Dataset>, KEYS, what);
+  return checkOptions(data as T, keys, what);
 }
 
 /** The engine of a net: its own or its parameters'; without either, that of the input. */

@@ -6,6 +6,7 @@ import {
   dense,
   expectOutput,
   expectTensor,
+  floats,
   type GoldenCase,
   goldenCases,
   stored,
@@ -15,12 +16,13 @@ import {
 /** What the files call a loss's arguments and its gradient. */
 const NAMES: Record<string, { output: string; target: string; grad: string }> = {
   cross_entropy: { output: "logits", target: "labels", grad: "dlogits" },
+  cross_entropy_weight: { output: "logits", target: "labels", grad: "dlogits" },
   mse: { output: "input", target: "target", grad: "dinput" },
   bce_with_logits: { output: "logits", target: "target", grad: "dlogits" },
 };
 
 /** Of the later families the losses that are there; the others are for those to come. */
-const LATER = ["bce_with_logits"];
+const LATER = ["bce_with_logits", "cross_entropy_weight"];
 
 const cases = [
   ...goldenCases("losses", ({ op }) => op in losses),
@@ -40,7 +42,7 @@ describe("losses as PyTorch", () => {
       const names = NAMES[config.op];
       const output = toTensor(engine(), inputs[names.output]);
       const target = { data: stored(inputs[names.target]), shape: inputs[names.target].shape };
-      const { loss, grad } = losses[config.op](output, target, config);
+      const { loss, grad } = losses[config.op](output, target, config, inputs.weight && floats(inputs.weight));
       expectOutput(golden, "loss", [loss], limitOf(golden, "loss"));
       expectTensor(golden, names.grad, grad, limitOf(golden, names.grad));
       output.dispose();

@@ -74,6 +74,23 @@ describe("the state of optimizers", () => {
         expect(other.stateDict()).toEqual(optimizer.stateDict());
       });
 
+      it.each([0, 1, 5])("saved after %i steps and loaded from the file, continues with the same bits", (before) => {
+        const [params, others] = [makeParameters(engine()), makeParameters(engine())];
+        const [optimizer, other] = [make(params), make(others)];
+        run(optimizer, params, 0, before);
+        optimizer.lr = 0.0123;
+        const bytes = lg.saveOptimizer(optimizer);
+        copyValues(params, others);
+        // what was there before goes
+        run(other, makeParameters(engine()), 0, 2);
+        lg.loadOptimizer(other, bytes);
+        expect(other.stateDict()).toEqual(optimizer.stateDict());
+        run(optimizer, params, before, before + 5);
+        run(other, others, before, before + 5);
+        expect(valuesOf(others)).toEqual(valuesOf(params));
+        expect(Buffer.compare(lg.saveOptimizer(other), lg.saveOptimizer(optimizer))).toBe(0);
+      });
+
       it("survives structuredClone, as postMessage makes it", () => {
         const params = makeParameters(engine());
         const optimizer = make(params);

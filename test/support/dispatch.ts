@@ -35,10 +35,12 @@ export interface Target {
 
 export const losses: Record<
   string,
-  (output: lg.Tensor, target: Target, config: LossConfig) => { loss: number; grad: lg.Tensor }
+  (output: lg.Tensor, target: Target, config: LossConfig, weight?: Float32Array) => { loss: number; grad: lg.Tensor }
 > = {
   cross_entropy: (logits, { data }, { reduction, labelSmoothing }) =>
     lg.crossEntropy(logits, Int32Array.from(data), { reduction, labelSmoothing }),
+  cross_entropy_weight: (logits, { data }, { reduction, labelSmoothing }, weight) =>
+    lg.crossEntropy(logits, Int32Array.from(data), { reduction, labelSmoothing, weight }),
   mse: (output, { data }, { reduction }) => lg.mseLoss(output, data, { reduction }),
   bce_with_logits: (logits, { data }, { reduction }) => lg.bceWithLogits(logits, data, { reduction }),
 };

@@ -114,6 +114,13 @@ const withHeader: Mutation = (random, file) => {
   return new Uint8Array(fileOf(Buffer.from(text, "latin1"), file.subarray(8 + length)));
 };
 
+/** One to three times damaged, or not at all. */
+export function mutated(random: Random, file: Uint8Array, other: () => Uint8Array): Uint8Array {
+  let changed = file;
+  for (let i = random.integer(0, 3); i > 0; i--) changed = pick(random, MUTATIONS)(random, changed, other());
+  return changed;
+}
+
 const MUTATIONS: Mutation[] = [
   (random, file) => {
     const changed = file.slice();
@@ -187,7 +194,21 @@ function converted(random: Random, net: lg.Layer): Uint8Array {
   return new Uint8Array(fileOf(header, Buffer.concat(parts)));
 }
 
-function realFile(random: Random, net: lg.Layer): Uint8Array {
+/** An optimizer with a state of every kind. */
+function makeOptimizer(random: Random, net: lg.Layer): lg.Adam | lg.SGD {
+  const [first, ...rest] = net.parameters();
+  const optimizer =
+    random.next() < 0.5
+      ? new lg.SGD(net.parameters(), { lr: 0.1, momentum: 0.9 })
+      : new lg.Adam([{ params: [first] }, { params: rest, lr: 0.02, amsgrad: true }]);
+  net.zeroGrad();
+  for (const { grad } of rest) grad.data.set(random.values(grad.size));
+  optimizer.step();
+  return optimizer;
+}
+
+function realFile(random: Random, net: lg.Layer, optimizer: lg.Adam | lg.SGD): Uint8Array {
+  if (random.next() < 0.3) return lg.saveOptimizer(optimizer);
   if (random.next() < 0.4) return lg.save(net, { metadata: { epoch: "3", note: 'ä \\ "' } });
   if (random.next() < 0.3) return converted(random, net);
   if (random.next() < 0.05) return new Uint8Array(pick(random, Object.values(OTHER_FILES)).bytes);
@@ -209,7 +230,7 @@ function promised(file: Uint8Array): number {
 }
 
 /** What was thrown is ours and short. */
-function expectTyped(error: unknown, about: string): void {
+export function expectTyped(error: unknown, about: string): void {
   if (!(error instanceof lg.LanegradError)) throw new Error(about, { cause: error });
   expect(error.message.length, about).toBeLessThan(LONGEST_MESSAGE);
 }
@@ -261,18 +282,26 @@ export function runFileFuzz(seconds?: number): void {
 /** A few hundred damaged files through both readers; returns how many were read. */
 function fuzzFiles(engine: lg.Engine, random: Random): number {
   const [net, twin] = [makeNet(engine, random), makeNet(engine, random)];
+  const optimizers = [net, twin].map((layer) => makeOptimizer(random, layer));
   let read = 0;
   const { bytes } = costOf(() => {
-    for (let i = 0; i < FILES; i++) read += fuzzFile(random, net, twin, `file ${i}`);
+    for (let i = 0; i < FILES; i++) read += fuzzFile(random, net, twin, optimizers, `file ${i}`);
   });
   expect(bytes).toBeLessThan(MOST_MEMORY);
+  for (const optimizer of optimizers) optimizer.dispose();
   for (const layer of [net, twin]) layer.dispose();
   return read;
 }
 
-function fuzzFile(random: Random, net: lg.Layer, twin: lg.Layer, about: string): number {
-  let file = realFile(random, net);
-  for (let i = random.integer(0, 3); i > 0; i--) file = pick(random, MUTATIONS)(random, file, realFile(random, net));
+function fuzzFile(
+  random: Random,
+  net: lg.Layer,
+  twin: lg.Layer,
+  [optimizer, other]: (lg.Adam | lg.SGD)[],
+  about: string,
+): number {
+  const real = () => realFile(random, net, random.next() < 0.7 ? optimizer : other);
+  const file = mutated(random, real(), real);
   const before = stateBits(net);
   const [copy, strict] = [Buffer.from(file), random.next() < 0.5];
   let read = 0;
@@ -305,6 +334,14 @@ function fuzzFile(random: Random, net: lg.Layer, twin: lg.Layer, about: string):
     expectIdx(file, array);
     read++;
   }
+  const steps = optimizer.stateDict();
+  // what was read has no result to tell it by
+  if (timed(() => lg.loadOptimizer(optimizer, file) ?? true)) {
+    const saved = lg.saveOptimizer(optimizer);
+    lg.loadOptimizer(optimizer, saved);
+    expect(Buffer.compare(lg.saveOptimizer(optimizer), saved), about).toBe(0);
+    read++;
+  } else expect(optimizer.stateDict(), about).toEqual(steps);
   expect(copy.equals(file), about).toBe(true);
   return read;
 }

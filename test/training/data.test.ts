@@ -325,7 +325,7 @@ describe("the data of a training", () => {
         /fit: train: got the option "labels".* x, y, sampleShape/,
       ],
       ["an unknown part of the test", { test: { x: X, y: Y, X } }, /fit: test: got the option "X"/],
-      ["a fraction", { test: 0.2 }, /fit: test: got 0\.2, expected \{ x, y \}/],
+      ["a fraction above 1", { test: 1.2 }, /fit: test: got 1\.2, expected \{ x, y \} or a fraction between 0 and 1/],
       ["an array", { train: [X, Y] }, /fit: train: got \[.*\], expected \{ x, y \}/],
       [
         "integers as x",

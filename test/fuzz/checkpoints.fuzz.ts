@@ -1,0 +1,3 @@
+import { runCheckpointFuzz } from "../support/checkpoint-fuzz.js";
+
+runCheckpointFuzz(undefined, 5000);

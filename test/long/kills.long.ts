@@ -1,0 +1,3 @@
+import { runKills } from "../support/kills.js";
+
+runKills(200);

@@ -21,6 +21,7 @@ export const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
 
 /** Why a call failed, without what the system adds: "ENOENT: no such file or directory, open 'x'" → "no such file or directory". */
 export function reasonOf(error: unknown): string {
-  const { message } = error as Error;
+  const { message, code } = error as NodeJS.ErrnoException;
+  if (code === "EISDIR") return "is a folder";
   return isSystemError(error) ? message.replace(/^[A-Z0-9_]+: /, "").replace(/, \w+( .*)?$/s, "") : message;
 }

@@ -54,7 +54,9 @@ async function readIdx(path: string): Promise<lg.IdxArray<lg.IdxData>> {
   try {
     return lg.readIdx<lg.IdxData>(bytes);
   } catch (error) {
-    throw error instanceof lg.FormatError ? new InputError(`${path}: ${error.message}`) : error;
+    throw error instanceof lg.FormatError
+      ? new InputError(`${path}: expected images or labels in IDX: ${error.message}`)
+      : error;
   }
 }
 

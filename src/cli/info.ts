@@ -1,8 +1,7 @@
 import { cpus, totalmem } from "node:os";
 import * as lg from "lanegrad";
-import { InputError, reasonOf } from "./failures.js";
 import { readBytes } from "./files.js";
-import { descriptionOf, tensorsOf } from "./model.js";
+import { descriptionOf, METADATA_KEY, type ModelDescription, tensorsOf } from "./model.js";
 import type { Command } from "./options.js";
 import { columnsOf, counted, listed, thousands } from "./text.js";
 import { version } from "./version.js";
@@ -62,20 +61,14 @@ function machineText(isJson: boolean): string {
 
 async function fileText(path: string, isJson: boolean): Promise<string> {
   const bytes = await readBytes(path);
-  let content: ReturnType<typeof tensorsOf>;
-  try {
-    content = tensorsOf(bytes);
-  } catch (error) {
-    throw error instanceof lg.LanegradError ? new InputError(`${path}: ${reasonOf(error)}`) : error;
-  }
-  const { tensors, metadata } = content;
+  const { tensors, metadata } = tensorsOf(bytes, path);
   const sizes = tensors.map(({ shape }) => shape.reduce((size, length) => size * length, 1));
   const values = sizes.reduce((sum, size) => sum + size, 0);
   const description = descriptionOf(metadata);
   if (isJson) return JSON.stringify({ path, bytes: bytes.length, values, tensors, metadata, model: description });
   const rows = tensors.map(({ name, dtype, shape }, i) => [name, dtype, `[${shape.join(", ")}]`, thousands(sizes[i])]);
   const head = `${path}: ${counted(tensors.length, "tensor")}, ${counted(values, "value")}, ${counted(bytes.length, "byte")}`;
-  const others = Object.entries(metadata).filter(([key]) => description === undefined || key !== "lanegrad");
+  const others = Object.entries(metadata).filter(([key]) => description === undefined || key !== METADATA_KEY);
   return [
     head,
     "",
@@ -87,7 +80,7 @@ async function fileText(path: string, isJson: boolean): Promise<string> {
 
 const cut = (text: string): string => (text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}...` : text);
 
-function modelRows({ input, target }: NonNullable<ReturnType<typeof descriptionOf>>): string[][] {
+function modelRows({ input, target }: ModelDescription): string[][] {
   const inputs =
     input.kind === "images"
       ? `images of ${input.shape.join("x")}`

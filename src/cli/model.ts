@@ -63,15 +63,16 @@ export interface Model {
 /** Reads a file that `train` wrote. Throws an InputError for any other. */
 export async function readModel(path: string, engine: lg.Engine): Promise<Model> {
   const bytes = await readBytes(path);
-  const wrong = (what: string) => new InputError(`${path}: ${what}`);
+  const description = descriptionOf(tensorsOf(bytes, path).metadata);
+  if (description === undefined) {
+    throw new InputError(`${path}: was not written by lanegrad train, which says in a file how to use it`);
+  }
   try {
-    const description = descriptionOf(tensorsOf(bytes).metadata);
-    if (description === undefined) throw wrong("was not written by lanegrad train, which says in a file how to use it");
     const net = buildNet(description, engine);
     lg.load(net, bytes);
     return { net, description };
   } catch (error) {
-    throw error instanceof lg.LanegradError ? wrong(error.message) : error;
+    throw error instanceof lg.LanegradError ? new InputError(`${path}: ${error.message}`) : error;
   }
 }
 
@@ -81,10 +82,15 @@ export interface StoredTensor {
   readonly shape: readonly number[];
 }
 
-/** What a safetensors file holds. Throws a FormatError for one that is none. */
-export function tensorsOf(bytes: Uint8Array): { tensors: StoredTensor[]; metadata: Record<string, string> } {
+export interface StoredState {
+  readonly tensors: readonly StoredTensor[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What a safetensors file holds. Throws an InputError for one that is none. */
+export function tensorsOf(bytes: Uint8Array, path: string): StoredState {
   // the library checks the file; then its header, JSON behind 8 bytes with its length, can be read as it is
-  const { metadata } = lg.load(new lg.Flatten(), bytes, { strict: false });
+  const metadata = checkedMetadata(bytes, path);
   const { buffer, byteOffset } = bytes;
   const length = Number(new DataView(buffer, byteOffset).getBigUint64(0, true));
   const header: Record<string, StoredTensor> = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
@@ -92,6 +98,14 @@ export function tensorsOf(bytes: Uint8Array): { tensors: StoredTensor[]; metadat
     .filter(([name]) => name !== "__metadata__")
     .map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
   return { tensors, metadata };
+}
+
+function checkedMetadata(bytes: Uint8Array, path: string): Record<string, string> {
+  try {
+    return lg.load(new lg.Flatten(), bytes, { strict: false }).metadata;
+  } catch (error) {
+    throw error instanceof lg.LanegradError ? new InputError(`${path}: expected a model: ${error.message}`) : error;
+  }
 }
 
 /** The description in a file's metadata; undefined if there is none that this version can use. */

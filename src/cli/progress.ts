@@ -64,14 +64,15 @@ function createLines(stream: NodeJS.WritableStream, epochs: number): Progress {
   };
 }
 
-/** Tells from what is done, since the first call, how long the rest takes. */
+/** Tells from what is done, since it was made, how long the rest takes. */
 function createClock(): { left(done: number, total: number): string } {
-  let start: { done: number; at: number } | undefined;
+  const start = performance.now();
+  // a training that goes on does not begin at 0
+  let doneBefore: number | undefined;
   return {
     left(done, total) {
-      start ??= { done, at: performance.now() };
-      if (done === start.done) return "some time";
-      const perBatch = (performance.now() - start.at) / (done - start.done);
+      doneBefore ??= done - 1;
+      const perBatch = (performance.now() - start) / (done - doneBefore);
       return durationOf(((total - done) * perBatch) / 1000);
     },
   };

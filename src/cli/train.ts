@@ -38,7 +38,7 @@ const OPTIONS = {
   optimizer: { value: "NAME", help: "adam, adamw, sgd or rmsprop (adam)" },
   seed: { value: "N", help: "of weights, order and held-out rows (0)" },
   "test-fraction": { value: "X", help: "share of the rows held out for the test (0.2)" },
-  patience: { value: "N", help: "epochs without a better test to end after (20; IDX: 0, never)" },
+  patience: { value: "N", help: "ends after N epochs without a better test (20; IDX: 0)" },
   checkpoint: { value: "FILE", help: "what --resume goes on from (default: OUTPUT.checkpoint)" },
   resume: { help: "go on with an interrupted training, given the same options" },
   kernels: { value: "NAME", help: "auto, relaxed-simd, simd or js (auto)" },
@@ -183,7 +183,7 @@ async function fitNet(
       optimizer: optimizerFor(net, settings),
       loss: target.task === "regression" ? lg.mseLoss : lg.crossEntropy,
       // to 0 in a straight line: the last epochs settle instead of jumping about
-      schedule: lg.schedules.linear({ warmup: 0 }),
+      schedule: lg.schedules.linear(),
       earlyStopping: test === undefined || patience === undefined ? undefined : { patience },
       seed,
       checkpoint,
@@ -193,11 +193,15 @@ async function fitNet(
     });
   } catch (error) {
     if (signal.aborted && error === signal.reason) return undefined;
+    if (isDivergence(error)) throw new InputError(`${error.message.split(";")[0]}; a smaller --lr may help`);
     throw error;
   } finally {
     progress.stop();
   }
 }
+
+/** Whether a loss became NaN or infinite: of fit's StateErrors this one has the records so far. */
+const isDivergence = (error: unknown): error is Error => error instanceof lg.StateError && "history" in error;
 
 function optimizerFor(net: lg.Layer, { optimizer, lr }: Settings) {
   const parameters = net.parameters();

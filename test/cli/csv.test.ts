@@ -84,6 +84,6 @@ it("csvLine writes what readTable reads", () => {
       const text = ["p,q,r", ...rows.map(csvLine)].join("\n");
       expect(content(text).slice(1)).toEqual(rows);
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   );
 });

@@ -28,9 +28,9 @@ const MOST_NUMBERED_CLASSES = 10;
 /** Of each class, on average. */
 const FEWEST_ROWS_OF_A_CLASS = 2;
 
-/** The rows with a value of the target. */
+/** The rows with a value of the target. Among its values "none" may be a class. */
 export const labelledRows = ({ rows }: Table, place: number): number[] =>
-  rows.flatMap((row, i) => (isMissing(row[place]) ? [] : [i]));
+  rows.flatMap((row, i) => (isMissing(row[place]) && !/^none$/i.test(row[place].trim()) ? [] : [i]));
 
 /** Texts, and whole numbers of few values, are classes. */
 export function taskOf({ rows }: Table, place: number, labelled: readonly number[]): Task {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { resolve } from "node:path";
 import * as lg from "lanegrad";
 import { InputError, UsageError } from "./failures.js";
 import { checkWritable, writeWhole } from "./files.js";
@@ -11,7 +12,7 @@ import { createProgress } from "./progress.js";
 import { scoreOf, scoreText } from "./score.js";
 import { TASKS } from "./target.js";
 import { counted, rounded, thousands } from "./text.js";
-import { readImageData, readTableData, type TrainingData } from "./training-data.js";
+import { readImageData, readTableData, type TableChoice, type TrainingData } from "./training-data.js";
 
 const KERNELS = ["auto", "relaxed-simd", "simd", "js"] as const;
 const OPTIMIZERS = ["adam", "adamw", "sgd", "rmsprop"] as const;
@@ -21,6 +22,7 @@ const LARGEST_SEED = 2 ** 32 - 1;
 const TABLE = { hidden: "128,64", epochs: "100", batchSize: "32", lr: 3e-3, patience: "20" };
 /** The settings of the example with Fashion-MNIST. */
 const IMAGES = { hidden: "256,256", epochs: "10", batchSize: "128", lr: 1e-3, patience: "0" };
+const TEST_FRACTION = "0.2";
 const SGD_LR = 0.1;
 const SGD_MOMENTUM = 0.9;
 
@@ -46,7 +48,12 @@ const OPTIONS = {
 } as const;
 type Name = keyof typeof OPTIONS;
 
+type Kind = "table" | "images";
+
 interface Settings {
+  /** undefined: images. */
+  readonly table: TableChoice | undefined;
+  readonly testFraction: number;
   readonly hidden: readonly number[];
   readonly epochs: number;
   readonly batchSize: number;
@@ -66,13 +73,13 @@ export const train: Command<Name> = {
   arguments: [0, 4],
   options: OPTIONS,
   async run(given) {
-    const isTable = kindOf(given) === "table";
-    const settings = readSettings(given, isTable);
+    const settings = readSettings(given, kindOf(given));
+    checkTogether(given, settings);
     const interruption = listenForInterruption();
     const engine = lg.createEngine({ kernels: settings.kernels, seed: settings.seed });
     try {
       await checkWritable(settings.output);
-      const data = await readData(given, isTable, settings, engine);
+      const data = await readData(given, settings, engine);
       return await trainModel(given, settings, data, engine, interruption);
     } finally {
       interruption.release();
@@ -82,7 +89,7 @@ export const train: Command<Name> = {
 };
 
 /** What is to be trained on, by the arguments. */
-function kindOf({ files, values }: Given<Name>): "table" | "images" {
+function kindOf({ files, values }: Given<Name>): Kind {
   if (values.data !== undefined) {
     if (files.length > 0) throw new UsageError(`--data names a folder; "${files[0]}" beside it is too much`);
   } else if (files.length === 1) {
@@ -99,13 +106,16 @@ function kindOf({ files, values }: Given<Name>): "table" | "images" {
   return "images";
 }
 
-function readSettings({ values }: Given<Name>, isTable: boolean): Settings {
-  const defaults = isTable ? TABLE : IMAGES;
+function readSettings({ values }: Given<Name>, kind: Kind): Settings {
+  const defaults = kind === "table" ? TABLE : IMAGES;
   const optimizer = oneOf("optimizer", values.optimizer ?? "adam", OPTIMIZERS);
   const lr = optimizer === "sgd" ? SGD_LR : defaults.lr;
   const patience = wholeNumber("patience", values.patience ?? defaults.patience, { least: 0 });
   const output = values.output ?? "model.safetensors";
+  const share = values["test-fraction"] ?? TEST_FRACTION;
   return {
+    table: kind === "table" ? readChoice(values) : undefined,
+    testFraction: decimalNumber("test-fraction", share, (value) => value >= 0 && value < 1, "from 0 to below 1"),
     hidden: listOf(values.hidden ?? defaults.hidden).map((units) => wholeNumber("hidden", units, { least: 1 })),
     epochs: wholeNumber("epochs", values.epochs ?? defaults.epochs, { least: 1 }),
     batchSize: wholeNumber("batch-size", values["batch-size"] ?? defaults.batchSize, { least: 1 }),
@@ -119,27 +129,34 @@ function readSettings({ values }: Given<Name>, isTable: boolean): Settings {
   };
 }
 
-function readData(
-  { files, values }: Given<Name>,
-  isTable: boolean,
-  { seed }: Settings,
-  engine: lg.Engine,
-): Promise<TrainingData> {
-  const share = values["test-fraction"] ?? "0.2";
-  const fraction = decimalNumber("test-fraction", share, (value) => value >= 0 && value < 1, "from 0 to below 1");
-  const holdOut = { fraction, seed, engine };
-  if (!isTable) return readImageData(values.data === undefined ? files : filesOfFolder(values.data), holdOut);
-  const task = values.task === undefined ? undefined : oneOf("task", values.task, TASKS);
-  const choice = {
-    target: values.target!,
-    task,
-    without: namesIn(values.ignore),
-    categories: namesIn(values.categories),
+function readChoice({ target, task, ignore, categories }: Given<Name>["values"]): TableChoice {
+  return {
+    target: target!,
+    task: task === undefined ? undefined : oneOf("task", task, TASKS),
+    without: ignore === undefined ? [] : listOf(ignore),
+    categories: categories === undefined ? [] : listOf(categories),
   };
-  return readTableData(files[0], choice, holdOut);
 }
 
-const namesIn = (list: string | undefined): string[] => (list === undefined ? [] : listOf(list));
+/** Throws a UsageError for an option that would do nothing, or harm, beside the others. */
+function checkTogether({ files, values }: Given<Name>, { table, testFraction, output, checkpoint }: Settings): void {
+  const hasTestFiles = table === undefined && files.length !== 2;
+  if (hasTestFiles && values["test-fraction"] !== undefined) {
+    throw new UsageError("--test-fraction is for data without test files");
+  }
+  if (!hasTestFiles && testFraction === 0 && Number(values.patience) > 0) {
+    throw new UsageError("--patience takes rows held out for the test, and --test-fraction is 0");
+  }
+  if (files.some((file) => resolve(file) === resolve(output))) throw new UsageError("--output is what is trained on");
+  if (resolve(output) === resolve(checkpoint)) throw new UsageError("--output and --checkpoint are the same file");
+}
+
+function readData({ files, values }: Given<Name>, settings: Settings, engine: lg.Engine): Promise<TrainingData> {
+  const { seed, testFraction: fraction, table } = settings;
+  const holdOut = { fraction, seed, engine };
+  if (table !== undefined) return readTableData(files[0], table, holdOut);
+  return readImageData(values.data === undefined ? files : filesOfFolder(values.data), holdOut);
+}
 
 async function trainModel(
   given: Given<Name>,

@@ -132,6 +132,10 @@ describe("the target", () => {
     expect(y).toEqual([1, 0, 1, 0]);
   });
 
+  it("may have a class called none", () => {
+    expect(target("classification", "None", "?", "low", "None", "low").y).toEqual([0, 1, 0, 1]);
+  });
+
   it("is standardised where it is a number", () => {
     const { learned, y } = target("regression", "10", "", "30");
     expect(learned).toEqual({ task: "regression", name: "y", mean: 20, deviation: 10 });

@@ -1,7 +1,8 @@
 // tiles.mjs -> assembly/gemm/tiles.ts; assembly/ -> build/*.wasm -> dist/kernels/*.wasm and src/kernels/pieces.ts; src/ ->
-// dist/index.js (one file with the kernels inside), index.cjs (which reads them), edge.js (which imports them), and the declarations.
+// dist/index.js (one file with the kernels inside), index.cjs (which reads them), edge.js (which imports them), cli.js (the command, which
+// imports index.js), and the declarations.
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import asc from "assemblyscript/asc";
@@ -211,6 +212,67 @@ const edgeModules = standIns("edge-modules", [
 ]);
 const moduleFiles = standIns("module-files", [["codes", "codes.files"]]);
 
+/** dist/cli.js: the command with its parsers and its bar in one file. The library is the package's own. */
+async function bundleCommand() {
+  const { outputFiles, metafile } = await build({
+    entryPoints: ["src/cli/main.ts"],
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: "esm",
+    platform: "node",
+    target: "node20.16",
+    minify: true,
+    keepNames: false,
+    legalComments: "none",
+    logLevel: "warning",
+    lineLimit: MAX_LINE,
+    plugins: [ownLibrary, plainWidth],
+    // cli-progress is CommonJS
+    banner: {
+      js: '#!/usr/bin/env node\nimport { createRequire as requireFrom } from "node:module";\nconst require = requireFrom(import.meta.url);',
+    },
+  });
+  const packages = Object.keys(metafile.inputs).flatMap((path) => /^node_modules\/([^/]+)\//.exec(path)?.[1] ?? []);
+  await writeFile("dist/LICENSE-cli", await licencesOf([...new Set(packages)].sort()));
+  await writeFile("dist/cli.js", outputFiles[0].text, { mode: 0o755 });
+}
+
+/** What the licences of what is inside the command ask for, MIT all of them: who wrote it, and the terms. */
+async function licencesOf(packages) {
+  const authors = await Promise.all(
+    packages.map(async (name) => {
+      const folder = `node_modules/${name}`;
+      const { license } = JSON.parse(await readFile(`${folder}/package.json`, "utf8"));
+      if (license !== "MIT") throw new Error(`dist/cli.js has ${name} inside, whose licence is ${license}`);
+      const file = (await readdir(folder)).find((entry) => /^licen[cs]e/i.test(entry));
+      const [line] = /^(The MIT .*)?Copyright .*$/m.exec(await readFile(`${folder}/${file}`, "utf8")) ?? [];
+      if (line === undefined) throw new Error(`${folder}/${file} names nobody`);
+      return `${name}: ${line.trim()}`;
+    }),
+  );
+  const text = await readFile("LICENSE", "utf8");
+  const terms = text.slice(text.indexOf("Permission is hereby granted"));
+  return `Minified parts of these packages are in cli.js, under the MIT licence:\n\n${authors.join("\n")}\n\n${terms}`;
+}
+
+/** The bar asks how wide its texts are. They have no wide characters, and the tables that know those are a tenth of the file. */
+const plainWidth = {
+  name: "plain-width",
+  setup(context) {
+    context.onLoad({ filter: /\/string-width\/index\.js$/ }, () => ({
+      contents: "module.exports = (text) => text.length;",
+    }));
+  },
+};
+
+const ownLibrary = {
+  name: "own-library",
+  setup(context) {
+    context.onResolve({ filter: /^lanegrad$/ }, () => ({ path: "./index.js", external: true }));
+  },
+};
+
 /** How an edge runtime wants its modules imported. */
 async function writeEdgeImports() {
   const line = (suffix) => `export { default } from "./simd.wasm${suffix}";\n`;
@@ -267,4 +329,4 @@ await Promise.all([
   writeEdgeImports(),
   writeLicence(),
 ]);
-await writeDeclarations();
+await Promise.all([writeDeclarations(), bundleCommand()]);

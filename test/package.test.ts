@@ -65,9 +65,16 @@ describe("the tarball", () => {
     expect(files.sort()).toEqual(
       [
         ...["LICENSE", "README.md", "package.json", "dist", "dist/kernels"],
-        ...["edge.js", "index.cjs", "index.d.cts", "index.d.ts", "index.js", "LICENSE-loader"].map(
-          (name) => `dist/${name}`,
-        ),
+        ...[
+          "cli.js",
+          "edge.js",
+          "index.cjs",
+          "index.d.cts",
+          "index.d.ts",
+          "index.js",
+          "LICENSE-cli",
+          "LICENSE-loader",
+        ].map((name) => `dist/${name}`),
         ...["edge-light.js", "module.d.ts", "workerd.js"].map((name) => `dist/kernels/${name}`),
         ...["simd", "relaxed-simd"].map((name) => `dist/kernels/${name}.wasm`),
       ].sort(),
@@ -78,6 +85,9 @@ describe("the tarball", () => {
     const text = await readFile(join(project, "node_modules/lanegrad/dist/LICENSE-loader"), "utf8");
     expect(text).toMatch(/^@assemblyscript\/loader/);
     expect(text).toContain("Apache License");
+    const ofCommand = await readFile(join(project, "node_modules/lanegrad/dist/LICENSE-cli"), "utf8");
+    expect(ofCommand).toMatch(/^csv-parse: .*Copyright .*Adaltas$/m);
+    expect(ofCommand).toContain("Permission is hereby granted, free of charge");
   });
 
   test("asks for no package, and lists no script that an install could run", async () => {

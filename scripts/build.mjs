@@ -11,6 +11,7 @@ import { dts } from "rollup-plugin-dts";
 import { minify } from "terser";
 import { alignWith } from "./align.mjs";
 import { readTable, writeKernels } from "./kernels.mjs";
+import { writeOnnx } from "./onnx.mjs";
 import { mergeModules } from "./pieces.mjs";
 import { stripInternals } from "./public-members.mjs";
 import { withoutSections } from "./sections.mjs";
@@ -236,7 +237,7 @@ async function writeLicence() {
 }
 
 await rm("dist", { recursive: true, force: true });
-await Promise.all([writeTiles(), writeKernels()]);
+await Promise.all([writeTiles(), writeKernels(), writeOnnx()]);
 const { core, ...groups } = await kernelsOfTable();
 const builds = await compileModules();
 assertExported([...core, ...Object.values(groups).flat()], builds[0]);

@@ -19,6 +19,7 @@ export {
   StateError,
 } from "./errors.js";
 export type { FileBytes } from "./formats/bytes.js";
+export { type ToONNXOptions, toONNX } from "./formats/onnx/to-onnx.js";
 export { type LoadOptions, type LoadResult, load, type SaveOptions, save } from "./formats/state.js";
 export { type GradCheckOptions, type GradCheckResult, gradCheck } from "./gradcheck.js";
 export * as init from "./init.js";

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import * as lg from "../src/index.js";
 import { median } from "./numbers.js";
-import { modelOf } from "./peers/onnx-model.js";
 import { install, JAX, ONNXRUNTIME_WEB, type Packages, specsOf, TENSORFLOW } from "./peers/packages.js";
 import type { Measured } from "./run.js";
 
@@ -157,23 +157,18 @@ const PEERS: readonly Peer[] = [
   },
 ];
 
-const values = (...shape: number[]) => ({ values: new Float32Array(shape.reduce((a, b) => a * b)), shape });
-
-const MODEL: Parameters<typeof modelOf>[0] = {
-  batch: 1,
-  x: values(1, INPUTS),
-  layers: [
-    { kind: "linear", parameters: [values(OUTPUTS, INPUTS), values(OUTPUTS)] },
-    { kind: "prelu", parameters: [values(OUTPUTS)] },
-  ],
-};
+/** The same network as an ONNX file. */
+const model = (): Uint8Array =>
+  lg.toONNX(new lg.Sequential(new lg.Linear(INPUTS, OUTPUTS), new lg.PReLU({ numParameters: OUTPUTS })), {
+    inputShape: [INPUTS],
+  });
 
 /** A library, installed in a folder of its own; if that fails nothing, and a message. */
 async function openPeer({ name, packages, program }: Peer, print: (text: string) => void): Promise<Starter[]> {
   try {
     const home = await install(packages);
     const file = write(join(home, "coldstart.cjs"), program);
-    write(join(home, "coldstart.onnx"), modelOf(MODEL, OUTPUTS));
+    write(join(home, "coldstart.onnx"), model());
     run(file);
     return [{ name, file, about: `${specsOf(packages).join(" ")}, ${megabytes(sizeOf(join(home, "node_modules")))}` }];
   } catch (error) {

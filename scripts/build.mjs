@@ -2,7 +2,7 @@
 // dist/index.js (one file with the kernels inside), index.cjs (which reads them), edge.js (which imports them), cli.js (the command, which
 // imports index.js), and the declarations.
 import { execFile } from "node:child_process";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import asc from "assemblyscript/asc";
@@ -12,6 +12,7 @@ import { dts } from "rollup-plugin-dts";
 import { minify } from "terser";
 import { alignWith } from "./align.mjs";
 import { readTable, writeKernels } from "./kernels.mjs";
+import { writeOnnx } from "./onnx.mjs";
 import { mergeModules } from "./pieces.mjs";
 import { stripInternals } from "./public-members.mjs";
 import { withoutSections } from "./sections.mjs";
@@ -117,22 +118,26 @@ const piecesFirst = {
 };
 
 /**
- * AssemblyScript's loader without what it does when it is imported: it asks for a decoder of strings, which no kernel passes and not every
- * host has, and writes to Object, which may be frozen.
+ * What packages do when they are imported, and what they do instead. AssemblyScript's loader asks for a decoder of strings, which no kernel
+ * passes and not every host has, and writes to Object, which may be frozen. pbf asks for one that only its reader uses.
  */
-const LOADER_AT_IMPORT = [
-  [
-    'const utf16 = new TextDecoder("utf-16le", { fatal: true });',
-    'const utf16 = { decode: (text) => new TextDecoder("utf-16le", { fatal: true }).decode(text) };',
+const AT_IMPORT = {
+  "@assemblyscript/loader": [
+    [
+      'const utf16 = new TextDecoder("utf-16le", { fatal: true });',
+      'const utf16 = { decode: (text) => new TextDecoder("utf-16le", { fatal: true }).decode(text) };',
+    ],
+    [/^Object\.hasOwn = [^;]*;\n\};?$/m, ""],
   ],
-  [/^Object\.hasOwn = [^;]*;\n\};?$/m, ""],
-];
-const quietLoader = {
-  name: "quiet-loader",
+  pbf: [[/^const utf8TextDecoder = .*$/m, "const utf8TextDecoder = null;"]],
+};
+const quietPackages = {
+  name: "quiet-packages",
   setup(context) {
-    context.onLoad({ filter: /@assemblyscript\/loader\/index\.js$/ }, async ({ path }) => {
+    context.onLoad({ filter: /node_modules\/(@assemblyscript\/loader|pbf)\/index\.js$/ }, async ({ path }) => {
+      const [, name] = /node_modules\/(.*)\/index\.js$/.exec(path);
       let contents = await readFile(path, "utf8");
-      for (const [loud, quiet] of LOADER_AT_IMPORT) {
+      for (const [loud, quiet] of AT_IMPORT[name]) {
         const before = contents;
         contents = before.replace(loud, quiet);
         if (contents === before) throw new Error(`${path} has no ${loud}`);
@@ -164,7 +169,7 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
       minifySyntax: true,
       legalComments: "none",
       logLevel: "warning",
-      plugins: [...plugins, quietLoader],
+      plugins: [...plugins, quietPackages],
     })
   ).outputFiles;
   const { code } = await minify(withPlainNamespaces(text), {
@@ -305,18 +310,19 @@ async function withTypesAlone(code) {
   return code.replace(/^export \{ .*$/m, `export { ${rest.join(", ")} };\nexport type { ${types.join(", ")} };`);
 }
 
-/** What the licence of AssemblyScript's loader, which is inside the bundles, asks for. */
-async function writeLicence() {
+/** What the licences of AssemblyScript's loader and of pbf, which are inside the bundles, ask for. */
+async function writeLicences() {
   const about =
     "@assemblyscript/loader, by the AssemblyScript authors, is part of index.js, index.cjs and edge.js: without its work at import,\n" +
     "minified, and without the functions that are not used. It is licensed as follows.\n\n";
   const licence = await readFile("node_modules/assemblyscript/LICENSE", "utf8");
   const terms = licence.slice(0, licence.indexOf("END OF TERMS AND CONDITIONS"));
   await writeFile("dist/LICENSE-loader", about + terms.replaceAll(/^ +/gm, ""));
+  await copyFile("node_modules/pbf/LICENSE", "dist/LICENSE-pbf");
 }
 
 await rm("dist", { recursive: true, force: true });
-await Promise.all([writeTiles(), writeKernels()]);
+await Promise.all([writeTiles(), writeKernels(), writeOnnx()]);
 const { core, ...groups } = await kernelsOfTable();
 const builds = await compileModules();
 assertExported([...core, ...Object.values(groups).flat()], builds[0]);
@@ -327,6 +333,6 @@ await Promise.all([
   bundle("dist/index.cjs", { format: "cjs", plugins: [moduleFiles], mangle: { toplevel: true } }),
   bundle("dist/edge.js", { plugins: [edgeModules], mangle: true }),
   writeEdgeImports(),
-  writeLicence(),
+  writeLicences(),
 ]);
 await Promise.all([writeDeclarations(), bundleCommand()]);

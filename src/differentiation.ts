@@ -3,9 +3,9 @@ import type { Engine } from "./engine.js";
 import { ArgumentError, ShapeError } from "./errors.js";
 import { readInput, writeInput } from "./layers/inputs.js";
 import { checkOutput, type Input, isLayer, type Layer, MessageName, type Parameter } from "./layers/layer.js";
+import { layersOf, rememberModes } from "./layers/modes.js";
 import type { GeneratorState } from "./random.js";
 import { isTensor, newTensor, sameShape, type Tensor } from "./tensor.js";
-import { layersOf, rememberModes } from "./training/modes.js";
 import { netEngine } from "./training/samples.js";
 import { rememberGradients, rememberState } from "./undo.js";
 

@@ -19,6 +19,7 @@ export {
   StateError,
 } from "./errors.js";
 export type { FileBytes } from "./formats/bytes.js";
+export { type ToONNXOptions, toONNX } from "./formats/onnx/to-onnx.js";
 export { loadOptimizer, saveOptimizer } from "./formats/optimizer.js";
 export { type LoadOptions, type LoadResult, load, type SaveOptions, save } from "./formats/state.js";
 export { type GradCheckOptions, type GradCheckResult, gradCheck } from "./gradcheck.js";
@@ -64,7 +65,7 @@ export { tidy } from "./tidy.js";
 export type { CheckpointOptions, FilePath } from "./training/checkpoint-file.js";
 export { type EvaluateOptions, type Evaluation, evaluate } from "./training/evaluate.js";
 export { fit } from "./training/fit.js";
-export type { Loss } from "./training/modes.js";
+export type { Loss } from "./training/loss.js";
 export { type PredictOptions, predict } from "./training/predict.js";
 export type { Dataset, Samples, Targets, TrainingData } from "./training/samples.js";
 export type { OneCycleOptions, Schedule, WarmupOptions } from "./training/schedules.js";

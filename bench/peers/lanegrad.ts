@@ -21,7 +21,7 @@ export function openLanegrad(engine: lg.Engine): Contender {
   };
 }
 
-function createNet(problem: Problem, engine: lg.Engine, scope: Scope): { net: lg.Sequential; x: lg.Tensor } {
+export function createNet(problem: Problem, engine: lg.Engine, scope: Scope): { net: lg.Sequential; x: lg.Tensor } {
   const net = scope.own(new lg.Sequential(...problem.layers.map((spec) => layerOf(spec, engine))));
   const values = parametersOf(problem);
   for (const [i, parameter] of net.parameters().entries()) parameter.value.data.set(values[i].values);

@@ -1,6 +1,9 @@
+import * as lg from "../../src/index.js";
+import { Scope } from "../row.js";
 import type { Contender } from "./contender.js";
-import { INPUT, modelOf, OUTPUT } from "./onnx-model.js";
+import { createNet } from "./lanegrad.js";
 import { requireFrom } from "./packages.js";
+import type { Problem } from "./problem.js";
 
 interface Tensor {
   readonly data: Float32Array;
@@ -32,14 +35,21 @@ export function openOnnxRuntime(name: "onnxruntime-web" | "onnxruntime-node") {
       train: () => undefined,
       async infer(problem) {
         const session = await withoutNewWorker(() => ort.InferenceSession.create(modelOf(problem), options));
-        const feeds = { [INPUT]: new ort.Tensor("float32", problem.x.values, problem.x.shape) };
+        const feeds = { input: new ort.Tensor("float32", problem.x.values, problem.x.shape) };
         return {
-          forward: async () => (await session.run(feeds))[OUTPUT].data,
+          forward: async () => (await session.run(feeds)).output.data,
           [Symbol.dispose]: () => void session.release(),
         };
       },
     };
   };
+}
+
+/** The problem's network as an ONNX file. */
+function modelOf(problem: Problem): Uint8Array {
+  using scope = new Scope();
+  const { net } = createNet(problem, lg.defaultEngine(), scope);
+  return lg.toONNX(net, { inputShape: problem.x.shape.slice(1) });
 }
 
 /**

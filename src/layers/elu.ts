@@ -34,10 +34,16 @@ export class ELU extends ActivationLayer {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
 
+  declare readonly activation: EluActivation;
+
   constructor(options?: ELUOptions) {
     const settings = checkOptions(options, OPTIONS, "ELU");
     const { alpha = 1 } = settings;
     super(new EluActivation(checkFinite(alpha, "ELU: alpha")), settings);
+  }
+
+  get alpha(): number {
+    return this.activation.alpha;
   }
 
   override get type(): string {

@@ -45,12 +45,15 @@ export class LeakyReLU extends ActivationLayer {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
 
+  readonly negativeSlope: number;
+
   constructor(options?: LeakyReLUOptions) {
     const settings = checkOptions(options, OPTIONS, "LeakyReLU");
     const { negativeSlope = 0.01 } = settings;
     checkFinite(negativeSlope, "LeakyReLU: negativeSlope");
     const engine = engineFrom(settings);
     super(new LeakyActivation(engine, negativeSlope), { engine });
+    this.negativeSlope = negativeSlope;
   }
 
   override get type(): string {

@@ -27,6 +27,8 @@ export class LinearELU extends DenseLayer {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
 
+  readonly alpha: number;
+
   constructor(inFeatures: number, outFeatures: number, options?: LinearELUOptions) {
     const settings = checkOptions(options, OPTIONS, "LinearELU");
     const { bias: hasBias = true, alpha: givenAlpha = 1 } = settings;
@@ -35,6 +37,7 @@ export class LinearELU extends DenseLayer {
     const engine = engineFrom(settings);
     const [weight, bias] = createParameters(engine, shapes) as [Parameter, Parameter?];
     super(new DenseMap(weight, bias), new EluActivation(alpha));
+    this.alpha = alpha;
     fillNormal(weight.value, Math.sqrt(2 / inFeatures));
   }
 

@@ -3,7 +3,7 @@ import type { Engine } from "../engine.js";
 import { ShapeError } from "../errors.js";
 import type { Layer } from "../layers/layer.js";
 import type { Tensor } from "../tensor.js";
-import type { Loss } from "./modes.js";
+import type { Loss } from "./loss.js";
 import { checkRows, gather, type Rows, type Selection } from "./rows.js";
 import { type Dataset, netEngine, readSamples } from "./samples.js";
 import { type BatchTargets, readTargets, type TargetKind } from "./targets.js";

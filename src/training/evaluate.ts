@@ -1,10 +1,11 @@
 import { checkOptions, checkSize } from "../checks.js";
 import { checkNet, checkOutput, type Layer } from "../layers/layer.js";
+import { inEvalMode } from "../layers/modes.js";
 import { bceWithLogits, crossEntropy } from "../losses.js";
 import { largestAt } from "../readout.js";
 import type { Tensor } from "../tensor.js";
 import { Batches } from "./batches.js";
-import { checkLoss, checkLossResult, inEvalMode, type Loss } from "./modes.js";
+import { checkLoss, checkLossResult, type Loss } from "./loss.js";
 import { type Dataset, readDataset } from "./samples.js";
 import { type TargetKind, targetKind } from "./targets.js";
 import type { Steps } from "./turns.js";

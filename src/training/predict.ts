@@ -3,10 +3,10 @@ import { checkOptions, checkSize, isArray, reading, showShape } from "../checks.
 import { ShapeError } from "../errors.js";
 import type { Floats } from "../host-types.js";
 import { checkNet, checkOutput, type Input, type Layer } from "../layers/layer.js";
+import { inEvalMode } from "../layers/modes.js";
 import { checkSameEngine, isTensor } from "../tensor.js";
 import { isByteArray, isFloatArray, lengthOf, readNested } from "../values.js";
 import { TEST_BATCH } from "./evaluate.js";
-import { inEvalMode } from "./modes.js";
 import { flatRows, gather, nestedRows, type Rows } from "./rows.js";
 import { netEngine, readSamples, type Samples } from "./samples.js";
 

@@ -20,7 +20,7 @@ import {
   type FilePath,
   readCheckpointSettings,
 } from "./checkpoint-file.js";
-import { checkLoss, type Loss } from "./modes.js";
+import { checkLoss, type Loss } from "./loss.js";
 import type { Dataset, TrainingData } from "./samples.js";
 import type { Schedule } from "./schedules.js";
 import { type TargetKind, targetKind } from "./targets.js";

@@ -5,7 +5,7 @@ import { ArgumentError, ShapeError } from "../errors.js";
 import { bceWithLogits, crossEntropy, mseLoss } from "../losses.js";
 import { checkSameEngine, isTensor, sameShape, sizeOf, type Tensor } from "../tensor.js";
 import { isNumberArray, kindOf, labelOf, lengthOf, lengthOfItems, type NumberArray } from "../values.js";
-import type { Loss } from "./modes.js";
+import type { Loss } from "./loss.js";
 import { assertThere, checkRows, gather, type Rows, type Selection, sharedRows, VALUES_A_SLICE } from "./rows.js";
 import { isInARow, readRows } from "./samples.js";
 import type { Steps } from "./turns.js";

@@ -4,7 +4,7 @@ import { crossEntropy, crossEntropyOfRows, type LossResult, readWeights } from "
 import { sizeOf, type Tensor } from "../tensor.js";
 import { totalWeight } from "../weighted-cross-entropy.js";
 import type { Batches } from "./batches.js";
-import { checkLossResult, type Loss } from "./modes.js";
+import { checkLossResult, type Loss } from "./loss.js";
 import type { Selection } from "./rows.js";
 import type { TrainingData } from "./samples.js";
 import type { Settings } from "./settings.js";

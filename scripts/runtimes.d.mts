@@ -1,0 +1,1 @@
+export function installed(name: string, specs: readonly string[]): Promise<string>;

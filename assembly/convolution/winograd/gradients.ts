@@ -2,42 +2,91 @@
 
 import { nr } from "../../gemm/mode";
 import { NR } from "../../gemm/sizes";
-import { gradientPoint, pointBytes, rowTiles, tileRows } from "./layout";
-import { column } from "./outputs";
+import { loadUpTo4, storePair } from "../../lanes";
+import { gradientPoint, pointBytes, rowTiles, tileCount } from "./layout";
 
-/** Z[point][channel][tile] = A dy Aᵀ of a copy of dy, for dW. */
-export function transformGradientRows(channels: i32, height: i32, width: i32, copy: usize, z: usize): void {
-  const rows = tileRows(height);
-  const columns = rowTiles(width);
-  const point = pointBytes(channels, rows * columns);
-  const row = (<usize>columns) << 2;
-  const half = row * <usize>(2 * rows);
+/** Z[point][channel][tile] = A dy Aᵀ, for dW. What is stored past a channel's last tile is overwritten by the next channel. */
+export function transformGradientRows(
+  channels: i32,
+  height: i32,
+  width: i32,
+  dy: usize,
+  scratch: usize,
+  z: usize,
+): void {
+  const tiles = tileCount(height, width);
+  const point = pointBytes(channels, tiles);
+  const part = (<usize>tiles) << 2;
+  const row = (<usize>rowTiles(width)) << 2;
   for (let c = 0; c < channels; c++) {
-    let even = copy + <usize>c * 2 * half;
-    for (let y = 0; y < rows; y++) {
-      for (let x: usize = 0; x < row; x += 16) {
-        const a = v128.load(even + x);
-        const b = v128.load(even + half + x);
-        const p = v128.load(even + row + x);
-        const q = v128.load(even + half + row + x);
-        storeGradientRow(a, b, point, z);
-        storeGradientRow(f32x4.add(a, p), f32x4.add(b, q), point, z + 4 * point);
-        storeGradientRow(f32x4.sub(a, p), f32x4.sub(b, q), point, z + 8 * point);
-        storeGradientRow(f32x4.neg(p), f32x4.neg(q), point, z + 12 * point);
-        z += 16;
+    let to = scratch;
+    for (let y = 0; y < height; y += 2) {
+      splitRow(width, row, dy, part, to);
+      dy += (<usize>width) << 2;
+      if (y + 1 < height) {
+        splitRow(width, row, dy, part, to + 2 * part);
+        dy += (<usize>width) << 2;
+      } else {
+        memory.fill(to + 2 * part, 0, row);
+        memory.fill(to + 3 * part, 0, row);
       }
-      even += 2 * row;
+      to += row;
     }
+    spreadTiles(part, scratch, point, z);
+    z += part;
   }
 }
 
-/** (a, a + b, a - b, -b) */
+/** Parts a row into even and odd columns, four at a time, zeros past its end. */
+function splitRow(width: i32, row: usize, from: usize, part: usize, to: usize): void {
+  const end = to + row;
+  for (; width >= 8; width -= 8) {
+    storeSplit(v128.load(from), v128.load(from, 16), part, to);
+    from += 32;
+    to += 16;
+  }
+  for (; to < end; to += 16) {
+    const first = width > 0 ? loadUpTo4(from, min(4, width)) : f32x4.splat(0);
+    const second = width > 4 ? loadUpTo4(from + 16, width - 4) : f32x4.splat(0);
+    storeSplit(first, second, part, to);
+    width = 0;
+  }
+}
+
+
 @inline
-function storeGradientRow(a: v128, b: v128, point: usize, to: usize): void {
-  v128.store(to, a);
-  v128.store(to + point, f32x4.add(a, b));
-  v128.store(to + 2 * point, f32x4.sub(a, b));
-  v128.store(to + 3 * point, f32x4.neg(b));
+function storeSplit(first: v128, second: v128, part: usize, to: usize): void {
+  v128.store(to, v128.shuffle<f32>(first, second, 0, 2, 4, 6));
+  v128.store(to + part, v128.shuffle<f32>(first, second, 1, 3, 5, 7));
+}
+
+/** A dy Aᵀ of a plane's tiles, eight at a time. Its four parts: even and odd columns of the upper row, then of the lower one. */
+function spreadTiles(part: usize, from: usize, point: usize, z: usize): void {
+  for (let x: usize = 0; x < part; x += 32) {
+    const at = from + x;
+    const to = z + x;
+    const a = v128.load(at);
+    const e = v128.load(at, 16);
+    const b = v128.load(at + part);
+    const f = v128.load(at + part, 16);
+    const p = v128.load(at + 2 * part);
+    const r = v128.load(at + 2 * part, 16);
+    const q = v128.load(at + 3 * part);
+    const s = v128.load(at + 3 * part, 16);
+    spreadRow(a, e, b, f, point, to);
+    spreadRow(f32x4.add(a, p), f32x4.add(e, r), f32x4.add(b, q), f32x4.add(f, s), point, to + 4 * point);
+    spreadRow(f32x4.sub(a, p), f32x4.sub(e, r), f32x4.sub(b, q), f32x4.sub(f, s), point, to + 8 * point);
+    spreadRow(f32x4.neg(p), f32x4.neg(r), f32x4.neg(q), f32x4.neg(s), point, to + 12 * point);
+  }
+}
+
+/** (a, a + b, a - b, -b), two vectors of tiles: a and e are even columns, b and f odd ones. */
+@inline
+function spreadRow(a: v128, e: v128, b: v128, f: v128, point: usize, to: usize): void {
+  storePair(to, a, e);
+  storePair(to + point, f32x4.add(a, b), f32x4.add(e, f));
+  storePair(to + 2 * point, f32x4.sub(a, b), f32x4.sub(e, f));
+  storePair(to + 3 * point, f32x4.neg(b), f32x4.neg(f));
 }
 
 /** dweight[o, c, 3, 3] (+)= Gᵀ dU G */

@@ -95,6 +95,7 @@ export const WIDENING = {
   },
   conv2dBackwardInput: {
     not: {
+      "convolution/patch-gradients/addPatches": "for a stride of 2 by shuffles; its product is that of gemm",
       "convolution/direct/spreadPhase":
         "numbers are a stride apart; its products and patches are those of gemm and conv2d",
     },

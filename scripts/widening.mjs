@@ -83,21 +83,26 @@ export const WIDENING = {
     },
   },
   conv2d: {
-    widens: { "convolution/patches/packPatches": 2 },
+    widens: {
+      "convolution/patches/packPatches": 2,
+      "convolution/winograd/inputs/combineRows": 4,
+      "convolution/winograd/outputs/sumPoints": 4,
+    },
     not: {
-      "convolution/winograd/inputs/transformPlanes":
-        "four tiles at a time; eight gain 3 % when wide and lose as much when not",
-      "convolution/winograd/outputs/transformOutput": "even and odd columns come together by shuffles",
+      "convolution/winograd/inputs/combineRow": "even and odd columns part by shuffles",
+      "convolution/winograd/outputs/placeTiles": "they come together by shuffles",
     },
   },
   conv2dBackwardInput: {
     not: {
-      "convolution/winograd/inputs/transformPlanes":
-        "see conv2d; its products and patches are those of gemm and conv2d",
+      "convolution/patch-gradients/addPatches": "for a stride of 2 by shuffles; its product is that of gemm",
+      "convolution/direct/spreadPhase":
+        "numbers are a stride apart; its products and patches are those of gemm and conv2d",
     },
   },
   conv2dBackwardWeight: {
-    not: { "convolution/winograd/gradients/transformGradientRows": "points are apart; its products are those of gemm" },
+    widens: { "convolution/winograd/gradients/spreadTiles": 16 },
+    not: { "convolution/winograd/gradients/splitRow": "shuffles; its products are those of gemm" },
   },
   conv2dWorkBytes: { not: { conv2dWorkBytes: "computes sizes" } },
 };

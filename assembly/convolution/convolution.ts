@@ -28,6 +28,7 @@ import {
   tapBytes,
   weightBytes,
 } from "./geometry";
+import { hasFewChannels, inputFromPatches, patchGradientBytes } from "./patch-gradients";
 import { isWinograd, staysBelow, TAME } from "./winograd/choice";
 import { transformGradient } from "./winograd/gradients";
 import { transformWeights } from "./winograd/weights";
@@ -79,13 +80,22 @@ export function conv2d(images: i32, sizes: usize, x: usize, weight: usize, bias:
 export function conv2dBackwardInput(images: i32, sizes: usize, dy: usize, weight: usize, dx: usize, work: usize): void {
   readGeometry(sizes);
   if (images == 0) return;
+  const size = window.outChannels * window.outHeight * window.outWidth;
+  const inputSize = window.channels * window.height * window.width;
+  if (hasFewChannels() && !isWinograd()) {
+    for (; images > 0; images--) {
+      inputFromPatches(dy, weight, work, dx);
+      dy += (<usize>size) << 2;
+      dx += (<usize>inputSize) << 2;
+    }
+    return;
+  }
   const taps = work;
   const flipped = taps + <usize>tapBytes();
   const u = flipped + <usize>weightBytes();
   const isFast = isWinograd() && staysBelow(TAME, window.outChannels * depth, weight);
   const image = u + (isFast ? <usize>winogradWeightBytes() : 0);
   const phase = image + <usize>dyCopyBytes();
-  const size = window.outChannels * window.outHeight * window.outWidth;
   if (isFast) transformWeights(window.outChannels, window.channels, true, weight, u);
   else flipWeights(weight, flipped);
   let isFlipped = !isFast;
@@ -116,7 +126,7 @@ export function conv2dBackwardInput(images: i32, sizes: usize, dy: usize, weight
       inputOfImage(dy, flipped, taps, image, phase, dx);
     }
     dy += (<usize>size) << 2;
-    dx += (<usize>(window.channels * window.height * window.width)) << 2;
+    dx += (<usize>inputSize) << 2;
   }
 }
 
@@ -179,5 +189,5 @@ export function conv2dWorkBytes(sizes: usize): f64 {
     gradientBytes() +
     (isFast ? winogradGradientBytes() : 0) +
     max(copyBytes() + patchBytes(), isFast ? winogradRowBytes() : 0);
-  return <f64>(tapBytes() + max(forward, max(input, weight)));
+  return <f64>max(tapBytes() + max(forward, max(input, weight)), hasFewChannels() ? patchGradientBytes() : 0);
 }

@@ -62,7 +62,7 @@ export function packRows(count: i32, width: i32, k: i32, source: usize, row: usi
 
 /** A column of the 4x4 block with the rows a, b, c, d: a row of its transpose. */
 @inline
-function column(I: i32, a: v128, b: v128, c: v128, d: v128): v128 {
+export function column(I: i32, a: v128, b: v128, c: v128, d: v128): v128 {
   const ab = I < 2 ? v128.shuffle<f32>(a, b, 0, 4, 1, 5) : v128.shuffle<f32>(a, b, 2, 6, 3, 7);
   const cd = I < 2 ? v128.shuffle<f32>(c, d, 0, 4, 1, 5) : v128.shuffle<f32>(c, d, 2, 6, 3, 7);
   return I & 1 ? v128.shuffle<f64>(ab, cd, 1, 3) : v128.shuffle<f64>(ab, cd, 0, 2);

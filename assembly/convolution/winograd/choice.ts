@@ -25,11 +25,18 @@ export function staysBelow(most: f32, n: i32, x: usize): bool {
   const end = x + ((<usize>n) << 2);
   const limit = f32x4.splat(most);
   let inside = i32x4.splat(-1);
-  for (; x + 32 <= end; x += 32) {
-    inside = v128.and(inside, f32x4.le(f32x4.abs(v128.load(x)), limit));
-    inside = v128.and(inside, f32x4.le(f32x4.abs(v128.load(x, 16)), limit));
+  for (; x + 64 <= end; x += 64) {
+    const a = v128.and(isBelow(v128.load(x), limit), isBelow(v128.load(x, 16), limit));
+    const b = v128.and(isBelow(v128.load(x, 32), limit), isBelow(v128.load(x, 48), limit));
+    inside = v128.and(inside, v128.and(a, b));
   }
   let isInside = i32x4.all_true(inside);
   for (; x < end; x += 4) isInside = isInside && abs(load<f32>(x)) <= most;
   return isInside;
+}
+
+
+@inline
+function isBelow(a: v128, limit: v128): v128 {
+  return f32x4.le(f32x4.abs(a), limit);
 }

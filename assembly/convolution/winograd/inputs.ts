@@ -1,89 +1,227 @@
-// V = Bᵀ d B: the transform of patches of an image, whose even and odd columns lie apart.
+// V = Bᵀ d B: the transform of patches of an image.
+//
+// Over columns first, whose even and odd ones part by shuffles, then over rows, where neighbouring tiles are neighbours in memory: there V8
+// merges vectors. A few channels at a time, whose numbers stay in L1 in between.
 
 import { nr } from "../../gemm/mode";
+import { NR } from "../../gemm/sizes";
+import { storePair } from "../../lanes";
 import { wholePanels } from "../geometry";
-import { copyColumns, copyRows, panelOffset, pointBytes, POINTS, rowTiles, tileCount, tileRows } from "./layout";
+import {
+  CHANNELS,
+  columnsPartBytes,
+  frameBytes,
+  frameColumns,
+  frameRows,
+  pointBytes,
+  rowTiles,
+  tileCount,
+  tileRows,
+} from "./layout";
 
-/** V[point][panel][channel][width] of a copy. */
-export function transformImage(channels: i32, height: i32, width: i32, copy: usize, v: usize): void {
+/** V[point][panel][channel][width] of an image's planes, for tiles of height x width. */
+export function transformImage(
+  channels: i32,
+  sourceHeight: i32,
+  sourceWidth: i32,
+  paddingHeight: i32,
+  paddingWidth: i32,
+  source: usize,
+  height: i32,
+  width: i32,
+  scratch: usize,
+  v: usize,
+): void {
   const tiles = tileCount(height, width);
   const point = pointBytes(channels, wholePanels(tiles));
+  const row = (<usize>rowTiles(width)) << 2;
+  const part = columnsPartBytes(height, width);
   const step = (<usize>nr) << 2;
-  const panelBytes = <usize>channels * step;
-  for (let tile = tiles; tile % nr != 0; tile += 4) {
-    clearTiles(channels, point, step, v + panelOffset(tile, nr, panelBytes));
+  const frames = <usize>frameBytes(height, width);
+  const columns = scratch + frames;
+  memory.fill(scratch, 0, frames);
+  for (let c = 0; c < channels; c += CHANNELS) {
+    const count = min(CHANNELS, channels - c);
+    combineColumns(
+      count,
+      sourceHeight,
+      sourceWidth,
+      paddingHeight,
+      paddingWidth,
+      source,
+      height,
+      width,
+      scratch,
+      columns,
+    );
+    source += (<usize>(count * sourceHeight * sourceWidth)) << 2;
+    let from = columns;
+    let to = v + <usize>c * step;
+    for (let tile = 0; tile < tiles; tile += nr) {
+      const end = (<usize>min(nr, tiles - tile)) << 2;
+      for (let x: usize = 0; x < end; x += 32) combineRows(count, from + x, 8 * part, row, part, point, to + x, step);
+      from += step;
+      to += <usize>channels * step;
+    }
   }
-  transformPlanes(channels, height, width, copy, point, nr, step, panelBytes, v);
 }
 
-/** V[point][channel][tile] of a copy, for dW: a single panel for all tiles. */
-export function transformImageRows(channels: i32, height: i32, width: i32, copy: usize, v: usize): void {
+/** V[point][channel][tile], for dW. What is stored past a channel's last tile is overwritten by the next channel. */
+export function transformImageRows(
+  channels: i32,
+  sourceHeight: i32,
+  sourceWidth: i32,
+  paddingHeight: i32,
+  paddingWidth: i32,
+  source: usize,
+  height: i32,
+  width: i32,
+  scratch: usize,
+  v: usize,
+): void {
   const tiles = tileCount(height, width);
-  transformPlanes(channels, height, width, copy, pointBytes(channels, tiles), tiles, (<usize>tiles) << 2, 0, v);
+  const point = pointBytes(channels, tiles);
+  const row = (<usize>rowTiles(width)) << 2;
+  const part = columnsPartBytes(height, width);
+  const frames = <usize>frameBytes(height, width);
+  const columns = scratch + frames;
+  memory.fill(scratch, 0, frames);
+  for (let c = 0; c < channels; c += CHANNELS) {
+    const count = min(CHANNELS, channels - c);
+    combineColumns(
+      count,
+      sourceHeight,
+      sourceWidth,
+      paddingHeight,
+      paddingWidth,
+      source,
+      height,
+      width,
+      scratch,
+      columns,
+    );
+    source += (<usize>(count * sourceHeight * sourceWidth)) << 2;
+    for (let i = 0; i < count; i++) {
+      combineRows((tiles + NR - 1) / NR, columns + <usize>i * 8 * part, 32, row, part, point, v, 32);
+      v += (<usize>tiles) << 2;
+    }
+  }
 }
 
-/** Bᵀ d B of every tile, in panels of `columns` tiles, `panelBytes` apart; a panel has a row of `step` bytes for each channel. */
-function transformPlanes(
+/** d B of whole planes, target[channel][column of B][parity of d's row][half of d's row][tile]. */
+function combineColumns(
+  channels: i32,
+  sourceHeight: i32,
+  sourceWidth: i32,
+  paddingHeight: i32,
+  paddingWidth: i32,
+  source: usize,
+  height: i32,
+  width: i32,
+  frame: usize,
+  target: usize,
+): void {
+  const rows = frameRows(height);
+  const pitch = frameColumns(width);
+  const row = (<usize>rowTiles(width)) << 2;
+  const part = columnsPartBytes(height, width);
+  copyPlanes(
+    channels,
+    sourceHeight,
+    sourceWidth,
+    source,
+    frame + ((<usize>(paddingHeight * pitch + paddingWidth)) << 2),
+    (<usize>pitch) << 2,
+    (<usize>(rows * pitch)) << 2,
+  );
+  for (let c = 0; c < channels; c++) {
+    for (let y = 0; y < rows; y += 2) {
+      combineRow(row, frame, part, target);
+      frame += (<usize>pitch) << 2;
+      combineRow(row, frame, part, target + part);
+      frame += (<usize>pitch) << 2;
+      target += row;
+    }
+    target += 7 * part;
+  }
+}
+
+/** Copies planes into frames. */
+function copyPlanes(
   channels: i32,
   height: i32,
   width: i32,
-  copy: usize,
-  point: usize,
-  columns: i32,
-  step: usize,
-  panelBytes: usize,
-  v: usize,
+  source: usize,
+  target: usize,
+  targetRow: usize,
+  targetPlane: usize,
 ): void {
-  const row = (<usize>copyColumns(width)) << 2;
-  const half = row * <usize>copyRows(height);
-  const end = (<usize>rowTiles(width)) << 2;
-  for (let c = 0; c < channels; c++) {
-    let even = copy;
-    let tile = 0;
-    for (let y = tileRows(height); y > 0; y--) {
-      for (let x: usize = 0; x < end; x += 16) {
-        transformPatches(even + x, even + half + x, row, point, v + panelOffset(tile, columns, panelBytes));
-        tile += 4;
-      }
-      even += 2 * row;
+  const bytes = (<usize>width) << 2;
+  const whole = bytes & ~15;
+  for (; channels > 0; channels--) {
+    let to = target;
+    for (let y = 0; y < height; y++) {
+      let x: usize = 0;
+      for (; x < whole; x += 16) v128.store(to + x, v128.load(source + x));
+      for (; x < bytes; x += 4) store<f32>(to + x, load<f32>(source + x));
+      source += bytes;
+      to += targetRow;
     }
-    copy += 2 * half;
-    v += step;
+    target += targetPlane;
   }
 }
 
-/** Zeros where the last panel has no tiles: computing with leftover values might be slow. */
-function clearTiles(channels: i32, point: usize, step: usize, at: usize): void {
-  const zero = f32x4.splat(0);
-  for (let i: usize = 0; i < POINTS; i++) {
-    for (let c: usize = 0; c < <usize>channels; c++) v128.store(at + i * point + c * step, zero);
+/** One row of patches, four tiles at a time. */
+function combineRow(row: usize, from: usize, part: usize, to: usize): void {
+  for (let x: usize = 0; x < row; x += 16) {
+    const a = v128.load(from);
+    const b = v128.load(from, 16);
+    const c = v128.load(from, 8);
+    const d = v128.load(from, 24);
+    const d0 = v128.shuffle<f32>(a, b, 0, 2, 4, 6);
+    const d1 = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
+    const d2 = v128.shuffle<f32>(c, d, 0, 2, 4, 6);
+    const d3 = v128.shuffle<f32>(c, d, 1, 3, 5, 7);
+    v128.store(to + x, f32x4.sub(d0, d2));
+    v128.store(to + 2 * part + x, f32x4.add(d1, d2));
+    v128.store(to + 4 * part + x, f32x4.sub(d2, d1));
+    v128.store(to + 6 * part + x, f32x4.sub(d1, d3));
+    from += 32;
   }
 }
 
-/** Bᵀ d B of four tiles, whose patches' even and odd columns begin at `even` and `odd`. */
-@inline
-function transformPatches(even: usize, odd: usize, row: usize, point: usize, to: usize): void {
-  transformColumn(false, even, even + 4, row, point, to);
-  transformColumn(true, odd, even + 4, row, point, to + point);
-  transformColumn(false, even + 4, odd, row, point, to + 2 * point);
-  transformColumn(false, odd, odd + 4, row, point, to + 3 * point);
-}
-
-/** One column j of Bᵀ d B for four tiles: a ± b down the four rows of a patch, then combined. */
-@inline
-function transformColumn(ADDS: bool, a: usize, b: usize, row: usize, point: usize, to: usize): void {
-  const t0 = combine(ADDS, a, b);
-  const t1 = combine(ADDS, a + row, b + row);
-  const t2 = combine(ADDS, a + 2 * row, b + 2 * row);
-  const t3 = combine(ADDS, a + 3 * row, b + 3 * row);
-  v128.store(to, f32x4.sub(t0, t2));
-  v128.store(to + 4 * point, f32x4.add(t1, t2));
-  v128.store(to + 8 * point, f32x4.sub(t2, t1));
-  v128.store(to + 12 * point, f32x4.sub(t1, t3));
-}
-
-
-@inline
-function combine(ADDS: bool, a: usize, b: usize): v128 {
-  return ADDS ? f32x4.add(v128.load(a), v128.load(b)) : f32x4.sub(v128.load(a), v128.load(b));
+/** Bᵀ (d B) of eight tiles, `count` times. */
+function combineRows(
+  count: i32,
+  from: usize,
+  fromStep: usize,
+  row: usize,
+  part: usize,
+  point: usize,
+  to: usize,
+  toStep: usize,
+): void {
+  for (let j = 0; j < 4; j++) {
+    let at = from;
+    let target = to;
+    for (let i = count; i > 0; i--) {
+      const low = at + part;
+      const d0 = v128.load(at);
+      const e0 = v128.load(at, 16);
+      const d1 = v128.load(low);
+      const e1 = v128.load(low, 16);
+      const d2 = v128.load(at + row);
+      const e2 = v128.load(at + row, 16);
+      const d3 = v128.load(low + row);
+      const e3 = v128.load(low + row, 16);
+      storePair(target, f32x4.sub(d0, d2), f32x4.sub(e0, e2));
+      storePair(target + 4 * point, f32x4.add(d1, d2), f32x4.add(e1, e2));
+      storePair(target + 8 * point, f32x4.sub(d2, d1), f32x4.sub(e2, e1));
+      storePair(target + 12 * point, f32x4.sub(d1, d3), f32x4.sub(e1, e3));
+      at += fromStep;
+      target += toStep;
+    }
+    from += 2 * part;
+    to += point;
+  }
 }

@@ -1,7 +1,6 @@
 // Where tiles, points and panels lie in the scratch.
 
 import { piece, SLACK, wholePanels } from "../geometry";
-import { column } from "./outputs";
 
 export const POINTS: usize = 16;
 
@@ -47,27 +46,40 @@ export function panelTiles(height: i32, width: i32): i32 {
   return wholePanels(tileCount(height, width));
 }
 
-/** Where a tile lies in panels of `columns` tiles. */
-@inline
-export function panelOffset(tile: i32, columns: i32, panelBytes: usize): usize {
-  const column = tile % columns;
-  return <usize>(tile / columns) * panelBytes + ((<usize>column) << 2);
-}
+/** Channels that are transformed together: enough to write whole cache lines, few enough to stay in L1. */
+export const CHANNELS: i32 = 8;
 
-/** Row of a copy's plane: even columns, then odd ones, each with one more than there are tiles. */
-@inline
-export function copyColumns(width: i32): i32 {
-  return rowTiles(width) + 1;
-}
-
+// An image's planes are copied into a frame of zeros: an even number of rows, and columns for whole vectors of tiles.
 
 @inline
-export function copyRows(height: i32): i32 {
+export function frameRows(height: i32): i32 {
   return 2 * tileRows(height) + 2;
 }
 
-/** A padded copy of planes, for the tiles of an outHeight x outWidth plane; the first patches begin `padding` outside. */
+
 @inline
-export function copyBytesFor(planes: i32, outHeight: i32, outWidth: i32): u64 {
-  return piece(<u64>planes * 2 * copyRows(outHeight) * copyColumns(outWidth));
+export function frameColumns(width: i32): i32 {
+  return 2 * rowTiles(width) + 4;
+}
+
+
+@inline
+export function frameBytes(height: i32, width: i32): u64 {
+  return piece(<u64>CHANNELS * frameRows(height) * frameColumns(width));
+}
+
+/** Bytes of one column of patches, for all rows of one parity of a plane. */
+@inline
+export function columnsPartBytes(height: i32, width: i32): usize {
+  return (<usize>((tileRows(height) + 1) * rowTiles(width))) << 2;
+}
+
+/** Scratch of the input transform: frames, and for each of their channels the four columns' rows of either parity. */
+export function inputBytes(height: i32, width: i32): u64 {
+  return frameBytes(height, width) + piece(<u64>CHANNELS * 8 * (tileRows(height) + 1) * rowTiles(width));
+}
+
+/** Scratch of dy's transform: four numbers for each tile of a plane. */
+export function gradientRowBytes(height: i32, width: i32): u64 {
+  return piece(<u64>4 * tileCount(height, width));
 }

@@ -1,7 +1,6 @@
 // U = G g Gᵀ: the transform of the kernels.
 
 import { pointBytes } from "./layout";
-import { column } from "./outputs";
 
 /**
  * U[point][m][k] = G g Gᵀ of weight[outChannels, channels, 3, 3]: m counts output channels and k input channels, or, `flipped`, the other

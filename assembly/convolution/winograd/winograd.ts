@@ -6,14 +6,13 @@
 // For each of the 16 points (i, j) this is a product over channels, M[o, tile] = U[o, c] · V[c, tile]. dx is the same with dy and flipped
 // kernels. dW adds up dU = (A dy Aᵀ) ⊙ (Bᵀ d B) over tiles and images and is Gᵀ dU G.
 //
-// An image is copied with its even and odd columns apart, so that four neighbouring tiles are vectors without a shuffle. Rows of tiles are
-// padded to a multiple of four. V and M are in panels of tiles, [point][panel][channel][8 or 16]; for dW they are rows,
+// Even and odd columns are parted once, so that neighbouring tiles are vectors without a shuffle. Rows of tiles are padded to a multiple of
+// four. V and M are in panels of tiles, [point][panel][channel][8 or 16]; for dW they are rows,
 // [point][channel][tile].
 
 import * as window from "../../window";
 import { wholePanels } from "../geometry";
-import { splitImage } from "../patches";
-import { copyBytesFor, copyColumns, copyRows, panelTiles, pointsBytes, rowTiles, tileCount, tileRows } from "./layout";
+import { gradientRowBytes, inputBytes, panelTiles, pointsBytes, tileCount } from "./layout";
 import { transformImage, transformImageRows } from "./inputs";
 import { addPoints, multiplyPoints } from "./products";
 import { transformOutput } from "./outputs";
@@ -30,7 +29,7 @@ export function winogradGradientBytes(): u64 {
 /** Scratch for `winogradImage` with k channels in and m out. */
 export function winogradImageBytes(k: i32, m: i32, outHeight: i32, outWidth: i32): u64 {
   const tiles = panelTiles(outHeight, outWidth);
-  return copyBytesFor(k, outHeight, outWidth) + pointsBytes(k, tiles) + pointsBytes(m, tiles);
+  return inputBytes(outHeight, outWidth) + pointsBytes(k, tiles) + pointsBytes(m, tiles);
 }
 
 /** target[m, outHeight, outWidth] (+ bias) from source[k, sourceHeight, sourceWidth], with the transformed weights u[m, k]. */
@@ -49,14 +48,9 @@ export function winogradImage(
   scratch: usize,
   target: usize,
 ): void {
-  const tiles = panelTiles(outHeight, outWidth);
-  const copy = scratch;
-  const v = copy + <usize>copyBytesFor(k, outHeight, outWidth);
-  const products = v + <usize>pointsBytes(k, tiles);
-  const rows = copyRows(outHeight);
-  const columns = copyColumns(outWidth);
-  splitImage(k, sourceHeight, sourceWidth, source, 1, 2, 1, 2, -paddingHeight, -paddingWidth, rows, columns, copy);
-  transformImage(k, outHeight, outWidth, copy, v);
+  const v = scratch + <usize>inputBytes(outHeight, outWidth);
+  const products = v + <usize>pointsBytes(k, panelTiles(outHeight, outWidth));
+  transformImage(k, sourceHeight, sourceWidth, paddingHeight, paddingWidth, source, outHeight, outWidth, scratch, v);
   multiplyPoints(m, k, tileCount(outHeight, outWidth), u, v, products);
   transformOutput(m, outHeight, outWidth, products, bias, target);
 }
@@ -64,40 +58,32 @@ export function winogradImage(
 /** Scratch for `addWinogradImage`. */
 export function winogradRowBytes(): u64 {
   const tiles = tileCount(window.outHeight, window.outWidth);
-  const copies =
-    copyBytesFor(window.channels, window.outHeight, window.outWidth) +
-    copyBytesFor(window.outChannels, window.outHeight, window.outWidth);
-  return copies + pointsBytes(window.channels, tiles) + pointsBytes(window.outChannels, tiles);
+  const transforms = max(
+    inputBytes(window.outHeight, window.outWidth),
+    gradientRowBytes(window.outHeight, window.outWidth),
+  );
+  return transforms + pointsBytes(window.channels, tiles) + pointsBytes(window.outChannels, tiles);
 }
 
 /** dU (+)= the products of one image. */
 export function addWinogradImage(x: usize, dy: usize, scratch: usize, gradient: usize, accumulate: bool): void {
-  const rows = tileRows(window.outHeight);
-  const columns = rowTiles(window.outWidth);
-  const tiles = rows * columns;
-  const copy = scratch;
-  const dyCopy = copy + <usize>copyBytesFor(window.channels, window.outHeight, window.outWidth);
-  const v = dyCopy + <usize>copyBytesFor(window.outChannels, window.outHeight, window.outWidth);
+  const height = window.outHeight;
+  const width = window.outWidth;
+  const tiles = tileCount(height, width);
+  const v = scratch + <usize>max(inputBytes(height, width), gradientRowBytes(height, width));
   const z = v + <usize>pointsBytes(window.channels, tiles);
-  const copyHeight = copyRows(window.outHeight);
-  const copyWidth = copyColumns(window.outWidth);
-  splitImage(
+  transformImageRows(
     window.channels,
     window.height,
     window.width,
+    window.paddingHeight,
+    window.paddingWidth,
     x,
-    1,
-    2,
-    1,
-    2,
-    -window.paddingHeight,
-    -window.paddingWidth,
-    copyHeight,
-    copyWidth,
-    copy,
+    height,
+    width,
+    scratch,
+    v,
   );
-  splitImage(window.outChannels, window.outHeight, window.outWidth, dy, 1, 2, 1, 2, 0, 0, 2 * rows, columns, dyCopy);
-  transformImageRows(window.channels, window.outHeight, window.outWidth, copy, v);
-  transformGradientRows(window.outChannels, window.outHeight, window.outWidth, dyCopy, z);
+  transformGradientRows(window.outChannels, height, width, dy, scratch, z);
   addPoints(window.outChannels, window.channels, tiles, v, z, gradient, accumulate);
 }

@@ -2,7 +2,7 @@
 
 import { block } from "./gemm/work";
 import { multiplyAdd, storeFour, storeOrAddFour, storePair } from "./lanes";
-import { constant, constantLanes, overStrips, setConstant, STRIP, sumAt, SUMS, sumsAddress } from "./vector-loop";
+import { constant, constantLanes, overStrips, setConstant, STRIP, sumAt, sumsAddress } from "./vector-loop";
 
 /** Bytes of a run that float32 lanes add up before the sum is carried in double. */
 export const SUM_BLOCK: usize = 512 << 2;
@@ -35,12 +35,12 @@ export function addGradient(target: usize, value: f64, accumulate: bool): void {
 export function blockSum(bytes: usize, x: usize): f64 {
   const whole = bytes & ~31;
   sumVectors(whole, x);
-  let total = sumAt(SUMS);
+  let total = sumAt(sumsAddress());
   for (let i = whole; i < bytes; i += 4) total += <f64>load<f32>(x + i);
   return total;
 }
 
-/** Σ x of whole pairs of vectors, into SUMS. */
+/** Σ x of whole pairs of vectors, into the sums of vector-loop.ts. */
 function sumVectors(bytes: usize, x: usize): void {
   let s0 = f32x4.splat(0);
   let s1 = s0;

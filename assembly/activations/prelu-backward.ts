@@ -4,7 +4,8 @@
 import { block } from "../gemm/work";
 import { select, storeFour, storePair } from "../lanes";
 import { addGradient, addTotals, carrySums, COLUMN_TOTALS, SUM_BLOCK, SUM_COLUMNS, SUM_ROWS } from "../reductions";
-import { SECOND_SUM, sumAt, SUMS, sumsAddress } from "../vector-loop";
+import { own } from "../thread";
+import { SECOND_SUM, sumAt, sumsAddress } from "../vector-loop";
 
 /**
  * dx = x > 0 ? dy : a · dy;  dslope[c] (+)= Σ (x > 0 ? 0 : dy · x);  dbias[c] (+)= Σ dx, in one pass. An address of 0 for
@@ -251,20 +252,20 @@ function backwardByRuns(
 ): void {
   for (let first: usize = 0; first < <usize>channels; first += MOST_CHANNELS) {
     const count = min(MOST_CHANNELS, <usize>channels - first);
-    memory.fill(TOTALS, 0, count << 4);
+    memory.fill(own(TOTALS), 0, count << 4);
     for (let r: usize = 0; r < <usize>rows; r++) {
       for (let c: usize = 0; c < count; c++) {
         const start = (r * <usize>channels + first + c) * run;
         for (let at = start; at < start + run; at += SUM_BLOCK) {
           const bytes = min(SUM_BLOCK, start + run - at);
-          maskRun(bytes, x + at, dy + at, slope + ((first + c) << 2), dx + at, TOTALS + (c << 4));
+          maskRun(bytes, x + at, dy + at, slope + ((first + c) << 2), dx + at, own(TOTALS) + (c << 4));
         }
       }
     }
     for (let c: usize = 0; c < count; c++) {
       const at = (first + c) << 2;
-      if (dslope) addGradient(dslope + at, load<f64>(TOTALS + (c << 4)), accumulateSlope);
-      if (dbias) addGradient(dbias + at, load<f64>(TOTALS + (c << 4), 8), accumulateBias);
+      if (dslope) addGradient(dslope + at, load<f64>(own(TOTALS) + (c << 4)), accumulateSlope);
+      if (dbias) addGradient(dbias + at, load<f64>(own(TOTALS) + (c << 4), 8), accumulateBias);
     }
   }
 }
@@ -273,8 +274,8 @@ function backwardByRuns(
 function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize, totals: usize): void {
   const whole = bytes & ~31;
   maskVectors(whole, x, dy, slope, dx);
-  let slopeSum = sumAt(SUMS);
-  let biasSum = sumAt(SUMS + SECOND_SUM);
+  let slopeSum = sumAt(sumsAddress());
+  let biasSum = sumAt(sumsAddress() + SECOND_SUM);
   const a = load<f32>(slope);
   for (let i = whole; i < bytes; i += 4) {
     const v = load<f32>(x + i);
@@ -288,7 +289,7 @@ function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize, tot
   store<f64>(totals, load<f64>(totals, 8) + biasSum, 8);
 }
 
-/** dx of whole pairs of vectors; the sums of slopes into SUMS, those of biases behind them. */
+/** dx of whole pairs of vectors; with the sums of slopes, and those of biases behind them. */
 function maskVectors(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): void {
   const zero = f32x4.splat(0);
   const a = v128.load32_splat(slope);

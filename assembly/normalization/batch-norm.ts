@@ -8,6 +8,7 @@
 // Deviations are taken from the mean rounded to float32; what that loses is in double in the variance and in the shift.
 
 import { addGradient } from "../reductions";
+import { own } from "../thread";
 import { applyBackward, applyForward } from "./apply";
 import { columnGradientSums, columnStatistics } from "./columns";
 import {
@@ -50,7 +51,7 @@ export function batchNorm(
     else planesStatistics(x + start, count * eps);
     for (let c: usize = 0; c < groupSize; c++) {
       const at = (first + c) << 2;
-      const sums = SUMS + (c << 3);
+      const sums = own(SUMS) + (c << 3);
       const mean = load<f64>(sums);
       const squares = load<f64>(sums, SECOND);
       const variance = squares / count;
@@ -112,23 +113,23 @@ export function batchNormBackward(
     startGroup(channels - first);
     const start = first * planeBytes;
     for (let c: usize = 0; c < groupSize; c++) {
-      store<f32>(MEAN + (c << 2), load<f32>(statistics + ((first + c) << 2)));
+      store<f32>(own(MEAN) + (c << 2), load<f32>(statistics + ((first + c) << 2)));
     }
     if (isColumns) columnGradientSums(x + start, dy + start);
     else planesGradientSums(x + start, dy + start);
     for (let c: usize = 0; c < groupSize; c++) {
       const at = (first + c) << 2;
       const inverse = <f64>load<f32>(inverses + at);
-      const sum = load<f64>(SUMS + (c << 3));
-      const product = load<f64>(SUMS + (c << 3), SECOND);
+      const sum = load<f64>(own(SUMS) + (c << 3));
+      const product = load<f64>(own(SUMS) + (c << 3), SECOND);
       if (dweight) {
         addGradient(dweight + at, product * inverse, accumulateWeight);
         addGradient(dbias + at, sum, accumulateBias);
       }
       const scale = <f64>load<f32>(weight + at) * inverse;
-      store<f32>(SCALE + (c << 2), <f32>scale);
-      store<f32>(SHIFT + (c << 2), <f32>((-scale * sum) / count));
-      store<f32>(SLOPE + (c << 2), <f32>((-scale * inverse * inverse * product) / count));
+      store<f32>(own(SCALE) + (c << 2), <f32>scale);
+      store<f32>(own(SHIFT) + (c << 2), <f32>((-scale * sum) / count));
+      store<f32>(own(SLOPE) + (c << 2), <f32>((-scale * inverse * inverse * product) / count));
     }
     if (dx) applyBackward(x + start, dy + start, dx + start);
   }
@@ -163,7 +164,7 @@ function setAffine(channel: usize, mean: f64, inverse: f64, weight: usize, bias:
   const rounded = <f32>mean;
   const lost = isFinite(rounded) ? mean - <f64>rounded : 0;
   const isApart = inverse > LEAST_INVERSE && isFinite(<f32>scale);
-  store<f32>(MEAN + channel, isApart ? rounded : 0);
-  store<f32>(SCALE + channel, <f32>scale);
-  store<f32>(SHIFT + channel, <f32>(<f64>load<f32>(bias) - (isApart ? lost : mean) * scale));
+  store<f32>(own(MEAN) + channel, isApart ? rounded : 0);
+  store<f32>(own(SCALE) + channel, <f32>scale);
+  store<f32>(own(SHIFT) + channel, <f32>(<f64>load<f32>(bias) - (isApart ? lost : mean) * scale));
 }

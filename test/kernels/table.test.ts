@@ -20,7 +20,7 @@ const names = Object.keys(table) as KernelName[];
 const parameters = Object.fromEntries(names.map((name) => [name, Object.keys(table[name].arguments).length]));
 
 /** What the modules export to be set up, with how many parameters. */
-const SETUP = { isRelaxed: 0, workBytes: 0, useWork: 1, useWide: 1, useTall: 1, calibrate: 2 };
+const SETUP = { isRelaxed: 0, workBytes: 0, useWork: 1, useShare: 2, useWide: 1, useTall: 1, calibrate: 2 };
 
 const parametersOf = (functions: object): Record<string, number> =>
   Object.fromEntries(

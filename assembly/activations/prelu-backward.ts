@@ -3,8 +3,17 @@
 
 import { block } from "../gemm/work";
 import { select, storeFour, storePair } from "../lanes";
-import { addGradient, addTotals, carrySums, COLUMN_TOTALS, SUM_BLOCK, SUM_COLUMNS, SUM_ROWS } from "../reductions";
-import { own } from "../thread";
+import {
+  addGradient,
+  addTotals,
+  carrySums,
+  COLUMN_TOTALS,
+  SHARE_COLUMNS,
+  SUM_BLOCK,
+  SUM_COLUMNS,
+  SUM_ROWS,
+} from "../reductions";
+import { own, shareFrom, shareTo } from "../thread";
 import { SECOND_SUM, sumAt, sumsAddress } from "../vector-loop";
 
 /**
@@ -30,14 +39,19 @@ export function preluBackward(
     return;
   }
   const row = (<usize>channels) << 2;
+  const first = (<usize>shareFrom(channels, SHARE_COLUMNS)) << 2;
+  const end = (<usize>shareTo(channels, SHARE_COLUMNS)) << 2;
   if (rows <= SUM_ROWS || !(dslope || dbias)) {
-    if (dslope && !accumulateSlope) memory.fill(dslope, 0, row);
-    if (dbias && !accumulateBias) memory.fill(dbias, 0, row);
-    backwardByRows(rows, row, row, x, dy, slope, dx, dslope, dbias);
+    const bytes = end - first;
+    if (dslope) dslope += first;
+    if (dbias) dbias += first;
+    if (dslope && !accumulateSlope) memory.fill(dslope, 0, bytes);
+    if (dbias && !accumulateBias) memory.fill(dbias, 0, bytes);
+    backwardByRows(rows, row, bytes, x + first, dy + first, slope + first, dx + first, dslope, dbias);
     return;
   }
-  for (let j: usize = 0; j < row; j += SUM_COLUMNS) {
-    const bytes = min(SUM_COLUMNS, row - j);
+  for (let j = first; j < end; j += SUM_COLUMNS) {
+    const bytes = min(SUM_COLUMNS, end - j);
     const sums = dslope ? block : 0;
     const biasSums = dbias ? block + bytes : 0;
     memory.fill(block + COLUMN_TOTALS, 0, bytes << 2);
@@ -250,8 +264,9 @@ function backwardByRuns(
   dbias: usize,
   accumulateBias: bool,
 ): void {
-  for (let first: usize = 0; first < <usize>channels; first += MOST_CHANNELS) {
-    const count = min(MOST_CHANNELS, <usize>channels - first);
+  const end = <usize>shareTo(channels, 1);
+  for (let first = <usize>shareFrom(channels, 1); first < end; first += MOST_CHANNELS) {
+    const count = min(MOST_CHANNELS, end - first);
     memory.fill(own(TOTALS), 0, count << 4);
     for (let r: usize = 0; r < <usize>rows; r++) {
       for (let c: usize = 0; c < count; c++) {

@@ -7,8 +7,8 @@
 // inner > 1: planes (planes.ts); inner = 1: columns (columns.ts). The second pass, over the deviations, refines the mean as well.
 // Deviations are taken from the mean rounded to float32; what that loses is in double in the variance and in the shift.
 
-import { addGradient } from "../reductions";
-import { own } from "../thread";
+import { addGradient, SHARE_COLUMNS } from "../reductions";
+import { own, shareFrom, shareTo } from "../thread";
 import { applyBackward, applyForward } from "./apply";
 import { columnGradientSums, columnStatistics } from "./columns";
 import {
@@ -44,8 +44,9 @@ export function batchNorm(
 ): void {
   setSizes(rows, channels, inner);
   const inverses = statistics + (channels << 2);
-  for (let first: usize = 0; first < channels; first += groupSize) {
-    startGroup(channels - first);
+  const end = endOfShare(channels);
+  for (let first = startOfShare(channels); first < end; first += groupSize) {
+    startGroup(end - first);
     const start = first * planeBytes;
     if (isColumns) columnStatistics(x + start);
     else planesStatistics(x + start, count * eps);
@@ -81,8 +82,9 @@ export function normalize(
   y: usize,
 ): void {
   setSizes(rows, channels, inner);
-  for (let first: usize = 0; first < channels; first += groupSize) {
-    startGroup(channels - first);
+  const end = endOfShare(channels);
+  for (let first = startOfShare(channels); first < end; first += groupSize) {
+    startGroup(end - first);
     for (let c: usize = 0; c < groupSize; c++) {
       const at = (first + c) << 2;
       const inverse = 1 / Math.sqrt(<f64>load<f32>(variance + at) + eps);
@@ -109,8 +111,9 @@ export function batchNormBackward(
 ): void {
   setSizes(rows, channels, inner);
   const inverses = statistics + (channels << 2);
-  for (let first: usize = 0; first < channels; first += groupSize) {
-    startGroup(channels - first);
+  const end = endOfShare(channels);
+  for (let first = startOfShare(channels); first < end; first += groupSize) {
+    startGroup(end - first);
     const start = first * planeBytes;
     for (let c: usize = 0; c < groupSize; c++) {
       store<f32>(own(MEAN) + (c << 2), load<f32>(statistics + ((first + c) << 2)));
@@ -135,7 +138,16 @@ export function batchNormBackward(
   }
 }
 
-/** The share of a spread that float32 rounds away. */
+/** Channels from here on are this share's. */
+function startOfShare(channels: usize): usize {
+  return shareFrom(<i32>channels, isColumns ? SHARE_COLUMNS : 1);
+}
+
+function endOfShare(channels: usize): usize {
+  return shareTo(<i32>channels, isColumns ? SHARE_COLUMNS : 1);
+}
+
+/** The part of a spread that float32 rounds away. */
 const ROUNDING: f64 = 1.2e-7;
 
 /**

@@ -1,0 +1,42 @@
+// Every number that decides when and how calls are cut for several threads, with the reasons.
+
+/**
+ * What an element costs on one thread, or a multiply-add of products and convolutions, in nanoseconds: roughly, since machines differ. It
+ * decides only whether a call is cut.
+ */
+export const COSTS: Readonly<Record<string, number>> = {
+  gemm: 0.04,
+  conv2d: 0.04,
+  conv2dBackwardInput: 0.04,
+  conv2dBackwardWeight: 0.04,
+  adam: 0.5,
+  rmsprop: 0.4,
+  elu: 0.7,
+  eluBackward: 0.7,
+  exponential: 0.6,
+  preluBackward: 0.3,
+  batchNorm: 0.8,
+  batchNormBackward: 0.8,
+  maxPool2d: 0.5,
+  maxPool2dBackward: 0.5,
+};
+export const OTHER_COST = 0.2;
+
+/** Below this a call is not cut: waking a thread takes some 25 microseconds. */
+export const LEAST_CALL = 30_000;
+
+/** A chunk takes at least this long, so that taking it costs nothing beside. */
+export const LEAST_CHUNK = 8_000;
+
+/**
+ * More chunks than threads, so that a thread that lost its core for a while leaves its part to the others. Kernels that compute shares
+ * themselves do some work again for each.
+ */
+export const CHUNKS_A_THREAD = 4;
+export const SHARES_A_THREAD = 2;
+
+/** Looks at the control block before a thread goes to sleep: some 50 microseconds, the time between two calls of a step. */
+export const SPINS = 4000;
+
+/** A chunk that was taken and is not done for so long is lost, with the thread that took it. */
+export const LOST_MS = 10_000;

@@ -2,7 +2,7 @@ import type { Heap } from "../../memory.js";
 import { type Description, layoutOf, WINDOW_SIZES, windowFactors } from "../description.js";
 import type { Layout } from "../table/vocabulary.js";
 import type { WindowSizes } from "../window.js";
-import { CHUNKS_A_THREAD, COSTS, LEAST_CHUNK, OTHER_COST, SHARES_A_THREAD } from "./numbers.js";
+import { CHUNKS_A_THREAD, COSTS, OTHER_COST, SHARES_A_THREAD, type Thresholds } from "./numbers.js";
 
 export type Arguments = readonly (number | boolean)[];
 
@@ -79,15 +79,16 @@ export class Cuts {
   }
 
   /** How a call of this cost is cut for so many threads; undefined where it cannot be. */
-  cut(cost: number, threads: number, args: Arguments, heap: Heap): Cut | undefined {
-    const most = Math.floor(cost / LEAST_CHUNK);
+  cut(cost: number, threads: number, args: Arguments, heap: Heap, { leastChunk }: Thresholds): Cut | undefined {
+    const most = Math.max(2, Math.floor(cost / leastChunk));
     if (this.#computesShares) {
       return { chunks: Math.min(most, threads * SHARES_A_THREAD), axis: -1, unit: 0, steps: NO_STEPS };
     }
     const letters = this.#window < 0 ? {} : lettersAt(Number(args[this.#window]), heap);
     const product = (factors: readonly string[]): number =>
       factors.reduce((all, factor) => all * (letters[factor] ?? Number(args[Number.parseInt(factor, 36)])), 1);
-    const isFree = ({ parts }: Axis): boolean => parts.every(({ before }) => product(before) === 1);
+    const isFree = ({ size, parts }: Axis): boolean =>
+      Number(args[size]) > 1 && parts.every(({ before }) => product(before) === 1);
     const axis = this.#axes.filter(isFree).sort((x, y) => Number(args[y.size]) - Number(args[x.size]))[0];
     if (axis === undefined) return undefined;
     const size = Number(args[axis.size]);

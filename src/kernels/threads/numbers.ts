@@ -22,11 +22,15 @@ export const COSTS: Readonly<Record<string, number>> = {
 };
 export const OTHER_COST = 0.2;
 
-/** Below this a call is not cut: waking a thread takes some 25 microseconds. */
-export const LEAST_CALL = 30_000;
+/** In nanoseconds. */
+export interface Thresholds {
+  /** Below this a call is not cut: waking a thread takes some 25 microseconds, and a few even where it does not sleep. */
+  readonly leastCall: number;
+  /** A chunk takes at least this long, so that taking it costs nothing beside. */
+  readonly leastChunk: number;
+}
 
-/** A chunk takes at least this long, so that taking it costs nothing beside. */
-export const LEAST_CHUNK = 8_000;
+export const THRESHOLDS: Thresholds = { leastCall: 60_000, leastChunk: 10_000 };
 
 /**
  * More chunks than threads, so that a thread that lost its core for a while leaves its part to the others. Kernels that compute shares
@@ -35,8 +39,11 @@ export const LEAST_CHUNK = 8_000;
 export const CHUNKS_A_THREAD = 4;
 export const SHARES_A_THREAD = 2;
 
-/** Looks at the control block before a thread goes to sleep: some 50 microseconds, the time between two calls of a step. */
-export const SPINS = 4000;
+/**
+ * How long a thread looks at the control block before it goes to sleep: some more than the time between two large calls of a step. With
+ * more threads than cores it sleeps at once, since it would keep another from its core.
+ */
+export const SPIN_MS = 0.1;
 
-/** A chunk that was taken and is not done for so long is lost, with the thread that took it. */
+/** A chunk that was taken and is not done for so long is lost, with the thread that took it; and a worker that has not reported in by then. */
 export const LOST_MS = 10_000;

@@ -20,27 +20,33 @@ interface NodeThreads {
   readonly Worker: new (text: string, options: object) => NodeWorker;
 }
 
-/** A worker that has not reported in by then will not. */
-const START_MS = 10_000;
-
-/** Starts a worker with the text of its program; undefined where the runtime has none. `onGone` is called when one that had started is gone. */
-export function startWorker(text: string, start: WorkerStart, onGone: () => void): Worker | undefined {
+/**
+ * Starts a worker with the text of its program; undefined where the runtime has none. If it has not reported in after `patience`
+ * milliseconds, it will not. `onGone` is called when one that had started is gone.
+ */
+export function startWorker(
+  text: string,
+  start: WorkerStart,
+  patience: number,
+  onGone: () => void,
+): Worker | undefined {
+  const state = new Started(patience, onGone);
   try {
     const threads = builtin<NodeThreads>("node:worker_threads");
-    return threads === undefined ? startInBrowser(text, start, onGone) : startInNode(threads, text, start, onGone);
+    return threads === undefined ? startInBrowser(text, start, state) : startInNode(threads, text, start, state);
   } catch {
     return undefined;
   }
 }
 
-function startInNode({ Worker }: NodeThreads, text: string, start: WorkerStart, onGone: () => void): Worker {
+function startInNode({ Worker }: NodeThreads, text: string, start: WorkerStart, state: Started): Worker {
   const worker = new Worker(text, { eval: true, execArgv: [], workerData: start, name: "lanegrad" });
-  worker.unref();
-  const state = new Started(onGone);
   worker.on("message", () => state.begin());
   // without a listener an error would end the process
   worker.on("error", () => state.end());
   worker.on("exit", () => state.end());
+  // after listening, which holds the process
+  worker.unref();
   return {
     async started() {
       if (state.isOpen) worker.ref();
@@ -61,12 +67,11 @@ interface WebWorker {
   terminate(): void;
 }
 
-function startInBrowser(text: string, start: WorkerStart, onGone: () => void): Worker | undefined {
+function startInBrowser(text: string, start: WorkerStart, state: Started): Worker | undefined {
   const { Worker } = globalThis as unknown as { Worker?: new (url: string) => WebWorker };
   if (Worker === undefined) return undefined;
   const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
   const worker = new Worker(url);
-  const state = new Started(onGone);
   worker.onmessage = () => state.begin();
   worker.onerror = () => state.end();
   worker.postMessage(start);
@@ -82,13 +87,15 @@ function startInBrowser(text: string, start: WorkerStart, onGone: () => void): W
 
 /** Whether a worker has reported in. */
 class Started {
+  readonly #patience: number;
   readonly #onGone: () => void;
   readonly #settled: Promise<void>;
   #settle!: () => void;
   #hasBegun = false;
   #hasEnded = false;
 
-  constructor(onGone: () => void) {
+  constructor(patience: number, onGone: () => void) {
+    this.#patience = patience;
     this.#onGone = onGone;
     this.#settled = new Promise((settle) => {
       this.#settle = settle;
@@ -115,7 +122,7 @@ class Started {
     if (!this.isOpen) return;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((settle) => {
-      timer = setTimeout(settle, START_MS);
+      timer = setTimeout(settle, this.#patience);
     });
     await Promise.race([this.#settled, late]);
     clearTimeout(timer);

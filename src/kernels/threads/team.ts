@@ -1,10 +1,12 @@
+import { unwatch, watch } from "../../collector.js";
 import { EngineError } from "../../errors.js";
+import { builtin } from "../../host-types.js";
 import type { LinearMemory } from "../../memory.js";
 import { WORKER } from "../generated/worker-text.js";
 import type { WasmKernels } from "../wasm.js";
 import { CONTROL_BYTES, MOST_ARGUMENTS, WORD } from "./control.js";
 import type { Arguments, Cut } from "./cuts.js";
-import { LOST_MS, SPINS } from "./numbers.js";
+import { LOST_MS, SPIN_MS } from "./numbers.js";
 import { startWorker, type Worker } from "./start.js";
 import type { WorkerStart } from "./worker.js";
 
@@ -30,13 +32,23 @@ export class Team {
   readonly #isWide: () => boolean;
   readonly #workers: Worker[];
   readonly #lostAfter: number;
-  #gone = 0;
+  readonly #spinMs: number;
+  /** Workers that had reported in and are gone. */
+  readonly #gone: { count: number };
   #lost = false;
 
-  constructor(kernels: WasmKernels, memory: LinearMemory, { count, names, isWide, lostAfter = LOST_MS }: TeamOptions) {
+  constructor(
+    kernels: WasmKernels,
+    memory: LinearMemory,
+    { count, names, isWide, lostAfter = LOST_MS, program = WORKER }: TeamOptions,
+  ) {
     this.#kernels = kernels;
+    this.#spinMs = count < cores() ? SPIN_MS : 0;
     this.#isWide = isWide;
     this.#lostAfter = lostAfter;
+    // nothing that a worker's events hold may hold the team
+    const gone = { count: 0 };
+    this.#gone = gone;
     this.#workers = Array.from(
       { length: count },
       (_, i): WorkerStart => ({
@@ -49,14 +61,16 @@ export class Team {
         names,
         words: WORD,
         mostArguments: MOST_ARGUMENTS,
-        spins: SPINS,
+        spinMs: this.#spinMs,
       }),
-    ).flatMap((start) => startWorker(WORKER, start, () => this.#gone++) ?? []);
+    ).flatMap((start) => startWorker(program, start, lostAfter, () => gone.count++) ?? []);
+    const [control, workers] = [this.#control, this.#workers];
+    watch(this, { release: () => endWorkers(control, workers) });
   }
 
   /** The caller, and the workers that have reported in and are there. */
   get threads(): number {
-    return 1 + Math.max(0, Atomics.load(this.#control, WORD.READY) - this.#gone);
+    return 1 + Math.max(0, Atomics.load(this.#control, WORD.READY) - this.#gone.count);
   }
 
   /** Settles when each worker has reported in, or will not. */
@@ -121,7 +135,7 @@ export class Team {
   #join(chunks: number): void {
     const control = this.#control;
     const isDone = (): boolean => Atomics.load(control, WORD.DONE) >= chunks;
-    for (let i = 0; i < SPINS && !isDone(); i++);
+    for (const end = performance.now() + this.#spinMs; !isDone() && performance.now() < end; );
     if (!isDone()) this.#sleepUntil(isDone);
     this.#lost = !isDone() || Atomics.load(control, WORD.FAILED) === 1;
     this.assertWhole();
@@ -147,11 +161,16 @@ export class Team {
 
   /** Ends the workers, those that have not started yet too. */
   end(): void {
-    Atomics.store(this.#control, WORD.ENDED, 1);
-    Atomics.store(this.#control, WORD.LEFT, -1);
-    Atomics.notify(this.#control, WORD.LEFT);
-    for (const worker of this.#workers) worker.end();
+    unwatch(this);
+    endWorkers(this.#control, this.#workers);
   }
+}
+
+function endWorkers(control: Int32Array, workers: readonly Worker[]): void {
+  Atomics.store(control, WORD.ENDED, 1);
+  Atomics.store(control, WORD.LEFT, -1);
+  Atomics.notify(control, WORD.LEFT);
+  for (const worker of workers) worker.end();
 }
 
 export interface TeamOptions {
@@ -162,6 +181,15 @@ export interface TeamOptions {
   readonly isWide: () => boolean;
   /** Milliseconds; default LOST_MS. */
   readonly lostAfter?: number;
+  /** What workers run. */
+  readonly program?: string;
+}
+
+/** Cores of this machine, as far as the runtime tells; else 1. */
+function cores(): number {
+  const { navigator } = globalThis as { navigator?: { hardwareConcurrency?: number } };
+  const os = builtin<{ availableParallelism(): number }>("node:os");
+  return os?.availableParallelism() ?? navigator?.hardwareConcurrency ?? 1;
 }
 
 /** Whether this thread may sleep: a browser's main thread may not, and looks again and again instead. */

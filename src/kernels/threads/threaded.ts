@@ -6,7 +6,7 @@ import { callKernel, type KernelName } from "../description.js";
 import { descriptions } from "../groups.js";
 import type { Kernels } from "../kernels.js";
 import { type Arguments, Cuts } from "./cuts.js";
-import { LEAST_CALL } from "./numbers.js";
+import { THRESHOLDS, type Thresholds } from "./numbers.js";
 import type { Callee, Team } from "./team.js";
 
 type Kernel = (...args: (number | boolean)[]) => number | undefined;
@@ -15,11 +15,17 @@ type Kernel = (...args: (number | boolean)[]) => number | undefined;
 export const kernelNames = (): KernelName[] => Object.keys(descriptions()) as KernelName[];
 
 /** The same kernels, whose large calls the team shares. `threads` is how many scratches a call brings. */
-export function threaded(ops: Kernels, team: Team, memory: LinearMemory, threads: number): Kernels {
+export function threaded(
+  ops: Kernels,
+  team: Team,
+  memory: LinearMemory,
+  threads: number,
+  thresholds: Thresholds = THRESHOLDS,
+): Kernels {
   const wrapped: Record<string, unknown> = { ...ops };
   for (const [index, name] of kernelNames().entries()) {
     const cuts = Cuts.of(name, descriptions()[name]);
-    if (cuts !== undefined) wrapped[name] = inChunks(ops, name, index, cuts, team, memory);
+    if (cuts !== undefined) wrapped[name] = inChunks(ops, name, index, cuts, team, memory, thresholds);
   }
   const kernels = wrapped as unknown as Kernels;
   // each thread has a scratch of its own, one behind the other
@@ -31,16 +37,24 @@ const ALIGNMENT = 64;
 const scratchBytes = (ops: Kernels, window: number): number =>
   Math.ceil(ops.conv2dWorkBytes(window) / ALIGNMENT) * ALIGNMENT;
 
-function inChunks(ops: Kernels, name: KernelName, index: number, cuts: Cuts, team: Team, memory: LinearMemory): Kernel {
+function inChunks(
+  ops: Kernels,
+  name: KernelName,
+  index: number,
+  cuts: Cuts,
+  team: Team,
+  memory: LinearMemory,
+  thresholds: Thresholds,
+): Kernel {
   const kernel = ops[name] as unknown as Kernel;
   const callee: Callee = { index, run: (args: Arguments) => callKernel(ops, name, args), scratch: cuts.scratch };
   // arguments by name: an array for each small call would cost as much as the call
   return (a, b, c, d, e, f, g, h, i, j, k, l, m, n) => {
     team.assertWhole();
     const cost = cuts.cost(Number(a), Number(b), Number(c), Number(d), Number(e), memory);
-    if (cost >= LEAST_CALL && team.threads > 1) {
+    if (cost >= thresholds.leastCall && team.threads > 1) {
       const args = [a, b, c, d, e, f, g, h, i, j, k, l, m, n].slice(0, kernel.length);
-      const cut = cuts.cut(cost, team.threads, args, memory);
+      const cut = cuts.cut(cost, team.threads, args, memory, thresholds);
       if (cut !== undefined) {
         team.run(callee, args, cut, cuts.scratch < 0 ? 0 : scratchBytes(ops, Number(b)));
         return undefined;

@@ -16,7 +16,7 @@ export interface WorkerStart {
   readonly names: readonly string[];
   readonly words: typeof import("./control.js").WORD;
   readonly mostArguments: number;
-  readonly spins: number;
+  readonly spinMs: number;
 }
 
 type Export = (...args: number[]) => void;
@@ -44,7 +44,11 @@ function serve(start: WorkerStart, report: () => void): void {
       kernels.useShare(0, 1);
       const unit = control[WORD.UNIT];
       const from = chunk * unit;
-      for (let i = 0; i < args.length; i++) args[i] += from * numbers[mostArguments + i];
+      for (let i = 0; i < args.length; i++) {
+        const step = numbers[mostArguments + i];
+        // a factor of -0 stays -0
+        if (step !== 0) args[i] += from * step;
+      }
       args[axis] = Math.min(unit, args[axis] - from);
     }
     kernels[start.names[control[WORD.KERNEL]]](...args);
@@ -60,7 +64,10 @@ function serve(start: WorkerStart, report: () => void): void {
   }
 
   function wait(): void {
-    for (let i = 0; i < start.spins; i++) if (Atomics.load(control, WORD.LEFT) !== 0) return;
+    for (const end = performance.now() + start.spinMs; performance.now() < end; ) {
+      // looking at the clock takes longer than looking at a word
+      for (let i = 0; i < 32; i++) if (Atomics.load(control, WORD.LEFT) !== 0) return;
+    }
     Atomics.add(control, WORD.SLEEPERS, 1);
     Atomics.wait(control, WORD.LEFT, 0);
     Atomics.sub(control, WORD.SLEEPERS, 1);

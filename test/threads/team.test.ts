@@ -39,7 +39,13 @@ afterEach(() => {
 function openTeam(set: (typeof sets)[number], threads: number, options: Partial<TeamOptions> = {}): Opened {
   const memory = new LinearMemory({ maximum: 256 << 20 });
   const alone = loadKernels(set, memory);
-  const team = new Team(alone, memory, { count: threads - 1, names: kernelNames(), isWide: () => false, ...options });
+  const team = new Team(alone, memory, {
+    count: threads - 1,
+    names: kernelNames(),
+    isWide: () => false,
+    mostRest: 0,
+    ...options,
+  });
   opened.push(team);
   return { team, alone, together: threaded(alone, team, memory, threads, EVERY_CALL), memory };
 }

@@ -45,5 +45,12 @@ export const SHARES_A_THREAD = 2;
  */
 export const SPIN_MS = 0.1;
 
+/**
+ * Where the caller waits for taken chunks longer than it has worked itself, other programs have the cores: calls stay on one thread for a
+ * while, twice as long each time, within these bounds.
+ */
+export const LEAST_REST_MS = 2;
+export const MOST_REST_MS = 100;
+
 /** A chunk that was taken and is not done for so long is lost, with the thread that took it; and a worker that has not reported in by then. */
 export const LOST_MS = 10_000;

@@ -6,7 +6,7 @@ import { WORKER } from "../generated/worker-text.js";
 import type { WasmKernels } from "../wasm.js";
 import { CONTROL_BYTES, MOST_ARGUMENTS, WORD } from "./control.js";
 import type { Arguments, Cut } from "./cuts.js";
-import { LOST_MS, SPIN_MS } from "./numbers.js";
+import { LEAST_REST_MS, LOST_MS, MOST_REST_MS, SPIN_MS } from "./numbers.js";
 import { startWorker, type Worker } from "./start.js";
 import type { WorkerStart } from "./worker.js";
 
@@ -32,7 +32,10 @@ export class Team {
   readonly #isWide: () => boolean;
   readonly #workers: Worker[];
   readonly #lostAfter: number;
+  readonly #mostRest: number;
   readonly #spinMs: number;
+  #rest = 0;
+  #restsUntil = 0;
   /** Workers that had reported in and are gone. */
   readonly #gone: { count: number };
   #lost = false;
@@ -40,12 +43,13 @@ export class Team {
   constructor(
     kernels: WasmKernels,
     memory: LinearMemory,
-    { count, names, isWide, lostAfter = LOST_MS, program = WORKER }: TeamOptions,
+    { count, names, isWide, lostAfter = LOST_MS, mostRest = MOST_REST_MS, program = WORKER }: TeamOptions,
   ) {
     this.#kernels = kernels;
     this.#spinMs = count < cores() ? SPIN_MS : 0;
     this.#isWide = isWide;
     this.#lostAfter = lostAfter;
+    this.#mostRest = mostRest;
     // nothing that a worker's events hold may hold the team
     const gone = { count: 0 };
     this.#gone = gone;
@@ -83,6 +87,11 @@ export class Team {
     return this.#lost;
   }
 
+  /** Whether a large call is better cut: not while other programs have the cores. */
+  get isFree(): boolean {
+    return this.threads > 1 && (this.#rest === 0 || performance.now() >= this.#restsUntil);
+  }
+
   /** Runs a call in chunks. Throws EngineError if one is lost, and at each call after it. */
   run(callee: Callee, args: Arguments, cut: Cut, scratchBytes: number): void {
     this.assertWhole();
@@ -103,12 +112,20 @@ export class Team {
     Atomics.store(control, WORD.DONE, 0);
     Atomics.store(control, WORD.LEFT, cut.chunks);
     if (Atomics.load(control, WORD.SLEEPERS) > 0) Atomics.notify(control, WORD.LEFT);
+    const start = performance.now();
     try {
       this.#takeChunks(callee, args, cut);
     } finally {
       this.#kernels.useShare(0, 1);
+      const worked = performance.now() - start;
       this.#join(cut.chunks);
+      this.#restIf(performance.now() - start > 2 * worked);
     }
+  }
+
+  #restIf(wasLate: boolean): void {
+    this.#rest = wasLate ? Math.min(this.#mostRest, Math.max(LEAST_REST_MS, 2 * this.#rest)) : 0;
+    if (this.#rest > 0) this.#restsUntil = performance.now() + this.#rest;
   }
 
   #takeChunks(callee: Callee, args: Arguments, { axis, unit, chunks, steps }: Cut): void {
@@ -181,6 +198,8 @@ export interface TeamOptions {
   readonly isWide: () => boolean;
   /** Milliseconds; default LOST_MS. */
   readonly lostAfter?: number;
+  /** Milliseconds; default MOST_REST_MS. */
+  readonly mostRest?: number;
   /** What workers run. */
   readonly program?: string;
 }

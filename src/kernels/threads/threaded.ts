@@ -52,7 +52,7 @@ function inChunks(
   return (a, b, c, d, e, f, g, h, i, j, k, l, m, n) => {
     team.assertWhole();
     const cost = cuts.cost(Number(a), Number(b), Number(c), Number(d), Number(e), memory);
-    if (cost >= thresholds.leastCall && team.threads > 1) {
+    if (cost >= thresholds.leastCall && team.isFree) {
       const args = [a, b, c, d, e, f, g, h, i, j, k, l, m, n].slice(0, kernel.length);
       const cut = cuts.cut(cost, team.threads, args, memory, thresholds);
       if (cut !== undefined) {

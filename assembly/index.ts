@@ -1,5 +1,6 @@
 export { gemm } from "./gemm/gemm";
 export { useWork, workBytes } from "./gemm/work";
+export { useShare } from "./thread";
 export { useTall, useWide } from "./gemm/mode";
 export { calibrate } from "./gemm/calibrate";
 export { isRelaxed } from "./lanes";

@@ -3,16 +3,7 @@
 import { exp, log1pOfUnit, ones } from "./exponential";
 import { loadTail, select, storePair, storeTail, sum } from "./lanes";
 import { log } from "./logarithm";
-import {
-  clearSums,
-  constantLanes,
-  overPaddedStrips,
-  setConstant,
-  StripLoop,
-  sumAt,
-  SUMS,
-  sumsAddress,
-} from "./vector-loop";
+import { clearSums, constantLanes, overPaddedStrips, setConstant, StripLoop, sumAt, sumsAddress } from "./vector-loop";
 
 /**
  * Softmax cross-entropy of logits z[rows, classes] with label smoothing s:
@@ -113,14 +104,14 @@ function scaleRow(row: usize, y: usize, factor: f32, shift: f32): void {
 /** Floats that are summed in float32 before the sum is carried in double, so that long sums lose nothing. */
 const SUM_FLOATS: i32 = 512;
 
-/** Σ of n losses: the loop adds those of a block to SUMS; `padding` fills its last strip. */
+/** Σ of n losses: the loop adds those of a block to the sums; `padding` fills its last strip. */
 function totalLoss(loop: StripLoop, padding: f32, n: i32, y: usize, target: usize, grad: usize): f64 {
   let total: f64 = 0;
   for (let i = 0; i < n; i += SUM_FLOATS) {
     const at = (<usize>i) << 2;
     clearSums();
     overPaddedStrips(loop, min(n - i, SUM_FLOATS), 1, padding, grad + at, y + at, target + at, 0, 0);
-    total += sumAt(SUMS);
+    total += sumAt(sumsAddress());
   }
   return total;
 }
@@ -131,7 +122,7 @@ export function squaredError(n: i32, y: usize, target: usize, grad: usize, scale
   return totalLoss(squaredErrorStrips, 0, n, y, target, grad);
 }
 
-/** Adds to SUMS. */
+/** Adds to the sums. */
 function squaredErrorStrips(bytes: usize, grad: usize, y: usize, target: usize, _d: usize, _e: usize): void {
   const factor = constantLanes(0);
   const sums = sumsAddress();
@@ -159,7 +150,7 @@ export function binaryCrossEntropy(n: i32, z: usize, target: usize, grad: usize,
   return totalLoss(crossEntropyStrips, NO_LOSS, n, z, target, grad);
 }
 
-/** Adds to SUMS. */
+/** Adds to the sums. */
 function crossEntropyStrips(bytes: usize, grad: usize, z: usize, target: usize, _d: usize, _e: usize): void {
   const factor = constantLanes(0);
   const sums = sumsAddress();

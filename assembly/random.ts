@@ -7,6 +7,7 @@
 
 import { logCubic, ones, polynomial } from "./exponential";
 import { multiplyAddExactly, select, storeFour, storePair } from "./lanes";
+import { own } from "./thread";
 import { constantLanes, overStrips, setConstant, StripLoop } from "./vector-loop";
 
 const PARITY: i32 = 0x1bd11bda;
@@ -17,8 +18,6 @@ const FLOATS: i32 = 64;
 const BYTES: usize = 256;
 /** Two blocks of words, those of one kind side by side. */
 const PAIRS: usize = memory.data(64, 16);
-/** See `sumsAddress`. */
-const PAIRS_POINTER: usize = memory.data<usize>([PAIRS]);
 const KEYS: usize = memory.data(32, 16);
 const COUNTERS: usize = memory.data<i32>([0, 1, 2, 3, 4, 5, 6, 7], 16);
 
@@ -34,8 +33,8 @@ function threefry(j: i32, key0: i32, key1: i32): void {
   let x0 = i32x4.add(start, v128.load(COUNTERS));
   let y0 = i32x4.add(start, v128.load(COUNTERS, 16));
   // from memory: as constants, V8 would compute the first steps once for both, and not merge the pairs
-  let x1 = v128.load(KEYS);
-  let y1 = v128.load(KEYS, 16);
+  let x1 = v128.load(own(KEYS));
+  let y1 = v128.load(own(KEYS), 16);
   let a = key1;
   let b = key0 ^ key1 ^ PARITY;
   let c = key0;
@@ -86,20 +85,20 @@ function threefry(j: i32, key0: i32, key1: i32): void {
     c = b;
     b = next;
   }
-  const pairs = load<usize>(PAIRS_POINTER);
+  const pairs = own(PAIRS);
   storeFour(pairs, x0, y0, x1, y1);
 }
 
 /** The words of `count` elements from the i-th, a multiple of 16, into WORDS. */
 function drawWords(i: i32, count: i32, key0: i32, key1: i32): void {
-  v128.store(KEYS, i32x4.splat(key1));
-  v128.store(KEYS, i32x4.splat(key1), 16);
-  for (let at = WORDS; count > 0; at += 64, i += 16, count -= 16) {
+  v128.store(own(KEYS), i32x4.splat(key1));
+  v128.store(own(KEYS), i32x4.splat(key1), 16);
+  for (let at = own(WORDS); count > 0; at += 64, i += 16, count -= 16) {
     threefry(i >> 3, key0, key1);
-    v128.store(at, v128.load(PAIRS));
-    v128.store(at, v128.load(PAIRS, 32), 16);
-    v128.store(at, v128.load(PAIRS, 16), 32);
-    v128.store(at, v128.load(PAIRS, 48), 48);
+    v128.store(at, v128.load(own(PAIRS)));
+    v128.store(at, v128.load(own(PAIRS), 32), 16);
+    v128.store(at, v128.load(own(PAIRS), 16), 32);
+    v128.store(at, v128.load(own(PAIRS), 48), 48);
   }
 }
 
@@ -108,7 +107,7 @@ function overWords(loop: StripLoop, n: i32, key0: i32, key1: i32, result: usize,
   for (let i = 0; i < n; i += FLOATS) {
     const count = min(n - i, FLOATS);
     drawWords(i, count, key0, key1);
-    overStrips(loop, count, 1, result, WORDS, x, 0, 0);
+    overStrips(loop, count, 1, result, own(WORDS), x, 0, 0);
     result += BYTES;
     if (x) x += BYTES;
   }

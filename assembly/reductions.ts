@@ -2,7 +2,8 @@
 
 import { block } from "./gemm/work";
 import { multiplyAdd, storeFour, storeOrAddFour, storePair } from "./lanes";
-import { constant, constantLanes, overStrips, setConstant, STRIP, sumAt, SUMS, sumsAddress } from "./vector-loop";
+import { shareFrom, shareTo } from "./thread";
+import { constant, constantLanes, overStrips, setConstant, STRIP, sumAt, sumsAddress } from "./vector-loop";
 
 /** Bytes of a run that float32 lanes add up before the sum is carried in double. */
 export const SUM_BLOCK: usize = 512 << 2;
@@ -14,15 +15,14 @@ export function channelSums(rows: i32, channels: i32, inner: i32, x: usize, y: u
     return;
   }
   const run = (<usize>inner) << 2;
-  for (let c = 0; c < channels; c++) {
+  const end = shareTo(channels, 1);
+  for (let c = shareFrom(channels, 1); c < end; c++) {
     let total: f64 = 0;
-    let p = x;
+    let p = x + <usize>c * run;
     for (let r = 0; r < rows; r++, p += <usize>channels * run) {
       for (let j: usize = 0; j < run; j += SUM_BLOCK) total += blockSum(min(SUM_BLOCK, run - j), p + j);
     }
-    addGradient(y, total, accumulate);
-    x += run;
-    y += 4;
+    addGradient(y + ((<usize>c) << 2), total, accumulate);
   }
 }
 
@@ -35,12 +35,12 @@ export function addGradient(target: usize, value: f64, accumulate: bool): void {
 export function blockSum(bytes: usize, x: usize): f64 {
   const whole = bytes & ~31;
   sumVectors(whole, x);
-  let total = sumAt(SUMS);
+  let total = sumAt(sumsAddress());
   for (let i = whole; i < bytes; i += 4) total += <f64>load<f32>(x + i);
   return total;
 }
 
-/** Σ x of whole pairs of vectors, into SUMS. */
+/** Σ x of whole pairs of vectors, into the sums of vector-loop.ts. */
 function sumVectors(bytes: usize, x: usize): void {
   let s0 = f32x4.splat(0);
   let s1 = s0;
@@ -61,15 +61,20 @@ export const SUM_COLUMNS: usize = 2048 << 2;
 /** Where the totals in double begin in the work area: behind the float sums of a block of rows, at most two for each column. */
 export const COLUMN_TOTALS: usize = SUM_COLUMNS << 1;
 
+/** Columns of a share: whole cache lines of sums. */
+export const SHARE_COLUMNS: i32 = 16;
+
 /** y[j] (+)= Σ_i x[i, j] */
 function columnSums(rows: i32, n: i32, x: usize, y: usize, accumulate: bool): void {
   const row = (<usize>n) << 2;
+  const first = (<usize>shareFrom(n, SHARE_COLUMNS)) << 2;
+  const end = (<usize>shareTo(n, SHARE_COLUMNS)) << 2;
   if (rows <= SUM_ROWS) {
-    sumColumns(rows, row, row, x, y, accumulate);
+    sumColumns(rows, row, end - first, x + first, y + first, accumulate);
     return;
   }
-  for (let j: usize = 0; j < row; j += SUM_COLUMNS) {
-    const bytes = min(SUM_COLUMNS, row - j);
+  for (let j = first; j < end; j += SUM_COLUMNS) {
+    const bytes = min(SUM_COLUMNS, end - j);
     let p = x + j;
     memory.fill(block + COLUMN_TOTALS, 0, bytes << 1);
     for (let r = 0; r < rows; r += SUM_ROWS, p += row * <usize>SUM_ROWS) {

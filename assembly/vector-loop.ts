@@ -1,9 +1,10 @@
 // Loops over memory go by strips: four vectors, 64 bytes, of each operand. The tail, less than a strip, is copied to strips of its own and
 // goes through the same loop: one body for every element, and nothing is read or written past an operand's end.
 //
-// These strips, a loop's constants and its sums are static: one call at a time over one memory.
+// These strips, a loop's constants and its sums are each thread's own.
 
 import { sum } from "./lanes";
+import { own } from "./thread";
 
 /** Bytes of a strip. */
 export const STRIP: usize = 64;
@@ -47,22 +48,24 @@ export function overPaddedStrips(
   const whole = bytes & ~(STRIP - 1);
   if (whole) loop(whole, a, b, c, d, e);
   if (bytes == whole) return;
-  store<usize>(TAIL_ADDRESSES, a && a + whole);
-  store<usize>(TAIL_ADDRESSES, b && b + whole, 4);
-  store<usize>(TAIL_ADDRESSES, c && c + whole, 8);
-  store<usize>(TAIL_ADDRESSES, d && d + whole, 12);
-  store<usize>(TAIL_ADDRESSES, e && e + whole, 16);
+  const tails = own(TAIL_ADDRESSES);
+  store<usize>(tails, a && a + whole);
+  store<usize>(tails, b && b + whole, 4);
+  store<usize>(tails, c && c + whole, 8);
+  store<usize>(tails, d && d + whole, 12);
+  store<usize>(tails, e && e + whole, 16);
+  const strips = own(TAIL_STRIPS);
   for (let i: usize = 0; i < 5 * STRIP; i += 16) {
-    v128.store(TAIL_STRIPS + i, f32x4.splat(i / STRIP == 1 ? padding : 0));
+    v128.store(strips + i, f32x4.splat(i / STRIP == 1 ? padding : 0));
   }
   copyTails(OPERANDS, bytes - whole, true);
   loop(
     STRIP,
-    TAIL_STRIPS,
-    b ? TAIL_STRIPS + STRIP : 0,
-    c ? TAIL_STRIPS + 2 * STRIP : 0,
-    d ? TAIL_STRIPS + 3 * STRIP : 0,
-    e ? TAIL_STRIPS + 4 * STRIP : 0,
+    strips,
+    b ? strips + STRIP : 0,
+    c ? strips + 2 * STRIP : 0,
+    d ? strips + 3 * STRIP : 0,
+    e ? strips + 4 * STRIP : 0,
   );
   copyTails(results, bytes - whole, false);
 }
@@ -70,9 +73,9 @@ export function overPaddedStrips(
 /** Copies the first operands' tails to their strips, or back. For a few floats a loop is faster than memory.copy. */
 function copyTails(operands: i32, bytes: usize, toStrips: bool): void {
   for (let i: usize = 0; i < <usize>operands; i++) {
-    const tail = load<usize>(TAIL_ADDRESSES + (i << 2));
+    const tail = load<usize>(own(TAIL_ADDRESSES) + (i << 2));
     if (tail == 0) continue;
-    const strip = TAIL_STRIPS + i * STRIP;
+    const strip = own(TAIL_STRIPS) + i * STRIP;
     let from = toStrips ? tail : strip;
     let to = toStrips ? strip : tail;
     const end = from + bytes;
@@ -87,37 +90,35 @@ const CONSTANTS: usize = memory.data(32, 16);
 
 @inline
 export function setConstant<T>(i: i32, value: T): void {
-  store<T>(CONSTANTS + ((<usize>i) << 2), value);
+  store<T>(own(CONSTANTS) + ((<usize>i) << 2), value);
 }
 
 
 @inline
 export function constant<T>(i: i32): T {
-  return load<T>(CONSTANTS + ((<usize>i) << 2));
+  return load<T>(own(CONSTANTS) + ((<usize>i) << 2));
 }
 
 /** A constant in every lane. */
 @inline
 export function constantLanes(i: i32): v128 {
-  return v128.load32_splat(CONSTANTS + ((<usize>i) << 2));
+  return v128.load32_splat(own(CONSTANTS) + ((<usize>i) << 2));
 }
+
+const SUMS: usize = memory.data(64, 16);
 
 /** Where loops leave their sums: two vectors, and from SECOND_SUM on two of another sum. */
-export const SUMS: usize = memory.data(64, 16);
-export const SECOND_SUM: usize = 32;
-const SUMS_POINTER: usize = memory.data<usize>([SUMS]);
-
-/** SUMS, but not as a constant: V8 14 does not see that stores to constant addresses are neighbours. */
 @inline
 export function sumsAddress(): usize {
-  return load<usize>(SUMS_POINTER);
+  return own(SUMS);
 }
+export const SECOND_SUM: usize = 32;
 
 export function clearSums(): void {
-  for (let i: usize = 0; i < 64; i += 16) v128.store(SUMS + i, f32x4.splat(0));
+  for (let i: usize = 0; i < 64; i += 16) v128.store(sumsAddress() + i, f32x4.splat(0));
 }
 
-/** The sum of the two vectors at SUMS, or at SUMS + SECOND_SUM. */
+/** The sum of the two vectors at sumsAddress(), or at sumsAddress() + SECOND_SUM. */
 export function sumAt(sums: usize): f64 {
   return <f64>sum(f32x4.add(v128.load(sums), v128.load(sums, 16)));
 }

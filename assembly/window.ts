@@ -28,3 +28,8 @@ export function readSizes(address: usize): void {
   outHeight = (height + 2 * paddingHeight - kernelHeight) / strideHeight + 1;
   outWidth = (width + 2 * paddingWidth - kernelWidth) / strideWidth + 1;
 }
+
+/** For a share of a convolution's output channels. */
+export function narrowOutChannels(count: i32): void {
+  outChannels = count;
+}

@@ -14,6 +14,7 @@ import { comparePeers } from "./peers/compare.js";
 import { peerRows } from "./peers/rows.js";
 import { formatRun, type Measured } from "./run.js";
 import { stepRows } from "./step.js";
+import { measureThreads } from "./threads.js";
 
 const EXIT_BAD_INPUT = 2;
 const QUICK = 0.1;
@@ -42,9 +43,9 @@ function benchOf(options: Options): () => Promise<Measured> {
       return () => comparePeers(rows, options, pace, print);
     }
     case "coldstart":
-      if (words.length > 0)
-        throw new InputError(`coldstart measures one thing, there is no "${words.join(" ")}" to choose`);
       return () => measureColdStarts(pace, print);
+    case "threads":
+      return () => measureThreads(options, pace, print);
   }
 }
 

@@ -30,7 +30,7 @@ const SCHEMA = "lanegrad bench 1";
 /** What one run of a bench measured, as --json writes it and `npm run bench:report` reads it. */
 const run = z.strictObject({
   schema: z.literal(SCHEMA),
-  bench: z.enum(["kernels", "peers", "coldstart"]),
+  bench: z.enum(["kernels", "peers", "coldstart", "threads"]),
   /** When it ended. */
   date: z.iso.datetime(),
   /** A tenth of the usual time, to see that all works: no figures to quote. */

@@ -72,7 +72,7 @@ function race(
 export const stepRows: Row[] = [...denseRows, imageRow];
 
 /** The image network from one seed: initial weights and dropout's masks are the same on every engine. */
-function createImageTraining(engine: lg.Engine, scope: Scope): Training {
+export function createImageTraining(engine: lg.Engine, scope: Scope): Training {
   const block = ([from, to]: readonly [number, number]): lg.Layer[] => [
     new lg.Conv2d(from, to, 3, { padding: 1, engine }),
     new lg.PReLU({ numParameters: to, engine }),

@@ -1,6 +1,6 @@
 // src/kernels/table/ -> src/kernels/generated/: the kernels' types, the twin's adapters, and what self-test and warm-up call them by.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 
 const FOLDER = "src/kernels/generated";
 const HEAD = "// Written by scripts/kernels.mjs from src/kernels/table/.\n";
@@ -34,9 +34,17 @@ export async function writeKernels() {
     ["kernels.ts", typesOf(groups)],
     ["descriptions.ts", descriptionsOf(groups)],
     ...groups.map((group) => [`${group.name}-twin.ts`, twinOf(group)]),
+    ["worker-text.ts", await workerText()],
   ];
   await mkdir(FOLDER, { recursive: true });
   await Promise.all(texts.map(([file, text]) => writeChanged(`${FOLDER}/${file}`, `${HEAD}${text}`)));
+}
+
+/** The program of a thread as a text, so that it starts without a file of its own. */
+async function workerText() {
+  const program = await readFile("src/kernels/threads/worker.ts", "utf8");
+  const { code } = await transform(program, { loader: "ts", minify: true, target: "es2022" });
+  return `/** src/kernels/threads/worker.ts. */\nexport const WORKER: string = ${JSON.stringify(code.trim())};\n`;
 }
 
 async function writeChanged(path, text) {
@@ -127,7 +135,7 @@ function descriptionsOf(groups) {
 }
 
 /** A description in the form that ../src/kernels/description.ts explains. */
-function encode(kernel, { layout, ...description }) {
+function encode(kernel, { layout, split = [], shares, ...description }) {
   const names = Object.keys(description.arguments);
   const positionOf = (name) => {
     const position = names.indexOf(name);
@@ -162,7 +170,8 @@ function encode(kernel, { layout, ...description }) {
     if (argument.role === "integer") return `i${argument.below}`;
     return sizeFlags.has(name) ? SIMPLE_LETTERS.size : SIMPLE_LETTERS[argument.role];
   });
-  return [layout, ...tokens].join(" ");
+  const cut = shares ? "/-" : split.length > 0 ? `/${split.map(positionOf).join("")}` : "";
+  return [layout + cut, ...tokens].join(" ");
 }
 
 /** A flag that decides on a shape is chosen with the sizes. */

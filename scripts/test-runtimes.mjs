@@ -204,20 +204,23 @@ async function attempt(open, project) {
 }
 
 /** What is wrong with a result; undefined if nothing is. */
-function complaint({ error, kernels, isShared, learns, bits }, wantsShared, reference) {
+function complaint({ error, kernels, threads, isShared, learns, bits }, wantsShared, reference) {
   if (error instanceof Missing) return allowMissing ? undefined : `missing: ${error.message}`;
   if (error !== undefined) return error.stack;
   if (kernels !== "simd") return `ran the "${kernels}" kernels`;
   if (isShared !== wantsShared) return `its memory is ${isShared ? "" : "not "}shared`;
+  const wanted = wantsShared ? 3 : 1;
+  if (threads !== wanted) return `it ran ${threads} threads, not ${wanted}`;
   if (!learns) return "the loss does not fall";
   if (bits !== reference) return "its bits are not those of the first";
 }
 
-function rowOf(name, { error, version, kernels, auto, isShared, bits }, wrong) {
+function rowOf(name, { error, version, kernels, auto, threads, isShared, bits }, wrong) {
   if (error !== undefined)
-    return [name, version ?? "", "", "", "", "", error instanceof Missing ? "missing" : "FAILED"];
+    return [name, version ?? "", "", "", "", "", "", error instanceof Missing ? "missing" : "FAILED"];
   const hash = createHash("sha256").update(bits).digest("hex").slice(0, 12);
-  return [name, version, kernels, auto, isShared ? "shared" : "its own", hash, wrong === undefined ? "OK" : "WRONG"];
+  const memory = isShared ? "shared" : "its own";
+  return [name, version, kernels, auto, String(threads), memory, hash, wrong === undefined ? "OK" : "WRONG"];
 }
 
 async function main() {
@@ -227,7 +230,7 @@ async function main() {
   if (chosen.length === 0) throw new Error(`no runtime's name begins with ${names.join(" or ")}`);
   if (chosen[0] !== RUNTIMES[0]) chosen.unshift(RUNTIMES[0]);
   const project = await createProject();
-  const rows = [["runtime", "version", "kernels", "auto", "memory", "bits", ""]];
+  const rows = [["runtime", "version", "kernels", "auto", "threads", "memory", "bits", ""]];
   const problems = [];
   let skipped = 0;
   try {

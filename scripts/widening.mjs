@@ -3,7 +3,7 @@
 // that binaryen inlines stands under the one that it was inlined into; what only the relaxed-simd build has is apart.
 
 /** Exports that compute nothing. */
-export const SETUP = ["memory", "isRelaxed", "useWork", "workBytes", "useTall", "useWide"];
+export const SETUP = ["memory", "isRelaxed", "useWork", "workBytes", "useShare", "useTall", "useWide"];
 
 export const WIDENING = {
   // passes over operands, by strips of four vectors

@@ -3,8 +3,18 @@ import { ArgumentError, EngineError } from "./errors.js";
 import type { WasmModule } from "./host-types.js";
 import { createTwin } from "./kernels/js/index.js";
 import type { KernelSet, Kernels } from "./kernels/kernels.js";
+import { Team } from "./kernels/threads/team.js";
+import { kernelNames, threaded } from "./kernels/threads/threaded.js";
 import { exerciseKernels } from "./kernels/warm-up.js";
-import { bestKernelSet, isAvailable, isModule, kernelsOf, loadKernels, wantsSharedMemory } from "./kernels/wasm.js";
+import {
+  bestKernelSet,
+  isAvailable,
+  isModule,
+  kernelsOf,
+  loadKernels,
+  type WasmKernels,
+  wantsSharedMemory,
+} from "./kernels/wasm.js";
 import { isWideByDefault } from "./kernels/wide/gate.js";
 import { openWide } from "./kernels/wide/wide.js";
 import type { Width } from "./kernels/wide/width.js";
@@ -19,7 +29,11 @@ export interface EngineOptions {
    * default: the fastest that this runtime has.
    */
   kernels?: "auto" | KernelSet;
-  /** An integer >= 1; default 1. Kernels run on one thread so far, whatever the number. */
+  /**
+   * How many threads large kernel calls are split over, an integer >= 1; default 1. The others are worker threads, which take a few tens of
+   * milliseconds to start; the engine works meanwhile. The results have the same bits for every number. "js" kernels have one thread, and so has
+   * a runtime that has no workers or cannot share memory.
+   */
   threads?: number;
   /** Bytes that the linear memory may grow to, at most 4 GiB; default 1 GiB. If the runtime has no room, less: see `engine.memory.maximum`. */
   maximumMemory?: number;
@@ -56,14 +70,10 @@ const ADDRESSABLE_MEMORY = 4_294_967_296;
 export class Engine {
   /** The kernel set that runs. */
   readonly kernels: KernelSet;
-  /** How many threads kernels are split over right now. */
-  readonly threads: number = 1;
-  /** Settles when every thread has reported in. */
-  readonly ready: Promise<void> = Promise.resolve();
   /** @internal */
   readonly generator: RandomGenerator;
   // undefined once the engine is disposed
-  #alive: { linear: LinearMemory; ops: Kernels; width: Width | string } | undefined;
+  #alive: ({ linear: LinearMemory } & Opened) | undefined;
   // a view keeps its tensor alive
   readonly #viewed = new WeakMap<Float32Array, Tensor>();
 
@@ -108,15 +118,25 @@ export class Engine {
       mayBeArray: set === "js" || (kernels === "auto" && module === undefined),
     });
     try {
-      const { ops, width } = openKernels(set, linear, { isAuto: kernels === "auto", module, wide });
-      this.kernels = ops.set;
-      this.#alive = { linear, ops, width };
+      const opened = openKernels(set, linear, { isAuto: kernels === "auto", module, wide, threads });
+      this.kernels = opened.ops.set;
+      this.#alive = { linear, ...opened };
     } catch (error) {
       linear.release();
       throw error;
     }
     linear.settle();
     this.generator = new RandomGenerator(seed);
+  }
+
+  /** How many threads kernels are split over right now. */
+  get threads(): number {
+    return this.#alive?.team?.threads ?? 1;
+  }
+
+  /** Settles when every thread has reported in, or will not: after 10 s at the latest. */
+  get ready(): Promise<void> {
+    return this.#alive?.team?.ready() ?? Promise.resolve();
   }
 
   /**
@@ -177,9 +197,10 @@ export class Engine {
    * Disposing twice does nothing.
    */
   dispose(): void {
-    const linear = this.#alive?.linear;
+    const alive = this.#alive;
     this.#alive = undefined;
-    linear?.release();
+    alive?.team?.end();
+    alive?.linear.release({ mayBeWritten: alive.team?.isLost });
   }
 
   /** As `dispose`, at the end of a `using` block. */
@@ -219,25 +240,39 @@ interface Opened {
   readonly ops: Kernels;
   /** The width of widened kernels, or why they are not wide. */
   readonly width: Width | string;
+  /** The threads, where there are several. */
+  readonly team?: Team;
+}
+
+interface Choice {
+  readonly isAuto: boolean;
+  readonly module: WebAssembly.Module | undefined;
+  readonly wide: boolean;
+  readonly threads: number;
 }
 
 /** The kernels of a set, or of a given module. With "auto" a given module decides the set, and the twin takes the place of kernels that fail. */
-function openKernels(
-  set: KernelSet,
-  linear: LinearMemory,
-  { isAuto, module, wide }: { isAuto: boolean; module: WebAssembly.Module | undefined; wide: boolean },
-): Opened {
+function openKernels(set: KernelSet, linear: LinearMemory, { isAuto, module, wide, threads }: Choice): Opened {
   if (set === "js" || linear.isArray) return openTwin(linear);
   if (module !== undefined) {
-    return { ops: kernelsOf(module, isAuto ? undefined : set, linear), width: "the module was compiled elsewhere" };
+    const kernels = kernelsOf(module, isAuto ? undefined : set, linear);
+    return onThreads(threads, linear, kernels, "the module was compiled elsewhere");
   }
   try {
     const width = wide ? openWide(set, linear) : "not asked for: createEngine({ wide: true }) or LANEGRAD_WIDE=1";
-    return { ops: typeof width === "string" ? loadKernels(set, linear) : width.watched(), width };
+    return onThreads(threads, linear, typeof width === "string" ? loadKernels(set, linear) : width.kernels, width);
   } catch (error) {
     if (isAuto && error instanceof EngineError) return openTwin(linear);
     throw error;
   }
+}
+
+function onThreads(threads: number, linear: LinearMemory, kernels: WasmKernels, width: Width | string): Opened {
+  const ops = typeof width === "string" ? kernels : width.watched();
+  if (threads === 1 || !linear.isShared) return { ops, width };
+  const isWide = (): boolean => typeof width !== "string" && width.isWide;
+  const team = new Team(kernels, linear, { count: threads - 1, names: kernelNames(), isWide });
+  return { ops: threaded(ops, team, linear, threads), width, team };
 }
 
 const openTwin = (linear: LinearMemory): Opened => ({

@@ -131,12 +131,15 @@ export class LinearMemory implements Heap {
     this.settle();
   }
 
-  /** Ends the memory's use. The next engine of the same maximum takes it over, or it is collected. Old views still lie over it. */
-  release(): void {
+  /**
+   * Ends the memory's use. The next engine of the same maximum takes it over, or it is collected, as it always is where another thread
+   * may still write to it. Old views still lie over it.
+   */
+  release({ mayBeWritten = false } = {}): void {
     const { memory } = this;
     this.f32 = new Float32Array(0);
     this.i32 = new Int32Array(0);
-    handOver({ memory, pages: this.maximum / PAGE, isShared: this.isShared });
+    if (!mayBeWritten) handOver({ memory, pages: this.maximum / PAGE, isShared: this.isShared });
   }
 
   #insertFree(block: FreeBlock): void {

@@ -3,8 +3,18 @@
 
 import { block } from "../gemm/work";
 import { select, storeFour, storePair } from "../lanes";
-import { addGradient, addTotals, carrySums, COLUMN_TOTALS, SUM_BLOCK, SUM_COLUMNS, SUM_ROWS } from "../reductions";
-import { SECOND_SUM, sumAt, SUMS, sumsAddress } from "../vector-loop";
+import {
+  addGradient,
+  addTotals,
+  carrySums,
+  COLUMN_TOTALS,
+  SHARE_COLUMNS,
+  SUM_BLOCK,
+  SUM_COLUMNS,
+  SUM_ROWS,
+} from "../reductions";
+import { own, shareFrom, shareTo } from "../thread";
+import { SECOND_SUM, sumAt, sumsAddress } from "../vector-loop";
 
 /**
  * dx = x > 0 ? dy : a · dy;  dslope[c] (+)= Σ (x > 0 ? 0 : dy · x);  dbias[c] (+)= Σ dx, in one pass. An address of 0 for
@@ -29,14 +39,19 @@ export function preluBackward(
     return;
   }
   const row = (<usize>channels) << 2;
+  const first = (<usize>shareFrom(channels, SHARE_COLUMNS)) << 2;
+  const end = (<usize>shareTo(channels, SHARE_COLUMNS)) << 2;
   if (rows <= SUM_ROWS || !(dslope || dbias)) {
-    if (dslope && !accumulateSlope) memory.fill(dslope, 0, row);
-    if (dbias && !accumulateBias) memory.fill(dbias, 0, row);
-    backwardByRows(rows, row, row, x, dy, slope, dx, dslope, dbias);
+    const bytes = end - first;
+    if (dslope) dslope += first;
+    if (dbias) dbias += first;
+    if (dslope && !accumulateSlope) memory.fill(dslope, 0, bytes);
+    if (dbias && !accumulateBias) memory.fill(dbias, 0, bytes);
+    backwardByRows(rows, row, bytes, x + first, dy + first, slope + first, dx + first, dslope, dbias);
     return;
   }
-  for (let j: usize = 0; j < row; j += SUM_COLUMNS) {
-    const bytes = min(SUM_COLUMNS, row - j);
+  for (let j = first; j < end; j += SUM_COLUMNS) {
+    const bytes = min(SUM_COLUMNS, end - j);
     const sums = dslope ? block : 0;
     const biasSums = dbias ? block + bytes : 0;
     memory.fill(block + COLUMN_TOTALS, 0, bytes << 2);
@@ -249,22 +264,23 @@ function backwardByRuns(
   dbias: usize,
   accumulateBias: bool,
 ): void {
-  for (let first: usize = 0; first < <usize>channels; first += MOST_CHANNELS) {
-    const count = min(MOST_CHANNELS, <usize>channels - first);
-    memory.fill(TOTALS, 0, count << 4);
+  const end = <usize>shareTo(channels, 1);
+  for (let first = <usize>shareFrom(channels, 1); first < end; first += MOST_CHANNELS) {
+    const count = min(MOST_CHANNELS, end - first);
+    memory.fill(own(TOTALS), 0, count << 4);
     for (let r: usize = 0; r < <usize>rows; r++) {
       for (let c: usize = 0; c < count; c++) {
         const start = (r * <usize>channels + first + c) * run;
         for (let at = start; at < start + run; at += SUM_BLOCK) {
           const bytes = min(SUM_BLOCK, start + run - at);
-          maskRun(bytes, x + at, dy + at, slope + ((first + c) << 2), dx + at, TOTALS + (c << 4));
+          maskRun(bytes, x + at, dy + at, slope + ((first + c) << 2), dx + at, own(TOTALS) + (c << 4));
         }
       }
     }
     for (let c: usize = 0; c < count; c++) {
       const at = (first + c) << 2;
-      if (dslope) addGradient(dslope + at, load<f64>(TOTALS + (c << 4)), accumulateSlope);
-      if (dbias) addGradient(dbias + at, load<f64>(TOTALS + (c << 4), 8), accumulateBias);
+      if (dslope) addGradient(dslope + at, load<f64>(own(TOTALS) + (c << 4)), accumulateSlope);
+      if (dbias) addGradient(dbias + at, load<f64>(own(TOTALS) + (c << 4), 8), accumulateBias);
     }
   }
 }
@@ -273,8 +289,8 @@ function backwardByRuns(
 function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize, totals: usize): void {
   const whole = bytes & ~31;
   maskVectors(whole, x, dy, slope, dx);
-  let slopeSum = sumAt(SUMS);
-  let biasSum = sumAt(SUMS + SECOND_SUM);
+  let slopeSum = sumAt(sumsAddress());
+  let biasSum = sumAt(sumsAddress() + SECOND_SUM);
   const a = load<f32>(slope);
   for (let i = whole; i < bytes; i += 4) {
     const v = load<f32>(x + i);
@@ -288,7 +304,7 @@ function maskRun(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize, tot
   store<f64>(totals, load<f64>(totals, 8) + biasSum, 8);
 }
 
-/** dx of whole pairs of vectors; the sums of slopes into SUMS, those of biases behind them. */
+/** dx of whole pairs of vectors; with the sums of slopes, and those of biases behind them. */
 function maskVectors(bytes: usize, x: usize, dy: usize, slope: usize, dx: usize): void {
   const zero = f32x4.splat(0);
   const a = v128.load32_splat(slope);

@@ -5,6 +5,8 @@
 //
 // The scratch holds what all images share, for both methods, then one image, for the method that it takes.
 
+import { NR } from "../gemm/sizes";
+import { shareFrom, shareTo } from "../thread";
 import * as window from "../window";
 import {
   addImage,
@@ -140,6 +142,14 @@ export function conv2dBackwardWeight(
   work: usize,
 ): void {
   readGeometry(sizes);
+  // what chooses the method is the whole convolution, whatever the share
+  const isFast = isWinograd();
+  const outSize = window.outChannels * window.outHeight * window.outWidth;
+  const first = shareFrom(window.outChannels, NR);
+  window.narrowOutChannels(shareTo(window.outChannels, NR) - first);
+  if (window.outChannels <= 0) return;
+  const firstDy = (<usize>(first * window.outHeight * window.outWidth)) << 2;
+  dweight += (<usize>(first * depth)) << 2;
   if (images == 0) {
     if (!accumulate) memory.fill(dweight, 0, (<usize>(window.outChannels * depth)) << 2);
     return;
@@ -147,19 +157,17 @@ export function conv2dBackwardWeight(
   const taps = work;
   const gradient = taps + <usize>tapBytes();
   const u = gradient + <usize>gradientBytes();
-  const isFast = isWinograd();
   const image = u + (isFast ? <usize>winogradGradientBytes() : 0);
   const patches = image + <usize>copyBytes();
   const size = window.channels * window.height * window.width;
-  const outSize = window.outChannels * window.outHeight * window.outWidth;
   tapsOfImage(taps);
   // how many images took each method so far: the first one overwrites
   let fast = 0;
   let direct = 0;
   for (; images > 0; images--) {
     if (isFast && staysBelow(TAME, size, x) && staysBelow(TAME, outSize, dy))
-      addWinogradImage(x, dy, image, u, fast++ > 0);
-    else addImage(x, dy, taps, image, patches, gradient, direct++ > 0);
+      addWinogradImage(x, dy + firstDy, image, u, fast++ > 0);
+    else addImage(x, dy + firstDy, taps, image, patches, gradient, direct++ > 0);
     x += (<usize>size) << 2;
     dy += (<usize>outSize) << 2;
   }

@@ -2,6 +2,7 @@
 
 import { panel } from "../gemm/work";
 import { NR } from "../gemm/sizes";
+import { own } from "../thread";
 import { copyRow, Narrow, rowOf, Wide } from "../lanes";
 
 /** The rows that a panel's outputs lie in: for each the address of its first output's patch, and where it goes in the panel. */
@@ -104,7 +105,7 @@ export function packPatches(
     else packRow<Wide>(k, from, taps, panel);
     return;
   }
-  let end = segments;
+  let end = own(segments);
   store<usize>(end, from);
   store<usize>(end, 0, 4);
   from -= (<usize>x) << 2;
@@ -129,9 +130,10 @@ function packRow<W>(k: i32, from: usize, taps: usize, target: usize): void {
 
 /** Outputs in several rows. Each segment is stored as long as the panel; the next overwrites the excess. */
 function packRows<W>(k: i32, end: usize, taps: usize, target: usize): void {
+  const first = own(segments);
   for (; k > 0; k--) {
     const tap = load<u32>(taps);
-    for (let segment = segments; segment < end; segment += 8) {
+    for (let segment = first; segment < end; segment += 8) {
       copyRow<W>(load<usize>(segment) + tap, target + load<usize>(segment, 4));
     }
     taps += 4;

@@ -36,15 +36,32 @@ import {
   SHALLOW_FLOATS,
   SHALLOW_FROM,
   SHALLOW_KC,
+  SHARE_BY_ROWS_UP_TO_N,
+  SHARE_COLUMNS,
+  SHARE_ROWS,
   SWAP_BELOW_M,
   SWAP_KC,
   SWAP_MC,
   VECTOR_KC,
   WIDE_NR,
 } from "./sizes";
+import { shareFrom, shareTo } from "../thread";
 import { tileColumn, tilesOf } from "./tile";
 import { alongRows, outerProduct, vectorTimesMatrix } from "./vector";
 import { block, panel } from "./work";
+
+/** The product of which a share is computed: its way depends on these, so that every share has the bits of the whole. */
+let wholeM: i32 = 0;
+let wholeN: i32 = 0;
+
+/** Where C is written along its rows, or there are few columns, a share is some rows of it; else columns, so that B is packed once. */
+function isSharedByRows(transposeA: bool, transposeB: bool, k: i32): bool {
+  return wholeN <= SHARE_BY_ROWS_UP_TO_N || (!transposeB && k == 1) || isShallow(transposeB, k);
+}
+
+function isShallow(transposeB: bool, k: i32): bool {
+  return !transposeB && k <= SHALLOW_KC && wholeM >= PACK_B_FROM_M && wholeM * wholeN >= SHALLOW_FROM;
+}
 
 export function gemm(
   transposeA: bool,
@@ -61,31 +78,46 @@ export function gemm(
   bias: usize,
   accumulate: bool,
 ): void {
-  if (m <= 0 || n <= 0) return;
+  wholeM = m;
+  wholeN = n;
   const aRow = (<usize>lda) << 2;
   const bRow = (<usize>ldb) << 2;
   const cRow = (<usize>ldc) << 2;
+  if (isSharedByRows(transposeA, transposeB, k)) {
+    const first = shareFrom(m, SHARE_ROWS);
+    m = shareTo(m, SHARE_ROWS) - first;
+    a += transposeA ? (<usize>first) << 2 : <usize>first * aRow;
+    c += <usize>first * cRow;
+  } else {
+    const first = shareFrom(n, SHARE_COLUMNS);
+    const x = (<usize>first) << 2;
+    n = shareTo(n, SHARE_COLUMNS) - first;
+    b += transposeB ? <usize>first * bRow : x;
+    c += x;
+    if (bias) bias += x;
+  }
+  if (m <= 0 || n <= 0) return;
   if (k <= 0) {
     if (!accumulate) emptyProduct(m, n, c, cRow, bias);
-  } else if (transposeB && !transposeA && (m < DOT_BELOW_M || n <= DOT_UP_TO_N)) {
+  } else if (transposeB && !transposeA && (wholeM < DOT_BELOW_M || wholeN <= DOT_UP_TO_N)) {
     for (let pc = 0; pc < k; pc += DOT_KC) {
       const x = (<usize>pc) << 2;
       dots(m, n, min(DOT_KC, k - pc), a + x, aRow, b + x, bRow, c, cRow, bias, accumulate || pc > 0);
     }
-  } else if (transposeB && !transposeA && m < SWAP_BELOW_M) {
+  } else if (transposeB && !transposeA && wholeM < SWAP_BELOW_M) {
     swapped(m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
   } else if (!transposeB && k == 1) {
     outerProduct(m, n, a, transposeA ? 4 : aRow, b, c, cRow, accumulate ? c : bias, accumulate ? cRow : 0);
-  } else if (!transposeB && !transposeA && m == 1) {
+  } else if (!transposeB && !transposeA && wholeM == 1) {
     for (let pc = 0; pc < k; pc += VECTOR_KC) {
       const kc = min(VECTOR_KC, k - pc);
       const pa = a + ((<usize>pc) << 2);
       const pb = b + <usize>pc * bRow;
       const addend = accumulate || pc > 0 ? c : bias;
-      if (n * k >= ALONG_VECTOR_FROM) alongRows(1, n, kc, pa, aRow, pb, bRow, c, cRow, addend, 0);
+      if (wholeN * k >= ALONG_VECTOR_FROM) alongRows(1, n, kc, pa, aRow, pb, bRow, c, cRow, addend, 0);
       else vectorTimesMatrix(n, kc, pa, pb, bRow, c, addend);
     }
-  } else if (!transposeB && k <= SHALLOW_KC && m >= PACK_B_FROM_M && m * n >= SHALLOW_FROM) {
+  } else if (isShallow(transposeB, k)) {
     shallow(transposeA, m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
   } else {
     blocked(transposeA, transposeB, m, n, k, a, aRow, b, bRow, c, cRow, bias, accumulate);
@@ -116,14 +148,14 @@ function blocked(
   bias: usize,
   accumulate: bool,
 ): void {
-  const packB = m >= PACK_B_FROM_M;
+  const packB = wholeM >= PACK_B_FROM_M;
   // rows of B this far apart all fall into the same cache sets
-  const collides = (bRow & (COLLISION_BYTES - 1)) == 0 && m >= GROUP_FROM_M && m < GROUP_BELOW_M;
+  const collides = (bRow & (COLLISION_BYTES - 1)) == 0 && wholeM >= GROUP_FROM_M && wholeM < GROUP_BELOW_M;
   const groups = collides && !transposeA && !transposeB;
   const mostK = evenBlock(k, groups ? GROUP_KC : KC);
   const mostM = transposeA ? PACKED_MC : MC;
   const alongBelow = groups ? ALONG_BELOW_GROUPS_M : ALONG_BELOW_M;
-  const isAlong = !transposeA && !transposeB && m < alongBelow && n * k >= ALONG_FROM;
+  const isAlong = !transposeA && !transposeB && wholeM < alongBelow && wholeN * k >= ALONG_FROM;
   for (let pc = 0; pc < k; pc += mostK) {
     const kc = min(mostK, k - pc);
     const kx = (<usize>pc) << 2;

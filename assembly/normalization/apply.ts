@@ -4,6 +4,7 @@
 //   backward  dx = dy · SCALE + SHIFT + (x - MEAN) · SLOPE
 
 import { loadUpTo4, multiplyAdd, storeFour, storePair, storeUpTo4 } from "../lanes";
+import { own } from "../thread";
 import { groupSize, isColumns, MEAN, planeBytes, rowBytes, rows, SCALE, SHIFT, SLOPE } from "./group";
 
 class Forward {}
@@ -45,10 +46,10 @@ function result<D>(x: v128, dy: v128, mean: v128, scale: v128, shift: v128, slop
 
 /** One plane: forward four vectors at a time, backward two, for which the registers suffice. */
 function applyToPlane<D>(channel: usize, x: usize, dy: usize, out: usize): void {
-  const mean = v128.load32_splat(MEAN + channel);
-  const scale = v128.load32_splat(SCALE + channel);
-  const shift = v128.load32_splat(SHIFT + channel);
-  const slope = idof<D>() == idof<Forward>() ? mean : v128.load32_splat(SLOPE + channel);
+  const mean = v128.load32_splat(own(MEAN) + channel);
+  const scale = v128.load32_splat(own(SCALE) + channel);
+  const shift = v128.load32_splat(own(SHIFT) + channel);
+  const slope = idof<D>() == idof<Forward>() ? mean : v128.load32_splat(own(SLOPE) + channel);
   const end = x + planeBytes;
   if (idof<D>() == idof<Forward>()) {
     for (; x + 64 <= end; x += 64, out += 64) {
@@ -80,10 +81,10 @@ function applyToPlane<D>(channel: usize, x: usize, dy: usize, out: usize): void 
 }
 
 function applyToColumns<D>(x: usize, dy: usize, out: usize): void {
-  const mean = v128.load(MEAN);
-  const scale = v128.load(SCALE);
-  const shift = v128.load(SHIFT);
-  const slope = idof<D>() == idof<Forward>() ? mean : v128.load(SLOPE);
+  const mean = v128.load(own(MEAN));
+  const scale = v128.load(own(SCALE));
+  const shift = v128.load(own(SHIFT));
+  const slope = idof<D>() == idof<Forward>() ? mean : v128.load(own(SLOPE));
   const columns = groupSize;
   const step = rowBytes;
   for (let r = rows; r > 0; r--, x += step, out += step) {

@@ -7,7 +7,8 @@
 // inner > 1: planes (planes.ts); inner = 1: columns (columns.ts). The second pass, over the deviations, refines the mean as well.
 // Deviations are taken from the mean rounded to float32; what that loses is in double in the variance and in the shift.
 
-import { addGradient } from "../reductions";
+import { addGradient, SHARE_COLUMNS } from "../reductions";
+import { own, shareFrom, shareTo } from "../thread";
 import { applyBackward, applyForward } from "./apply";
 import { columnGradientSums, columnStatistics } from "./columns";
 import {
@@ -43,14 +44,15 @@ export function batchNorm(
 ): void {
   setSizes(rows, channels, inner);
   const inverses = statistics + (channels << 2);
-  for (let first: usize = 0; first < channels; first += groupSize) {
-    startGroup(channels - first);
+  const end = endOfShare(channels);
+  for (let first = startOfShare(channels); first < end; first += groupSize) {
+    startGroup(end - first);
     const start = first * planeBytes;
     if (isColumns) columnStatistics(x + start);
     else planesStatistics(x + start, count * eps);
     for (let c: usize = 0; c < groupSize; c++) {
       const at = (first + c) << 2;
-      const sums = SUMS + (c << 3);
+      const sums = own(SUMS) + (c << 3);
       const mean = load<f64>(sums);
       const squares = load<f64>(sums, SECOND);
       const variance = squares / count;
@@ -80,8 +82,9 @@ export function normalize(
   y: usize,
 ): void {
   setSizes(rows, channels, inner);
-  for (let first: usize = 0; first < channels; first += groupSize) {
-    startGroup(channels - first);
+  const end = endOfShare(channels);
+  for (let first = startOfShare(channels); first < end; first += groupSize) {
+    startGroup(end - first);
     for (let c: usize = 0; c < groupSize; c++) {
       const at = (first + c) << 2;
       const inverse = 1 / Math.sqrt(<f64>load<f32>(variance + at) + eps);
@@ -108,33 +111,43 @@ export function batchNormBackward(
 ): void {
   setSizes(rows, channels, inner);
   const inverses = statistics + (channels << 2);
-  for (let first: usize = 0; first < channels; first += groupSize) {
-    startGroup(channels - first);
+  const end = endOfShare(channels);
+  for (let first = startOfShare(channels); first < end; first += groupSize) {
+    startGroup(end - first);
     const start = first * planeBytes;
     for (let c: usize = 0; c < groupSize; c++) {
-      store<f32>(MEAN + (c << 2), load<f32>(statistics + ((first + c) << 2)));
+      store<f32>(own(MEAN) + (c << 2), load<f32>(statistics + ((first + c) << 2)));
     }
     if (isColumns) columnGradientSums(x + start, dy + start);
     else planesGradientSums(x + start, dy + start);
     for (let c: usize = 0; c < groupSize; c++) {
       const at = (first + c) << 2;
       const inverse = <f64>load<f32>(inverses + at);
-      const sum = load<f64>(SUMS + (c << 3));
-      const product = load<f64>(SUMS + (c << 3), SECOND);
+      const sum = load<f64>(own(SUMS) + (c << 3));
+      const product = load<f64>(own(SUMS) + (c << 3), SECOND);
       if (dweight) {
         addGradient(dweight + at, product * inverse, accumulateWeight);
         addGradient(dbias + at, sum, accumulateBias);
       }
       const scale = <f64>load<f32>(weight + at) * inverse;
-      store<f32>(SCALE + (c << 2), <f32>scale);
-      store<f32>(SHIFT + (c << 2), <f32>((-scale * sum) / count));
-      store<f32>(SLOPE + (c << 2), <f32>((-scale * inverse * inverse * product) / count));
+      store<f32>(own(SCALE) + (c << 2), <f32>scale);
+      store<f32>(own(SHIFT) + (c << 2), <f32>((-scale * sum) / count));
+      store<f32>(own(SLOPE) + (c << 2), <f32>((-scale * inverse * inverse * product) / count));
     }
     if (dx) applyBackward(x + start, dy + start, dx + start);
   }
 }
 
-/** The share of a spread that float32 rounds away. */
+/** Channels from here on are this share's. */
+function startOfShare(channels: usize): usize {
+  return shareFrom(<i32>channels, isColumns ? SHARE_COLUMNS : 1);
+}
+
+function endOfShare(channels: usize): usize {
+  return shareTo(<i32>channels, isColumns ? SHARE_COLUMNS : 1);
+}
+
+/** The part of a spread that float32 rounds away. */
 const ROUNDING: f64 = 1.2e-7;
 
 /**
@@ -163,7 +176,7 @@ function setAffine(channel: usize, mean: f64, inverse: f64, weight: usize, bias:
   const rounded = <f32>mean;
   const lost = isFinite(rounded) ? mean - <f64>rounded : 0;
   const isApart = inverse > LEAST_INVERSE && isFinite(<f32>scale);
-  store<f32>(MEAN + channel, isApart ? rounded : 0);
-  store<f32>(SCALE + channel, <f32>scale);
-  store<f32>(SHIFT + channel, <f32>(<f64>load<f32>(bias) - (isApart ? lost : mean) * scale));
+  store<f32>(own(MEAN) + channel, isApart ? rounded : 0);
+  store<f32>(own(SCALE) + channel, <f32>scale);
+  store<f32>(own(SHIFT) + channel, <f32>(<f64>load<f32>(bias) - (isApart ? lost : mean) * scale));
 }

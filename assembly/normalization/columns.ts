@@ -2,6 +2,7 @@
 
 import { storePair } from "../lanes";
 import { pair } from "../reductions";
+import { own } from "../thread";
 import { Deviations, Gradients, groupSize, MEAN, refineMeans, roundMeans, rowBytes, rows, SECOND, SUMS } from "./group";
 
 /** Mean and Σ (x - mean)² of each column, into SUMS. */
@@ -27,13 +28,13 @@ function columnTotals(x: usize): void {
       low = f64x2.add(low, pair(x));
       high = f64x2.add(high, pair(x + 8));
     }
-    storePair(SUMS, low, high);
+    storePair(own(SUMS), low, high);
   } else {
     for (let c: usize = 0; c < groupSize; c++) {
       let total: f64 = 0;
       let at = x + (c << 2);
       for (let r = rows; r > 0; r--, at += step) total += <f64>load<f32>(at);
-      store<f64>(SUMS + (c << 3), total);
+      store<f64>(own(SUMS) + (c << 3), total);
     }
   }
 }
@@ -43,8 +44,8 @@ function columnTotals(x: usize): void {
 function sumColumns<G>(x: usize, dy: usize): void {
   const step = rowBytes;
   if (groupSize == 4) {
-    const lowMean = pair(MEAN);
-    const highMean = pair(MEAN + 8);
+    const lowMean = pair(own(MEAN));
+    const highMean = pair(own(MEAN) + 8);
     let s0 = f64x2.splat(0);
     let s1 = s0;
     let t0 = s0;
@@ -60,11 +61,11 @@ function sumColumns<G>(x: usize, dy: usize): void {
       t1 = f64x2.add(t1, f64x2.mul(g1, d1));
       if (idof<G>() == idof<Gradients>()) dy += step;
     }
-    storePair(SUMS, s0, s1);
-    storePair(SUMS + SECOND, t0, t1);
+    storePair(own(SUMS), s0, s1);
+    storePair(own(SUMS) + SECOND, t0, t1);
   } else {
     for (let c: usize = 0; c < groupSize; c++) {
-      const mean = <f64>load<f32>(MEAN + (c << 2));
+      const mean = <f64>load<f32>(own(MEAN) + (c << 2));
       let total: f64 = 0;
       let product: f64 = 0;
       let offset = c << 2;
@@ -74,8 +75,8 @@ function sumColumns<G>(x: usize, dy: usize): void {
         total += g;
         product += g * d;
       }
-      store<f64>(SUMS + (c << 3), total);
-      store<f64>(SUMS + (c << 3), product, SECOND);
+      store<f64>(own(SUMS) + (c << 3), total);
+      store<f64>(own(SUMS) + (c << 3), product, SECOND);
     }
   }
 }

@@ -1,5 +1,7 @@
 // Channels are processed in groups: 64 planes, or 4 columns. Here are the sizes of a call and what the passes over a group share.
 
+import { own } from "../thread";
+
 /** Planes of a group: more are no faster, and fewer leave gaps between what is read. */
 const GROUP_PLANES: usize = 64;
 
@@ -51,17 +53,17 @@ export class Gradients {}
 /** From Σ x the rounded means that deviations are taken from. */
 export function roundMeans(): void {
   for (let c: usize = 0; c < groupSize; c++) {
-    const mean = load<f64>(SUMS + (c << 3)) / count;
-    store<f64>(SUMS + (c << 3), mean, UNREFINED);
-    store<f32>(MEAN + (c << 2), <f32>mean);
+    const mean = load<f64>(own(SUMS) + (c << 3)) / count;
+    store<f64>(own(SUMS) + (c << 3), mean, UNREFINED);
+    store<f32>(own(MEAN) + (c << 2), <f32>mean);
   }
 }
 
 /** From the sums of deviations and of their squares the mean and the squares around it. */
 export function refineMeans(): void {
   for (let c: usize = 0; c < groupSize; c++) {
-    const sums = SUMS + (c << 3);
-    const rounded = load<f32>(MEAN + (c << 2));
+    const sums = own(SUMS) + (c << 3);
+    const rounded = load<f32>(own(MEAN) + (c << 2));
     const lost = isFinite(rounded) ? load<f64>(sums) / count : 0;
     store<f64>(sums, <f64>rounded + lost);
     store<f64>(sums, load<f64>(sums, SECOND) - count * lost * lost, SECOND);

@@ -3,7 +3,8 @@
 
 import { multiplyAdd, storeFour } from "../lanes";
 import { blockSum, SUM_BLOCK } from "../reductions";
-import { SECOND_SUM, sumAt, SUMS as LANE_SUMS, sumsAddress } from "../vector-loop";
+import { own } from "../thread";
+import { SECOND_SUM, sumAt, sumsAddress } from "../vector-loop";
 import {
   count,
   Deviations,
@@ -28,11 +29,11 @@ const LEAST_LEFT: f64 = 1e-4;
 
 /** Mean and Σ (x - mean)² of each channel, into SUMS; `least` will be added to the squares. */
 export function planesStatistics(x: usize, least: f64): void {
-  memory.fill(SUMS, 0, 2 * SECOND);
+  memory.fill(own(SUMS), 0, 2 * SECOND);
   for (let r: usize = 0; r < rows; r++) {
     for (let c: usize = 0; c < groupSize; c++) {
       const plane = x + r * rowBytes + c * planeBytes;
-      const sums = SUMS + (c << 3);
+      const sums = own(SUMS) + (c << 3);
       let total: f64 = 0;
       for (let at: usize = 0; at < planeBytes; at += SUM_BLOCK) {
         total += blockSum(min(SUM_BLOCK, planeBytes - at), plane + at);
@@ -44,9 +45,9 @@ export function planesStatistics(x: usize, least: f64): void {
   sumPlanes<Deviations>(x, x);
   refineMeans();
   for (let c: usize = 0; c < groupSize; c++) {
-    const sums = SUMS + (c << 3);
+    const sums = own(SUMS) + (c << 3);
     const squares = load<f64>(sums, SECOND);
-    const lost = load<f64>(sums) - <f64>load<f32>(MEAN + (c << 2));
+    const lost = load<f64>(sums) - <f64>load<f32>(own(MEAN) + (c << 2));
     if (!(squares <= LARGE && squares + least >= SMALL && squares >= LEAST_LEFT * count * lost * lost)) {
       statisticsInDouble(x + c * planeBytes, sums);
     }
@@ -57,9 +58,9 @@ export function planesStatistics(x: usize, least: f64): void {
 export function planesGradientSums(x: usize, dy: usize): void {
   sumPlanes<Gradients>(x, dy);
   for (let c: usize = 0; c < groupSize; c++) {
-    const sums = SUMS + (c << 3);
+    const sums = own(SUMS) + (c << 3);
     if (!isFinite(load<f64>(sums)) || !isFinite(load<f64>(sums, SECOND))) {
-      gradientSumsInDouble(MEAN + (c << 2), x + c * planeBytes, dy + c * planeBytes, sums);
+      gradientSumsInDouble(own(MEAN) + (c << 2), x + c * planeBytes, dy + c * planeBytes, sums);
     }
   }
 }
@@ -67,13 +68,13 @@ export function planesGradientSums(x: usize, dy: usize): void {
 /** Σ g and Σ g · (x - MEAN) of each channel, into SUMS. */
 @inline
 function sumPlanes<G>(x: usize, dy: usize): void {
-  memory.fill(SUMS, 0, 2 * SECOND);
+  memory.fill(own(SUMS), 0, 2 * SECOND);
   for (let r: usize = 0; r < rows; r++) {
     for (let c: usize = 0; c < groupSize; c++) {
       const start = r * rowBytes + c * planeBytes;
       const end = start + planeBytes;
       for (let at = start; at < end; at += SUM_BLOCK) {
-        addBlock<G>(min(SUM_BLOCK, end - at), MEAN + (c << 2), x + at, dy + at, SUMS + (c << 3));
+        addBlock<G>(min(SUM_BLOCK, end - at), own(MEAN) + (c << 2), x + at, dy + at, own(SUMS) + (c << 3));
       }
     }
   }
@@ -83,8 +84,8 @@ function sumPlanes<G>(x: usize, dy: usize): void {
 function addBlock<G>(bytes: usize, mean: usize, x: usize, dy: usize, sums: usize): void {
   const whole = bytes & ~31;
   sumVectors<G>(whole, mean, x, dy);
-  let total = sumAt(LANE_SUMS);
-  let product = sumAt(LANE_SUMS + SECOND_SUM);
+  let total = sumAt(sumsAddress());
+  let product = sumAt(sumsAddress() + SECOND_SUM);
   const center = load<f32>(mean);
   for (let i = whole; i < bytes; i += 4) {
     const d = load<f32>(x + i) - center;
@@ -96,7 +97,7 @@ function addBlock<G>(bytes: usize, mean: usize, x: usize, dy: usize, sums: usize
   store<f64>(sums, load<f64>(sums, SECOND) + product, SECOND);
 }
 
-/** The sums of whole pairs of vectors, into LANE_SUMS. */
+/** The sums of whole pairs of vectors, into the sums of vector-loop.ts. */
 function sumVectors<G>(bytes: usize, mean: usize, x: usize, dy: usize): void {
   const center = v128.load32_splat(mean);
   let s0 = f32x4.splat(0);

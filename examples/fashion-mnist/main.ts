@@ -25,13 +25,14 @@ async function main(args: string[], signal: AbortSignal): Promise<void> {
 }
 
 async function trainAndReport(options: Options, signal: AbortSignal): Promise<void> {
-  const { model, activation, batch, epochs, kernels, seed } = options;
+  const { model, activation, batch, epochs, kernels, seed, threads } = options;
   const data = loadDataSet(options.data);
   const { height, width } = data.train;
   const shape = { model, height, width, classes: data.classes, activation };
   const asSamples = (images: LabelledImages) => ({ x: images.x, y: images.y, sampleShape: sampleShape(shape) });
-  using engine = lg.createEngine({ kernels, seed });
+  using engine = lg.createEngine({ kernels, seed, threads });
   engine.warmUp();
+  await engine.ready;
   const net = buildNetwork(shape, engine);
   if (options.load !== undefined) await loadWeights(net, options.load);
   if (options.save !== undefined) await checkWritable(options.save);

@@ -22,6 +22,7 @@ export interface Options {
   kernels: Kernels;
   activation: Activation;
   seed: number;
+  threads: number;
   /** Files of weights, where they are asked for. */
   load: string | undefined;
   save: string | undefined;
@@ -38,6 +39,7 @@ Usage: npm start -- [options]
   --batch N          samples a step (default 128)
   --kernels NAME     ${KERNELS.join(", ")} (default auto)
   --activation NAME  ${ACTIVATIONS.join(", ")} (default prelu: a slope for each unit or channel)
+  --threads N        threads that large kernel calls are split over; the results stay the same (default 1)
   --seed N           of initialisation and shuffling (default 0)
   --load FILE        start from these weights (safetensors)
   --save FILE        write the trained weights there, after Ctrl-C too
@@ -55,6 +57,7 @@ export function parseOptions(args: string[]): Options {
     kernels: oneOf("--kernels", values.kernels, KERNELS),
     activation: oneOf("--activation", values.activation, ACTIVATIONS),
     seed: wholeNumber("--seed", values.seed, { least: 0, most: LARGEST_SEED }),
+    threads: wholeNumber("--threads", values.threads, { least: 1 }),
     load: values.load,
     save: values.save,
     help: values.help,
@@ -74,6 +77,7 @@ function parseStrictly(args: string[]) {
         kernels: { type: "string", default: "auto" },
         activation: { type: "string", default: "prelu" },
         seed: { type: "string", default: "0" },
+        threads: { type: "string", default: "1" },
         load: { type: "string" },
         save: { type: "string" },
         help: { type: "boolean", default: false },

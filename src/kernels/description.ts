@@ -4,7 +4,8 @@ import type { WindowSizes } from "./window.js";
 
 /**
  * What a program knows of a kernel: enough to call it on operands of any size. scripts/kernels.mjs writes it from the table; it is short
- * because it is part of every bundle. First the layout (see table/vocabulary.ts), then one word for each argument, in order:
+ * because it is part of every bundle. First the layout (see table/vocabulary.ts), behind a "/" if a call may be cut for several threads: the
+ * sizes along which it is, or "-" where the kernel computes shares itself. Then one word for each argument, in order:
  *
  *     s     size, or a flag that decides on a shape    f     flag
  *     w     window                                     k     a convolution's scratch
@@ -44,11 +45,11 @@ export interface Operands {
   isSame(): boolean;
 }
 
-const WINDOW_SIZES = 10;
+export const WINDOW_SIZES = 10;
 /** What may follow a shape. */
 const SUFFIXES = "?&=<";
 
-export const layoutOf = (description: Description): Layout => description.split(" ", 1)[0] as Layout;
+export const layoutOf = (description: Description): Layout => description.split(/[ /]/, 1)[0] as Layout;
 
 /** Whether it reads or writes operands; else it answers a question about sizes. */
 export const hasOperands = (description: Description): boolean => description.includes(" x");
@@ -128,7 +129,10 @@ export const callKernel = (
 ): number | undefined => (kernels as unknown as Record<KernelName, AnyKernel>)[name](...args);
 
 /** What the capitals of a shape mean: the elements of one image in and out, of the weights, the channels out, the elements of a plane. */
-function windowFactors([channels, height, width, outChannels, ...ofKernel]: WindowSizes): Record<string, number> {
+export function windowFactors([channels, height, width, outChannels, ...ofKernel]: WindowSizes): Record<
+  string,
+  number
+> {
   const [kernelHeight, kernelWidth, strideHeight, strideWidth, paddingHeight, paddingWidth] = ofKernel;
   const outHeight = Math.floor((height + 2 * paddingHeight - kernelHeight) / strideHeight) + 1;
   const outWidth = Math.floor((width + 2 * paddingWidth - kernelWidth) / strideWidth) + 1;

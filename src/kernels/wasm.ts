@@ -84,7 +84,6 @@ function linksWithSharedMemory(module: WebAssembly.Module): boolean {
 /** Exports of the core beside the kernels themselves. */
 interface Setup {
   isRelaxed(): number;
-  workBytes(): number;
   useWork(address: number): void;
 }
 
@@ -101,7 +100,17 @@ export interface Tiles {
   calibrate(together: boolean, turns: number): void;
 }
 
-export type WasmKernels = Kernels & Tiles;
+/** What other threads need to run the same kernels. */
+export interface Shared {
+  readonly modules: readonly WebAssembly.Module[];
+  readonly isTall: boolean;
+  /** The bytes of a work area: each thread has its own. */
+  workBytes(): number;
+  /** Which share of their results the next calls compute, and how many shares there are. */
+  useShare(share: number, shares: number): void;
+}
+
+export type WasmKernels = Kernels & Tiles & Shared;
 
 /**
  * V8 before 13 moves the loads of a basic block to its top, and a tile of 6 rows runs out of registers. Only speed depends on this, so an
@@ -145,12 +154,18 @@ export function kernelsOf(
 
 /** Kernels of modules that were compiled before; likewise. */
 export function openModules(modules: readonly WebAssembly.Module[], memory: LinearMemory): WasmKernels {
+  const isTall = keepsOrderOfLoads();
   const exports = inOurWords(() => {
     const opened = Object.assign({}, ...link(modules, memory.memory)) as Omit<WasmKernels, "set"> & Setup;
     opened.useWork(memory.allocate(opened.workBytes()));
-    opened.useTall(keepsOrderOfLoads());
+    opened.useTall(isTall);
     return opened;
   });
   const named = Object.entries(exports).filter(([name]) => !isInternal(name));
-  return { set: exports.isRelaxed() ? "relaxed-simd" : "simd", ...(Object.fromEntries(named) as typeof exports) };
+  return {
+    set: exports.isRelaxed() ? "relaxed-simd" : "simd",
+    ...(Object.fromEntries(named) as typeof exports),
+    modules,
+    isTall,
+  };
 }

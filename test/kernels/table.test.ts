@@ -5,7 +5,7 @@ import type { Kernels } from "../../src/kernels/kernels.js";
 import { modulesOf } from "../../src/kernels/modules.js";
 import { GROUPS } from "../../src/kernels/table/groups.js";
 import type { Factor, KernelDescription, Operand, Shape } from "../../src/kernels/table/vocabulary.js";
-import { link } from "../../src/kernels/wasm.js";
+import { link, type WasmKernels } from "../../src/kernels/wasm.js";
 import { isInternal } from "../../src/kernels/wide/module-bytes.js";
 import { RandomOperands } from "../../src/kernels/wide/random-calls.js";
 import type { LinearMemory } from "../../src/memory.js";
@@ -20,7 +20,7 @@ const names = Object.keys(table) as KernelName[];
 const parameters = Object.fromEntries(names.map((name) => [name, Object.keys(table[name].arguments).length]));
 
 /** What the modules export to be set up, with how many parameters. */
-const SETUP = { isRelaxed: 0, workBytes: 0, useWork: 1, useWide: 1, useTall: 1, calibrate: 2 };
+const SETUP = { isRelaxed: 0, workBytes: 0, useWork: 1, useShare: 2, useWide: 1, useTall: 1, calibrate: 2 };
 
 const parametersOf = (functions: object): Record<string, number> =>
   Object.fromEntries(
@@ -208,4 +208,44 @@ describe.each(kernelSets())("what the table says holds for $name", ({ kernels, h
     });
     expect(cuts).toBeGreaterThan(0);
   });
+
+  const sharing = names.filter((name) => table[name].shares);
+
+  // the twin computes no shares: it runs on one thread
+  test.runIf("useShare" in kernels).each(sharing)("%s computes shares that are the whole together", (name) => {
+    const { useShare } = kernels as WasmKernels;
+    let differing = 0;
+    eachCall(name, CALLS_TO_SPLIT, ({ args, call, before, run, at }) => {
+      const whole = run(before, args);
+      for (const shares of [2, 5]) {
+        let words = before;
+        // in another order than that of memory
+        for (let i = shares - 1; i >= 0; i--) {
+          useShare(i, shares);
+          words = run(words, args);
+        }
+        useShare(0, shares);
+        if (!same(run(before, args), whole, outputRanges(call, at))) differing++;
+        useShare(0, 1);
+        for (const [key, start, end] of outputRanges(call, at)) {
+          for (let i = start; i < end; i++) {
+            if (words[i] !== whole[i]) throw new Error(`${shares} shares: ${key}[${i - start}] differs`);
+          }
+        }
+      }
+    });
+    // else a share might be the whole
+    expect(differing).toBeGreaterThan(0);
+  });
 });
+
+type Range = readonly [name: string, start: number, end: number];
+
+const outputRanges = (call: TableCall, at: (address: number) => number): Range[] =>
+  outputsOf(call).map(([key, { shape }]) => {
+    const start = at(call.values[key]);
+    return [key, start, start + call.product(shape)];
+  });
+
+const same = (a: Int32Array, b: Int32Array, ranges: readonly Range[]): boolean =>
+  ranges.every(([, start, end]) => a.subarray(start, end).every((word, i) => word === b[start + i]));

@@ -13,6 +13,25 @@ function noise(count) {
 
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+/** How many threads of three there are, whose product is to have the bits of one. */
+async function threadsOfProducts(lg, options) {
+  const products = [];
+  let threads = 0;
+  for (const count of [1, 3]) {
+    const engine = lg.createEngine({ ...options, threads: count });
+    await engine.ready;
+    threads = engine.threads;
+    const a = engine.tensor(noise(300 * 400), [300, 400]);
+    const b = engine.tensor(noise(400 * 500), [400, 500]);
+    const c = lg.matmul(a, b);
+    for (let i = 0; i < 10; i++) lg.matmul(a, b, { out: c });
+    products.push(hex(new Uint8Array(c.data.slice().buffer)));
+    engine.dispose();
+  }
+  if (products[0] !== products[1]) throw new Error(`${threads} threads give other bits than one`);
+  return threads;
+}
+
 /** Trains by `fit` on an engine made with `options`; as JSON, for a table and a comparison. */
 export async function train(lg, options = { kernels: "simd" }) {
   const engine = lg.createEngine(options);
@@ -43,8 +62,10 @@ export async function train(lg, options = { kernels: "simd" }) {
   // more than the memory holds at first
   const large = engine.zeros([1024, 1024]);
   const isShared = typeof SharedArrayBuffer !== "undefined" && large.data.buffer instanceof SharedArrayBuffer;
+  const threads = await threadsOfProducts(lg, options);
   const result = {
     kernels: engine.kernels,
+    threads,
     auto: lg.createEngine().kernels,
     isShared,
     learns: history[2].loss < history[0].loss,

@@ -38,7 +38,7 @@ channelSums has it from dx.`,
     dbias: output(perChannel, { optional: true, accumulate: "accumulateBias" }),
     accumulateBias: flag,
   },
-  split: ["channels"],
+  shares: true,
 };
 
 export const relu: KernelDescription = {

@@ -49,6 +49,7 @@ export const conv2dBackwardWeight: KernelDescription = {
     accumulate: flag,
     work,
   },
+  shares: true,
 };
 
 export const conv2dWorkBytes: KernelDescription = {

@@ -21,4 +21,5 @@ A is stored as [m, k], or as [k, m] with \`transposeA\`; B as [k, n], or as [n, 
     bias: bias(["n"]),
     accumulate: flag,
   },
+  shares: true,
 };

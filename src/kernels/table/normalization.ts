@@ -32,6 +32,7 @@ bias then). runningMean and runningVariance become (1 - momentum) · running + m
     statistics: output([2, "channels"]),
     y: output(volume, { mayBe: "x" }),
   },
+  shares: true,
 };
 
 export const normalize: KernelDescription = {
@@ -69,4 +70,5 @@ The messages back through \`batchNorm\`, with x̂ = (x - mean) · inverse from i
     dbias: output(perChannel, { with: "dweight", accumulate: "accumulateBias" }),
     accumulateBias: flag,
   },
+  shares: true,
 };

@@ -23,7 +23,7 @@ columns. However many there are, float32 adds up at most 64 in a row: from there
     y: output(perChannel, { accumulate: "accumulate" }),
     accumulate: flag,
   },
-  split: ["channels"],
+  shares: true,
 };
 
 export const fill: KernelDescription = {

@@ -70,6 +70,8 @@ export interface KernelDescription {
    * factor start further on in the second. That takes factors of 1 before it in every such operand. Never an axis that is summed over.
    */
   readonly split?: readonly string[];
+  /** Whether the kernel itself computes a share of its result (../../../assembly/thread.ts): for what cannot be cut from outside. */
+  readonly shares?: boolean;
   /** Whether the twin also takes floats as bits. */
   readonly bits?: boolean;
 }

@@ -9,21 +9,23 @@ const LARGE = 1 << 20;
 
 /** Chooses the tiles of one engine's widened kernels: the wide ones as long as the kernels are wide. The bits are the same either way. */
 export class Width {
-  readonly #kernels: WasmKernels;
+  readonly kernels: WasmKernels;
+  /** Whether the wide tiles are in effect. */
+  isWide = false;
   readonly #now: Clock;
   #nextLook = Number.NEGATIVE_INFINITY;
 
   constructor(kernels: WasmKernels, now: Clock = () => performance.now()) {
-    this.#kernels = kernels;
+    this.kernels = kernels;
     this.#now = now;
   }
 
   /** Whether the kernels are wide, measured now; chooses the tiles. */
   look(): boolean {
     this.#nextLook = this.#now() + LOOK_EVERY_MS;
-    const isWide = isWider((together, turns) => this.#kernels.calibrate(together, turns), this.#now);
-    this.#kernels.useWide(isWide);
-    return isWide;
+    this.isWide = isWider((together, turns) => this.kernels.calibrate(together, turns), this.#now);
+    this.kernels.useWide(this.isWide);
+    return this.isWide;
   }
 
   #lookNowAndThen(): void {
@@ -32,7 +34,7 @@ export class Width {
 
   /** The kernels, with a look before large products and convolutions. */
   watched(): Kernels {
-    const { gemm, conv2d, ...others } = this.#kernels;
+    const { gemm, conv2d, ...others } = this.kernels;
     return {
       ...others,
       gemm: (transposeA, transposeB, m, n, k, a, lda, b, ldb, c, ldc, bias, accumulate) => {

@@ -5,7 +5,16 @@ import { register } from "node:module";
 import { fileURLToPath } from "node:url";
 
 /** Types whose parts say all: what stands behind them is seen where they are used. */
-const UNNAMED = ["Bytes", "ClonedTensor", "Group", "KernelSet", "LearningRate", "NamedLayer", "SavedState"];
+const UNNAMED = [
+  "AnyOptimizer",
+  "Bytes",
+  "ClonedTensor",
+  "Group",
+  "KernelSet",
+  "LearningRate",
+  "NamedLayer",
+  "SavedState",
+];
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 

@@ -5,7 +5,12 @@ import { Optimizer } from "../optimizers/optimizer.js";
 import type { Stepper } from "./settings.js";
 
 /** A path, or a URL object with file:. */
-export type FilePath = string | { readonly href: string };
+export type FilePath =
+  | string
+  | {
+      /** As of a URL. */
+      readonly href: string;
+    };
 
 /**
  * Where and how often `fit` writes its state: weights, optimizer, place in the epoch, generators, history, early stopping's best net. A

@@ -17,6 +17,7 @@ import { ArgumentError } from "../errors.js";
  */
 export type Schedule = (step: number, steps: number) => number;
 
+/** What `linear` and `cosine` take. */
 export interface WarmupOptions {
   /** For how many steps the factor rises linearly from `start` to 1, an integer >= 0; default 0. */
   warmup?: number;
@@ -26,6 +27,7 @@ export interface WarmupOptions {
   end?: number;
 }
 
+/** What `oneCycle` takes. */
 export interface OneCycleOptions {
   /** The factor at the peak, finite and >= 0; default `divFactor`: then the optimizer's lr is the first one. */
   max?: number;

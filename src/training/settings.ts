@@ -33,6 +33,7 @@ export interface Stepper {
   lr?: number;
 }
 
+/** When `fit` ends because the test gets no better. */
 export interface EarlyStoppingOptions {
   /** After how many epochs in a row without an improvement the training ends, an integer >= 1. */
   patience: number;

@@ -6,6 +6,8 @@
  *     const images = new Float32Array(784);
  *     -->
  *
+ * A block of shell whose lines call `npx lanegrad` is run by pages.test.ts.
+ *
  * A block marked ```js not-run needs what is not here, another library or a platform: its syntax is checked.
  */
 export interface Block {

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { transform } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { blocksOf, programOf } from "./blocks.js";
+import { type Block, blocksOf, programOf } from "./blocks.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const guides = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
@@ -34,11 +34,28 @@ async function run(name: string, program: string): Promise<string> {
   return stdout;
 }
 
+const isOfTheCommand = ({ language, text }: Block): boolean => language === "sh" && text.startsWith("npx lanegrad");
+
+/** Runs the command as it is built, on files that the page's program has made. */
+async function runCommands(commands: readonly string[]): Promise<void> {
+  writeFileSync(join(folder, "npx"), `#!/bin/sh\nshift\nexec "${process.execPath}" "${root}dist/cli.js" "$@"\n`, {
+    mode: 0o755,
+  });
+  const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+  await promisify(execFile)("sh", ["-ec", commands.join("\n")], { cwd: folder, env });
+}
+
 describe.each(PAGES)("%s", (page) => {
   const blocks = blocksOf(read(page));
 
   const program = programOf(blocks);
-  if (program !== "") test.concurrent("its code runs", () => run(`${page.replaceAll("/", "-")}.mjs`, program));
+  const commands = blocks.filter(isOfTheCommand).map(({ text }) => text);
+  if (program !== "") {
+    test.concurrent("its code runs", async () => {
+      await run(`${page.replaceAll("/", "-")}.mjs`, program);
+      await runCommands(commands);
+    });
+  }
 
   const others = blocks.filter(({ language, isRun }) => language === "js" && !isRun);
   if (others.length > 0) {

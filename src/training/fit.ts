@@ -32,12 +32,13 @@ import { now, type Steps, Turns } from "./turns.js";
 /**
  * Trains a net: for every batch zeroGrad, forward, loss, parameter message, step. The last, shorter batch is trained on too. Between
  * batches the event loop gets a turn at least every 10 ms; a batch is not interrupted. Afterwards the net is in the mode it was in before.
+ * With a `checkpoint` it goes on where a training of the same options was interrupted, and ends with the same bits.
  *
  * Resolves to a record for each epoch. Rejects with ArgumentError or ShapeError for wrong options or data, mostly before anything is
  * trained; with StateError for a net that was disposed or a part of which is being fitted already; with the signal's reason.
  * A loss that is NaN or infinite ends the training with a StateError, which says where the first such value was; that batch is not trained
  * on. This error, and a signal's reason if it is an object, have the records so far as `history`. A batch that fails before its step
- * changes nothing.
+ * changes nothing. What checkpoints throw is at `CheckpointOptions`.
  */
 export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[]> {
   checkNet(net, "fit");

@@ -192,7 +192,7 @@ const textAt = (file: Uint8Array, start: number, end: number): string =>
  * training has; then nothing has changed.
  */
 export function resume({ tensors, metadata }: Checkpoint, training: Resumable, allowOtherKernels: boolean): void {
-  const what = "fit: checkpoint";
+  const what = "its state";
   const state = JsonReader.parse(metadata[STATE], what);
   const now = settingsOf(training.optimizer);
   const { [KERNELS]: kernels, ...conditions } = training.conditions;
@@ -234,11 +234,12 @@ export function resume({ tensors, metadata }: Checkpoint, training: Resumable, a
 /** The seed that the training drew. */
 export function seedOf({ metadata }: Checkpoint): number {
   const seed = JsonReader.parse(metadata[STATE], "fit: checkpoint").field("seed").number();
-  if (!Number.isSafeInteger(seed)) throw wrong("the seed");
+  if (!Number.isSafeInteger(seed))
+    throw new FormatError(`fit: checkpoint: got ${seed} as its seed, expected an integer`);
   return seed;
 }
 
-const wrong = (part: string): FormatError => new FormatError(`fit: checkpoint: ${part} cannot be that of a training`);
+const wrong = (part: string): FormatError => new FormatError(`${part} cannot be that of a training`);
 
 function part(tensors: ReadonlyMap<string, StoredTensor>, name: string): Map<string, StoredTensor> {
   const prefix = `${name}.`;

@@ -56,17 +56,16 @@ export class Checkpoints {
     }
   }
 
-  /** After a batch. */
-  writeIfDue(training: Resumable): void {
+  /** Whether it is time to write. */
+  get isDue(): boolean {
     const { everySeconds, leastShare } = this.#settings;
     const passed = now() - this.#last;
-    if (passed >= everySeconds * 1000 && passed >= leastShare * this.#cost) this.write(training);
+    return passed >= everySeconds * 1000 && passed >= leastShare * this.#cost;
   }
 
-  /** After an epoch. */
-  writeAfterEpoch(training: Resumable): void {
-    if (training.history.length % this.#settings.everyEpochs === 0) this.write(training);
-    else this.writeIfDue(training);
+  /** The same after an epoch, counted from 1. */
+  isDueAfter(epoch: number): boolean {
+    return epoch % this.#settings.everyEpochs === 0 || this.isDue;
   }
 
   /** Throws an EngineError if that fails. */

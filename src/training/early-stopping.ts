@@ -49,9 +49,9 @@ export class EarlyStopping {
     for (const [name, { bytes }] of tensors) this.state.get(name)!.bytes.set(bytes);
   }
 
-  /** Gives the net its best state back, if there is one. */
+  /** Gives the net its best state back, if that is wanted and there is one. */
   restore(): void {
-    if (this.state === undefined) return;
+    if (this.state === undefined || !this.#options.restoreBest) return;
     const { constraints } = encodeNet(this.#net, "fit: earlyStopping");
     matchNet(this.#net, this.state, Object.fromEntries(constraints), "fit: earlyStopping").take();
   }

@@ -32,12 +32,13 @@ import { now, type Steps, Turns } from "./turns.js";
 /**
  * Trains a net: for every batch zeroGrad, forward, loss, parameter message, step. The last, shorter batch is trained on too. Between
  * batches the event loop gets a turn at least every 10 ms; a batch is not interrupted. Afterwards the net is in the mode it was in before.
+ * With a `checkpoint` it goes on where a training of the same options was interrupted, and ends with the same bits.
  *
  * Resolves to a record for each epoch. Rejects with ArgumentError or ShapeError for wrong options or data, mostly before anything is
  * trained; with StateError for a net that was disposed or a part of which is being fitted already; with the signal's reason.
  * A loss that is NaN or infinite ends the training with a StateError, which says where the first such value was; that batch is not trained
  * on. This error, and a signal's reason if it is an object, have the records so far as `history`. A batch that fails before its step
- * changes nothing.
+ * changes nothing. What checkpoints throw is at `CheckpointOptions`.
  */
 export async function fit(net: Layer, options: FitOptions): Promise<EpochRecord[]> {
   checkNet(net, "fit");
@@ -113,6 +114,8 @@ class Training implements Resumable {
   #checkpoints: Checkpoints | undefined;
   #isShuffling = false;
   #wasAborted = false;
+  /** When the epoch began, had it run through. */
+  #began = 0;
   readonly #turns = new Turns(() => {
     // an order that is half drawn could not be continued
     if (!this.#isShuffling) this.#heedSignal();
@@ -167,6 +170,10 @@ class Training implements Resumable {
     };
   }
 
+  get #seconds(): number {
+    return (now() - this.#began) / 1000;
+  }
+
   async run(): Promise<EpochRecord[]> {
     const { data, settings } = this;
     await this.#turns.run(data.check());
@@ -210,7 +217,7 @@ class Training implements Resumable {
         await this.#shuffle();
         const goesOn = (await this.#epoch()) && (await this.#endEpoch());
         if (!goesOn) place.ended = "for good";
-        else this.#write(() => this.#checkpoints?.writeAfterEpoch(this));
+        else if (this.#checkpoints?.isDueAfter(place.epoch - 1)) this.#write();
       }
       if (place.ended === "no") place.ended = this.stopping?.isOver ? "for good" : "epochs";
     } catch (error) {
@@ -221,9 +228,9 @@ class Training implements Resumable {
     this.#write();
   }
 
-  #write(write = () => this.#checkpoints?.write(this)): void {
+  #write(): void {
     try {
-      write();
+      this.#checkpoints?.write(this);
     } catch (error) {
       throw carrying(error, this.history);
     }
@@ -242,20 +249,20 @@ class Training implements Resumable {
   async #epoch(): Promise<boolean> {
     const { place, settings, batches } = this;
     const { onBatch } = settings;
-    const begin = now() - place.seconds * 1000;
+    this.#began = now() - place.seconds * 1000;
     while (place.batch < batches) {
-      const { epoch } = place;
-      const { loss, size } = this.#batch(this.#selection(place.batch));
-      place.seconds = (now() - begin) / 1000;
-      const info: BatchInfo = { epoch, batch: place.batch, batches, size, loss };
+      const selection = this.#selection(place.batch);
+      const loss = this.#batch(selection);
+      const info: BatchInfo = { epoch: place.epoch, batch: place.batch, batches, size: selection.size, loss };
       const answer = await onBatch?.(info);
-      place.seconds = (now() - begin) / 1000;
+      if (this.#checkpoints !== undefined) place.seconds = this.#seconds;
       const turn = this.#turns.take();
       if (turn !== undefined) await turn;
       this.#heedSignal();
       if (answer === false) return false;
-      this.#write(() => this.#checkpoints?.writeIfDue(this));
+      if (this.#checkpoints?.isDue) this.#write();
     }
+    place.seconds = this.#seconds;
     return true;
   }
 
@@ -267,8 +274,10 @@ class Training implements Resumable {
     return { order: order ?? train.order, start, size: Math.min(settings.batchSize, train.count - start) };
   }
 
-  /** Trains on the next batch, with a step if it is the last one of a step. What fails before the step changes nothing. */
-  #batch(selection: Selection): { loss: number; size: number } {
+  /**
+   * Trains on the next batch, with a step if it is the last one of a step. Returns its loss. What fails before the step changes nothing.
+   */
+  #batch(selection: Selection): number {
     const { net, parameters, place, settings, data, batches } = this;
     assertUsable(net, parameters);
     const batch = data.train.take(selection);
@@ -296,7 +305,7 @@ class Training implements Resumable {
       place.batch++;
       place.lossSum += loss * weight;
       place.weightSum += weight;
-      return { loss, size: selection.size };
+      return loss;
     });
   }
 

@@ -1,6 +1,7 @@
 // From the words of a command line to an exit status.
 
 import { bench } from "./bench.js";
+import { exportModel } from "./export.js";
 import { FAILED, InputError, isFromOutside, MISUSED, reasonOf, UsageError } from "./failures.js";
 import { info } from "./info.js";
 import { suggestion } from "./names.js";
@@ -9,7 +10,7 @@ import { predict } from "./predict.js";
 import { train } from "./train.js";
 import { version } from "./version.js";
 
-const COMMANDS: Readonly<Record<string, Command>> = { train, predict, info, bench };
+const COMMANDS: Readonly<Record<string, Command>> = { train, predict, export: exportModel, info, bench };
 
 const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
 const USAGE = [

@@ -96,6 +96,8 @@ export function gemm(
     if (bias) bias += x;
   }
   if (m <= 0 || n <= 0) return;
+  // a single column lies as a row does; past one block of k its sums would have another order
+  if (transposeA && !transposeB && wholeM == 1 && lda == 1 && k <= KC) transposeA = false;
   if (k <= 0) {
     if (!accumulate) emptyProduct(m, n, c, cRow, bias);
   } else if (transposeB && !transposeA && (wholeM < DOT_BELOW_M || wholeN <= DOT_UP_TO_N)) {

@@ -117,3 +117,9 @@ export function copyRow<W>(from: usize, to: usize): void {
   if (idof<W>() == idof<Wide>()) storeFour(to, v0, v1, v128.load(from, 32), v128.load(from, 48));
   else storePair(to, v0, v1);
 }
+
+/** Sums before their first product: -0 + a · b is a · b, also where that is -0. `count` floats, a multiple of 8. */
+export function fillNone(address: usize, count: i32): void {
+  const none = f32x4.splat(-0.0);
+  for (const end = address + ((<usize>count) << 2); address < end; address += 32) storePair(address, none, none);
+}

@@ -11,7 +11,7 @@ import { Table } from "./table.js";
 import { NORMAL, WIDE, WIDE_CONTENDER } from "./width.js";
 
 /** The contenders' names in tables. */
-const NAMES: Record<keyof Contenders, string> = {
+const NAMES: Record<Exclude<keyof Contenders, "memory">, string> = {
   wasm: NORMAL,
   wide: WIDE,
   twin: "twin",
@@ -56,11 +56,13 @@ export async function compareWithTwin(
 }
 
 function rowOf({ name, work }: Row, { milliseconds, clock, total, counted, noisy }: Rounds): RunRow {
-  const times = Object.entries(milliseconds).map(([key, time]) => [NAMES[key as keyof Contenders], time]);
+  const { memory, ...ours } = milliseconds;
+  const times = Object.entries(ours).map(([key, time]) => [NAMES[key as keyof typeof NAMES], time]);
   return {
     name,
     work,
     milliseconds: Object.fromEntries(times),
+    memory,
     clock,
     rounds: total,
     countedRounds: counted,

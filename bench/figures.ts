@@ -4,21 +4,28 @@ import type { Run, RunRow } from "./run.js";
 export interface Figures {
   gflops?: number;
   shareOfLimit?: number;
+  /** Milliseconds: the larger of the time of reading or writing once what a call has to and that of its arithmetic at the limit. */
+  bound?: number;
+  shareOfBound?: number;
   nanosecondsPerElement?: number;
   /** For each contender but the first: how many times as long as the first it takes. */
   times: Record<string, number>;
 }
 
 export function figuresOf(
-  { work, milliseconds, clock }: RunRow,
+  { work, milliseconds, memory, clock }: RunRow,
   { contenders, limit }: Pick<Run, "contenders" | "limit">,
 ): Figures {
   const [first, ...others] = contenders.map(({ name }) => name);
   const ours = milliseconds[first];
   const gflops = work !== undefined && "flop" in work ? work.flop / ours / 1e6 : undefined;
+  const shareOfLimit = gflops && limit && clock ? gflops / (limit.flopPerCycle * clock) : undefined;
+  const bound = shareOfLimit && memory && Math.max(memory, shareOfLimit * ours);
   return {
     gflops,
-    shareOfLimit: gflops && limit && clock ? gflops / (limit.flopPerCycle * clock) : undefined,
+    shareOfLimit,
+    bound,
+    shareOfBound: bound && bound / ours,
     nanosecondsPerElement: work !== undefined && "elements" in work ? (1e6 * ours) / work.elements : undefined,
     times: Object.fromEntries(
       others.filter((name) => name in milliseconds).map((name) => [name, milliseconds[name] / ours]),

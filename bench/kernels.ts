@@ -3,18 +3,42 @@ import { BATCHES, CLASSES, DENSE, HIDDEN, productFlop } from "./network.js";
 import { type Called, kernelRow } from "./placement.js";
 import type { Row } from "./row.js";
 
-/** The three messages of a dense layer of n inputs and k outputs, as the layer calls them. */
-function denseRows(n: number, k: number, batch: number): Row[] {
-  const work = { flop: productFlop(batch, k, n) };
-  const shape = `${n}-${k} batch ${batch}`;
-  const product = (message: string, sizes: Sizes, withOptional: boolean): Row =>
-    kernelRow(`product ${message} ${shape}`, work, { kernel: "gemm", sizes, withOptional });
-  return [
-    product("forward", [false, true, batch, k, n, n, n, k], true),
-    product("dX", [false, false, batch, n, k, k, n, n], false),
-    product("dW", [true, false, k, n, batch, k, n, n], false),
-  ];
-}
+/** The messages of a dense layer of n inputs and k outputs, as the layer calls them. */
+const messages = (n: number, k: number, batch: number): { message: string; sizes: Sizes; weights: number }[] => [
+  { message: "forward", sizes: [false, true, batch, k, n, n, n, k], weights: B },
+  { message: "dX", sizes: [false, false, batch, n, k, k, n, n], weights: B },
+  { message: "dW", sizes: [true, false, k, n, batch, k, n, n], weights: C },
+];
+
+/** Where the operands of `gemm` are among its arguments. */
+const [B, C] = [7, 9];
+
+const denseRows = (n: number, k: number, batch: number): Row[] =>
+  messages(n, k, batch).map(({ message, sizes }) =>
+    kernelRow(
+      `product ${message} ${n}-${k} batch ${batch}`,
+      { flop: productFlop(batch, k, n) },
+      { kernel: "gemm", sizes, withOptional: message === "forward" },
+    ),
+  );
+
+/** Bound by reading W, or by writing dW, as well: hot and cold. */
+const largeRows = (n: number, k: number, batch: number): Row[] =>
+  ["", " cold"].flatMap((cold) =>
+    messages(n, k, batch).map(({ message, sizes, weights }) =>
+      kernelRow(
+        `product ${message} ${n}-${k}${cold} batch ${batch}`,
+        { flop: productFlop(batch, k, n) },
+        {
+          kernel: "gemm",
+          sizes,
+          withOptional: message === "forward",
+          isCold: cold !== "",
+          moved: { argument: weights, floats: n * k, isWritten: weights === C },
+        },
+      ),
+    ),
+  );
 
 function squareRow(size: number): Row {
   const sizes = [false, false, size, size, size, size, size, size];
@@ -64,10 +88,6 @@ const LARGE = [
 ] as const;
 const SMALL_BATCHES = [1, 8, 16, 32];
 
-/** The time of writing dW once. */
-const fillRow = (n: number): Row =>
-  kernelRow(`fill ${n}`, { elements: n }, { kernel: "fill", sizes: [n], values: [0] });
-
 const SQUARES = [64, 128, 256, 512, 1024];
 /** The largest weight of the network, and a bias. */
 const PARAMETERS = [DENSE[0][0] * DENSE[0][1], HIDDEN];
@@ -76,7 +96,7 @@ const CACHED = 16384;
 
 export const kernelRows: Row[] = [
   ...DENSE.flatMap(([n, k]) => BATCHES.flatMap((batch) => denseRows(n, k, batch))),
-  ...LARGE.flatMap(([n, k]) => [...SMALL_BATCHES.flatMap((batch) => denseRows(n, k, batch)), fillRow(n * k)]),
+  ...LARGE.flatMap(([n, k]) => SMALL_BATCHES.flatMap((batch) => largeRows(n, k, batch))),
   ...SQUARES.map(squareRow),
   ...BATCHES.flatMap(elementwiseRows),
   ...[...PARAMETERS, CACHED].flatMap(updateRows),

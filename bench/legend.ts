@@ -1,6 +1,7 @@
 import type { Limit } from "./limit.js";
 import type { Setup } from "./machine.js";
 import { FEWEST_ROUNDS, PROBE_SIZE, QUIET } from "./measure.js";
+import { COLD_MIB } from "./placement.js";
 import type { Run, RunRow } from "./run.js";
 import { hasWide } from "./width.js";
 
@@ -25,6 +26,7 @@ export function footing(rows: RunRow[], bestProbe: number, run: Pick<Run, "conte
     `${counted} of ${total} rounds count: those in which a ${Array(3).fill(PROBE_SIZE).join("x")} product, tried before, between and ` +
       `after the turns, kept to ${100 * QUIET} % of its best, ${bestProbe.toFixed(1)} flop a cycle.`,
     ...wideNote(run),
+    ...boundNote(rows),
     `Shares are of the limit at each row's own clock, ${Math.min(...clocks).toFixed(2)} to ${Math.max(...clocks).toFixed(2)} GHz.`,
   ];
   return [...lines, ...noiseNote(rows)].join("\n");
@@ -34,6 +36,14 @@ export function footing(rows: RunRow[], bestProbe: number, run: Pick<Run, "conte
 export const wideNote = (run: Pick<Run, "contenders">): string[] =>
   hasWide(run)
     ? ["wide: the same kernels, widened to 256 bits; gain: how many times as fast. Its shares are of twice the limit."]
+    : [];
+
+const boundNote = (rows: RunRow[]): string[] =>
+  rows.some(({ memory }) => memory !== undefined)
+    ? [
+        "bound: the longer of reading W (dW: writing it) once and of the arithmetic at the limit. " +
+          `cold: each call has other operands, ${COLD_MIB} MiB of them in turn.`,
+      ]
     : [];
 
 export const noiseNote = (rows: RunRow[]): string[] =>

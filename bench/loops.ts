@@ -1,5 +1,5 @@
 /**
- * Two small WebAssembly loops that show what the processor can do, assembled by hand. The AssemblyScript compiler must not run in this
+ * Small WebAssembly loops that show what the processor can do, assembled by hand. The AssemblyScript compiler must not run in this
  * process: it detaches an ArrayBuffer, and from then on V8 checks every access to any other. That alone makes pure JavaScript, our opponent,
  * 40 % slower.
  */
@@ -10,7 +10,7 @@ const F32 = 0x7d;
 const V128 = 0x7b;
 const END = 0x0b;
 
-const i32Const = (value: number): number[] => [0x41, value];
+const i32Const = (value: number): number[] => [0x41, ...(value < 64 ? [value] : [(value % 128) | 128, value >>> 7])];
 const localGet = (index: number): number[] => [0x20, index];
 const localSet = (index: number): number[] => [0x21, index];
 const i32Add = [0x6a];
@@ -19,11 +19,13 @@ const loop = [0x03, 0x40];
 const repeatIf = [0x0d, 0x00];
 const f32FromI32 = [0xb2];
 const splat = [0xfd, 0x13];
+const vectorLoad = (offset: number): number[] => [0xfd, 0x00, 0, offset];
 const firstLane = [0xfd, 0x1f, 0x00];
+const anyTrue = [0xfd, 0x53];
 const add = [0xfd, 0xe4, 0x01];
 const multiply = [0xfd, 0xe6, 0x01];
 
-/** The parameters of both loops. */
+/** The parameters of all loops. */
 const TURNS = 0;
 const SEED = 1;
 
@@ -62,6 +64,28 @@ export function independentProductsAndSums(chains: number, unrolled: number): Lo
   ]);
 }
 
+/** Floats that a turn of `reading` reads: as many vectors as hide the latency of additions. */
+export const READ_FLOATS = 32;
+
+/** Reads the floats from the address `seed` on, in order, out of a shared memory; the result tells nothing. */
+export function reading(memory: WebAssembly.Memory): Loop {
+  const sums = Array.from({ length: READ_FLOATS / 4 }, (_, i) => SEED + 1 + i);
+  return instantiate(
+    I32,
+    { type: V128, count: sums.length },
+    [
+      ...countDown([
+        ...sums.flatMap((sum, i) => [
+          ...[...localGet(SEED), ...vectorLoad(16 * i), ...localGet(sum), ...add, ...localSet(sum)],
+        ]),
+        ...[...localGet(SEED), ...i32Const(4 * READ_FLOATS), ...i32Add, ...localSet(SEED)],
+      ]),
+      ...[...localGet(sums[0]), ...sums.slice(1).flatMap((sum) => [...localGet(sum), ...add]), ...anyTrue],
+    ],
+    memory,
+  );
+}
+
 const repeated = (code: number[], times: number): number[] => Array.from({ length: times }, () => code).flat();
 
 const assign = (target: number, left: number, operation: number[], right: number): number[] => [
@@ -87,23 +111,37 @@ const assignConstant = (local: number, operation: number[], value: number): numb
   ...localSet(local),
 ];
 
-/** A module with one function (turns: i32, seed: `type`) -> `type`. */
-function instantiate(type: number, locals: { type: number; count: number }, body: number[]): Loop {
-  const name = [...new TextEncoder().encode("loop")];
+/** A module with one function (turns: i32, seed: `type`) -> `type`, over a shared memory if there is one. */
+function instantiate(
+  type: number,
+  locals: { type: number; count: number },
+  body: number[],
+  memory?: WebAssembly.Memory,
+): Loop {
   const code = [1, locals.count, locals.type, ...body, END];
   const bytes = [
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, [1, 0x60, 2, I32, type, 1, type]),
+    ...(memory ? section(2, [1, ...named("env"), ...named("memory"), ...SHARED_MEMORY]) : []),
     ...section(3, [1, 0]),
-    ...section(7, [1, name.length, ...name, 0x00, 0]),
+    ...section(7, [1, ...named("loop"), 0x00, 0]),
     ...section(10, [1, ...sized(code)]),
   ];
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)));
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)), {
+    ...(memory && { env: { memory } }),
+  });
   return exports.loop as Loop;
 }
+
+/** A memory, shared, of 0 to 65536 pages. */
+const SHARED_MEMORY = [0x02, 0x03, 0, ...leb128(65_536)];
+
+const named = (name: string): number[] => sized([...new TextEncoder().encode(name)]);
 
 const section = (id: number, content: number[]): number[] => [id, ...sized(content)];
 
 const sized = (content: number[]): number[] => [...leb128(content.length), ...content];
 
-const leb128 = (value: number): number[] => (value < 128 ? [value] : [(value % 128) | 128, ...leb128(value >>> 7)]);
+function leb128(value: number): number[] {
+  return value < 128 ? [value] : [(value % 128) | 128, ...leb128(value >>> 7)];
+}

@@ -7,7 +7,7 @@ import { type Contenders, Scope } from "./row.js";
 
 export interface Rounds {
   /** Milliseconds a call: the median over the rounds that count. */
-  milliseconds: { wasm: number; wide?: number; twin: number; opponent?: number };
+  milliseconds: { wasm: number; wide?: number; twin?: number; opponent?: number; memory?: number };
   /** GHz, the same way. */
   clock: number;
   /** How many rounds there were, and how many of them count. */

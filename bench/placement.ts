@@ -5,7 +5,7 @@ import { addressesOf, argumentsOf, type KernelName, type Operands, type Sizes } 
 import { descriptions } from "../src/kernels/groups.js";
 import type { Kernels } from "../src/kernels/kernels.js";
 import type { WindowSizes } from "../src/kernels/window.js";
-import { onEach } from "./engines.js";
+import { READ_FLOATS, reading } from "./loops.js";
 import { numbersFrom, uniform } from "./numbers.js";
 import type { Row, Scope } from "./row.js";
 import type { Work } from "./run.js";
@@ -23,9 +23,15 @@ export interface Called {
   readonly withOptional?: boolean;
   /** Which of the buffers of floats, from 0 on, holds variances: none is negative. */
   readonly variances?: number;
+  /** The operand that bounds the call, by its place among the arguments: read once, or written. */
+  readonly moved?: { argument: number; floats: number; isWritten: boolean };
+  /** Whether each call has other operands, so many that none is in the cache when its turn comes again. The twin is left out. */
+  readonly isCold?: boolean;
   /** A call that fills some of the same operands with what this one expects. */
   readonly prepare?: (ops: Kernels, args: readonly number[]) => void;
 }
+
+export const COLD_MIB = 512;
 
 /** Operands in an engine's memory for as long as a row is measured. */
 class Placement implements Operands {
@@ -33,9 +39,13 @@ class Placement implements Operands {
   readonly #scope: Scope;
   readonly #called: Called;
   readonly #values: number[];
+  /** Of the floats, by buffer: made once for all placements of a row. */
+  readonly #numbers: Float32Array[];
   #buffers = 0;
+  bytes = 0;
 
-  constructor(engine: Engine, scope: Scope, called: Called) {
+  constructor(engine: Engine, scope: Scope, called: Called, numbers: Float32Array[]) {
+    this.#numbers = numbers;
     this.#engine = engine;
     this.#scope = scope;
     this.#called = called;
@@ -46,7 +56,8 @@ class Placement implements Operands {
   floats(length: number): number {
     const address = this.#allocate(length);
     const [low, high] = this.#buffers === this.#called.variances ? [0.5, 1] : [-0.5, 0.5];
-    this.#engine.linear.f32.set(uniform(length, low, high, ++this.#buffers), address >>> 2);
+    this.#numbers[++this.#buffers] ??= uniform(length, low, high, this.#buffers);
+    this.#engine.linear.f32.set(this.#numbers[this.#buffers], address >>> 2);
     return address;
   }
 
@@ -91,6 +102,7 @@ class Placement implements Operands {
   }
 
   #allocate(length: number): number {
+    this.bytes += length * 4;
     const { linear } = this.#engine;
     const address = linear.allocate(length * 4);
     this.#scope.defer(() => linear.free(address));
@@ -112,22 +124,54 @@ function callerOf(kernel: KernelName, args: Arguments): (ops: Kernels, args: Arg
 
 /** A row that makes the same call on every engine. */
 export function kernelRow(name: string, work: Work, called: Called): Row {
-  const { kernel, sizes } = called;
-  const description = descriptions()[kernel];
+  const { kernel, isCold, moved } = called;
   return {
     name,
     work,
     milliseconds: MEASURING_MS,
-    prepare(engines, scope) {
+    isBounded: moved !== undefined,
+    prepare({ wasm, wide, twin }, scope) {
       let call: ReturnType<typeof callerOf> | undefined;
-      return onEach(engines, (engine) => {
-        const args = argumentsOf(description, sizes, new Placement(engine, scope, called));
-        call ??= callerOf(kernel, args);
+      const numbers: Float32Array[] = [];
+      const caller = (engine: Engine) => {
+        const places = placesOf(engine, scope, called, numbers);
+        call ??= callerOf(kernel, places[0]);
         const { ops } = engine;
-        called.prepare?.(ops, args as number[]);
+        for (const args of places) called.prepare?.(ops, args as number[]);
         const made = call;
-        return () => made(ops, args);
-      });
+        return { places, run: inTurn(places, (args) => made(ops, args)) };
+      };
+      const ours = caller(wasm);
+      return {
+        wasm: ours.run,
+        ...(wide && { wide: caller(wide).run }),
+        ...(!isCold && { twin: caller(twin).run }),
+        ...(moved && { memory: inTurn(ours.places, moverOf(wasm, moved)) }),
+      };
     },
   };
+}
+
+/** The arguments of a call, or of as many as it takes until none of their operands is in the cache. */
+function placesOf(engine: Engine, scope: Scope, called: Called, numbers: Float32Array[]): Arguments[] {
+  const place = () => {
+    const placement = new Placement(engine, scope, called, numbers);
+    return { args: argumentsOf(descriptions()[called.kernel], called.sizes, placement), placement };
+  };
+  const first = place();
+  const count = called.isCold ? Math.ceil((COLD_MIB << 20) / first.placement.bytes) : 1;
+  return [first.args, ...Array.from({ length: count - 1 }, () => place().args)];
+}
+
+function inTurn(places: readonly Arguments[], call: (args: Arguments) => void): () => void {
+  const [only] = places;
+  if (places.length === 1) return () => call(only);
+  let turn = 0;
+  return () => call(places[turn++ % places.length]);
+}
+
+function moverOf({ ops, linear }: Engine, { argument, floats, isWritten }: Required<Called>["moved"]) {
+  if (isWritten) return (args: Arguments) => ops.fill(floats, args[argument] as number, 0);
+  const read = reading(linear.memory);
+  return (args: Arguments) => read(floats / READ_FLOATS, args[argument] as number);
 }

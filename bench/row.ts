@@ -4,11 +4,13 @@ import type { Work } from "./run.js";
 /** A function for each contender, which is set up, checked, and called many times. */
 export interface Contenders {
   wasm(): unknown;
-  twin(): unknown;
+  twin?(): unknown;
   /** The same as wasm, widened to 256 bits. */
   wide?(): unknown;
   /** The pure-JavaScript program that is not ours; see opponent/. */
   opponent?(): unknown;
+  /** No contender, but a bound: reads or writes once what a call has to. */
+  memory?(): unknown;
 }
 
 export interface Row {
@@ -16,6 +18,8 @@ export interface Row {
   readonly work: Work;
   /** How long it is measured, if the machine is quiet. */
   readonly milliseconds: number;
+  /** Whether `memory` is there. */
+  readonly isBounded?: boolean;
   prepare(engines: Engines, scope: Scope): Contenders;
 }
 

@@ -10,6 +10,8 @@ const row = z.strictObject({
   milliseconds: z.record(z.string(), z.number().positive()),
   /** By contender: why it has no time. */
   without: z.record(z.string(), z.string()).optional(),
+  /** The time of reading or writing once what a call has to, in the same rounds. */
+  memory: z.number().positive().optional(),
   /** GHz, during the measurement. */
   clock: z.number().positive().optional(),
   rounds: z.int(),

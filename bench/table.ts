@@ -15,15 +15,16 @@ type FiguresOf = (row: RunRow) => Figures | undefined;
 export class Table {
   readonly #columns: Column[];
 
-  /** For rows with these names; with `limit` there is a column for shares of it. */
-  constructor(rows: readonly { name: string }[], run: Pick<Run, "contenders" | "limit">) {
+  /** For rows with these names; with `limit` there are columns for shares of it, and of bounds if a row has one. */
+  constructor(rows: readonly { name: string; isBounded?: boolean }[], run: Pick<Run, "contenders" | "limit">) {
     const [normal, wide] = [normalHead(run), wideHead(run)];
     const figures: FiguresOf = (row) => figuresOf(normalRow(row), normal);
     const wideFigures: FiguresOf = (row) => {
       const widened = wideRow(row);
       return widened && figuresOf(widened, wide);
     };
-    const workColumns = (of: FiguresOf) => (run.limit === undefined ? [] : workColumnsOf(of));
+    const workColumns = (of: FiguresOf) => (run.limit === undefined ? [] : workColumnsOf(of, isBounded));
+    const isBounded = rows.some((row) => row.isBounded);
     const [, ...others] = normal.contenders.map(({ name }) => name);
     this.#columns = [
       { title: "", width: -Math.max(...rows.map(({ name }) => name.length)), text: ({ name }) => name },
@@ -58,9 +59,15 @@ const GAIN_COLUMN: Column = {
   text: (row) => optional(gainOf(row), (gain) => gain.toFixed(2)),
 };
 
-const workColumnsOf = (of: FiguresOf): Column[] => [
+const boundColumnsOf = (of: FiguresOf): Column[] => [
+  { title: "bound", width: 7, text: (row) => optional(of(row)?.bound, timeText) },
+  { title: "of bound", width: 8, text: (row) => optional(of(row)?.shareOfBound, shareText) },
+];
+
+const workColumnsOf = (of: FiguresOf, isBounded: boolean): Column[] => [
   { title: "GFLOP/s", width: 7, text: (row) => optional(of(row)?.gflops, (value) => value.toFixed(1)) },
   { title: "of limit", width: 8, text: (row) => optional(of(row)?.shareOfLimit, shareText) },
+  ...(isBounded ? boundColumnsOf(of) : []),
   { title: "ns/elem", width: 7, text: (row) => optional(of(row)?.nanosecondsPerElement, perElementText) },
 ];
 

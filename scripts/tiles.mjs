@@ -3,8 +3,10 @@
 //   rowsRxC   R x C of C = A · B + addend over a block of k. A is read along R rows, `aRow` bytes apart; B as C neighbouring floats a step
 //             of k, `bStep` bytes apart: a packed panel, or B[k, n] where it lies. `addend` is 0 for none, or the address of
 //             the rows to add, `addendRow` bytes apart: 0 for a bias, cRow for C itself. `...Next` is how far the next tile is.
+//   addsRxC   the same over a few steps of k, where the sums go on from scratch: sums[n / C][m][C], `sumsNext` bytes a block of columns. All
+//             rows of A use a block of B, read where it lies, before the next block.
 //   dotsRxQ   the partial sums of R x Q outputs of A · Bᵀ, where A and B both lie contiguous along k: output (r, q) has eight of them, k
-//             mod 8, in two vectors at sums + r · sumsRow + 32 q. The two are computed `together`, which V8 merges but which
+//             mod 8, in two vectors at sums + r · sumsRow + 32 q, which go on from what is there. The two are computed `together`, which V8 merges but which
 //             needs too many registers at 128 bits, `apart` in two basic blocks, or only `one` of them for twice as many outputs.
 //   additions  what calibration measures
 //
@@ -95,35 +97,74 @@ if (addend) addend += addendNext;
 }`;
 }
 
+function addsTile(rows, columns) {
+  const vectors = range(columns / 4);
+  const sums = range(rows).flatMap((i) => vectors.map((j) => ({ name: `c${i}_${j}`, at: 4 * (i * columns + 4 * j) })));
+  const step = (
+    offset,
+  ) => `${offset ? "pb += bRow;\n" : ""}${vectors.map((j) => `b${j} = v128.load(pb, ${16 * j});`).join("\n")}
+${lines(
+  rows,
+  (i) => `s = v128.load32_splat(a${i}, ${4 * offset});
+${vectors.map((j) => accumulate(`c${i}_${j}`, "s", `b${j}`, false)).join("\n")}`,
+)}`;
+  const advance = (steps) => `pb += bRow;\n${lines(rows, (i) => `a${i} += ${4 * steps};`)}`;
+  return `export function adds${rows}x${columns}(
+  blocks: i32, tiles: i32, k: i32, a: usize, aRow: usize, b: usize, bRow: usize, sums: usize, sumsNext: usize,
+): void {
+${vectors.map((j) => `let b${j}: v128;`).join("\n")}
+let s: v128;
+for (; blocks > 0; blocks--) {
+let pa = a;
+let to = sums;
+for (let tile = tiles; tile > 0; tile--) {
+let pb = b;
+${lines(rows, (i) => `let a${i} = ${i === 0 ? "pa" : `a${i - 1} + aRow`};`)}
+${sums.map(({ name, at }) => `let ${name} = v128.load(to, ${at});`).join("\n")}
+${loop("k", STEPS, step, advance)}
+${pairsReversed(sums.length)
+  .map((i) => `v128.store(to, ${sums[i].name}, ${sums[i].at});`)
+  .join("\n")}
+pa += aRow * ${rows};
+to += ${4 * rows * columns};
+}
+b += ${4 * columns};
+sums += sumsNext;
+}
+}`;
+}
+
 function dotsTile(rows, columns, form) {
   const vectors = form === "one" ? [0] : [0, 1];
-  const load = (target, base, step, u, isFirst) =>
-    `${isFirst ? "let " : ""}${target} = v128.load(${base}, ${32 * step + 16 * u});`;
+  const load = (target, base, step, u) => `${target} = v128.load(${base}, ${32 * step + 16 * u});`;
   const products = (
     at,
-    isFirst,
     halves,
-  ) => `${lines(rows, (r) => halves.map((u) => load(`x${r}_${u}`, `a${r}`, at, u, isFirst)).join("\n"))}
+  ) => `${lines(rows, (r) => halves.map((u) => load(`x${r}_${u}`, `a${r}`, at, u)).join("\n"))}
 ${lines(
   columns,
-  (q) => `${halves.map((u) => load(`y${u}`, `b${q}`, at, u, isFirst && q === 0)).join("\n")}
-${lines(rows, (r) => halves.map((u) => accumulate(`c${r}_${q}_${u}`, `x${r}_${u}`, `y${u}`, isFirst)).join("\n"))}`,
+  (q) => `${halves.map((u) => load(`y${u}`, `b${q}`, at, u)).join("\n")}
+${lines(rows, (r) => halves.map((u) => accumulate(`c${r}_${q}_${u}`, `x${r}_${u}`, `y${u}`, false)).join("\n"))}`,
 )}`;
-  const step = (at, isFirst) =>
-    form === "apart"
-      ? vectors.map((u) => products(at, isFirst, [u])).join(isFirst ? "\n" : `\n${NEVER}\n`)
-      : products(at, isFirst, vectors);
+  const step = (at) =>
+    form === "apart" ? vectors.map((u) => products(at, [u])).join(`\n${NEVER}\n`) : products(at, vectors);
   const advance = (steps) =>
     `${lines(rows, (r) => `a${r} += ${32 * steps};`)}\n${lines(columns, (q) => `b${q} += ${32 * steps};`)}`;
   return `export function dots${rows}x${columns}${form === "one" ? "half" : ""}(
   tiles: i32, eighths: i32, a: usize, aRow: usize, b: usize, bRow: usize, sums: usize, sumsRow: usize,
 ): void {
+${vectors.map((u) => `let y${u}: v128;\n${lines(rows, (r) => `let x${r}_${u}: v128;`)}`).join("\n")}
 for (; tiles > 0; tiles--) {
+let next = sums;
 ${lines(rows, (r) => `let a${r} = ${r === 0 ? "a" : `a${r - 1} + aRow`};`)}
 ${lines(columns, (q) => `let b${q} = ${q === 0 ? "b" : `b${q - 1} + bRow`};`)}
-${step(0, true)}
-${advance(1)}
-${loop("eighths - 1", form === "one" ? STEPS : 2, (i) => step(i, false), advance)}
+${lines(
+  rows,
+  (r) =>
+    `${lines(columns, (q) => vectors.map((u) => `let c${r}_${q}_${u} = v128.load(next, ${32 * q + 16 * u});`).join("\n"))}
+next += sumsRow;`,
+)}
+${loop("eighths", form === "one" ? STEPS : 2, step, advance)}
 ${lines(
   rows,
   (r) =>
@@ -172,6 +213,10 @@ const TILES = [
   rowsTile(6, 16),
   rowsTile(1, 32),
   rowsTile(1, 64),
+  addsTile(1, 8),
+  addsTile(4, 8),
+  addsTile(1, 16),
+  addsTile(4, 16),
   dotsTile(2, 4, "one"),
   dotsTile(2, 4, "together"),
   dotsTile(1, 4, "apart"),

@@ -63,7 +63,10 @@ export const WIDENING = {
     widens: {
       "gemm/tiles/rows1x8": 1,
       "gemm/tile/tilesOf": 3,
-      "gemm/vector/alongRows": 5,
+      "gemm/vector/alongRows": 2,
+      "gemm/tiles/adds1x16": 2,
+      "gemm/tiles/adds4x8": 4,
+      "gemm/tiles/adds4x16": 8,
       "gemm/tiles/rows4x8": 4,
       "gemm/tiles/rows4x16": 8,
       "gemm/tiles/rows1x32": 4,

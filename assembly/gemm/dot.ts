@@ -5,9 +5,9 @@
 // Tiles leave eight partial sums of each output, k mod 8, in scratch. A second pass adds them up, s_l + s_(l + 4) and then (0 + 1) + (2 +
 // 3), and adds the last k mod 8 products one by one. It transposes, so it is kept apart from the stores that V8 merges.
 
-import { multiplyAdd, sums4 } from "../lanes";
+import { fillNone, multiplyAdd, sums4 } from "../lanes";
 import { isWide } from "./mode";
-import { DOT_NC, DOT_MC } from "./sizes";
+import { DOT_MC, DOT_NC, DOT_PART, DOT_PARTS_FROM_M } from "./sizes";
 import { dots1x4, dots1x8, dots2x2, dots2x4, dots2x4half } from "./tiles";
 import { block } from "./work";
 
@@ -29,6 +29,7 @@ export function dots(
   accumulate: bool,
 ): void {
   const eighths = k >> 3;
+  const mostEighths = (m < DOT_PARTS_FROM_M ? k : DOT_PART) >> 3;
   if (eighths == 0) memory.fill(block, 0, SUMS_ROW * <usize>DOT_MC);
   for (let jc = 0; jc < n; jc += DOT_NC) {
     const columns = min(DOT_NC, n - jc);
@@ -38,7 +39,11 @@ export function dots(
       const rows = min(DOT_MC, m - ic);
       const pa = a + <usize>ic * aRow;
       const to = c + <usize>ic * cRow + x;
-      if (eighths > 0) partialSums(rows, columns, eighths, pa, aRow, pb, bRow);
+      if (eighths > 0) fillNone(block, rows * DOT_NC * 8);
+      for (let part = 0; part < eighths; part += mostEighths) {
+        const xPart = (<usize>part) << 5;
+        partialSums(rows, columns, min(mostEighths, eighths - part), pa + xPart, aRow, pb + xPart, bRow);
+      }
       const addend = accumulate ? to : bias ? bias + x : 0;
       addUp(rows, columns, k, pa, aRow, pb, bRow, to, cRow, addend, accumulate ? cRow : 0);
     }

@@ -15,10 +15,8 @@ import { edgeColumn } from "./edge";
 import { nr } from "./mode";
 import { packColumns, packColumnsEdge, packGroup, packRows, unpackRows } from "./pack";
 import {
-  ALONG_BELOW_GROUPS_M,
   ALONG_BELOW_M,
   ALONG_FROM,
-  ALONG_VECTOR_FROM,
   COLLISION_BYTES,
   DOT_BELOW_M,
   DOT_KC,
@@ -42,6 +40,7 @@ import {
   SWAP_BELOW_M,
   SWAP_KC,
   SWAP_MC,
+  SWAP_NC,
   VECTOR_KC,
   WIDE_NR,
 } from "./sizes";
@@ -97,6 +96,8 @@ export function gemm(
     if (bias) bias += x;
   }
   if (m <= 0 || n <= 0) return;
+  // a single column lies as a row does; past one block of k its sums would have another order
+  if (transposeA && !transposeB && wholeM == 1 && lda == 1 && k <= KC) transposeA = false;
   if (k <= 0) {
     if (!accumulate) emptyProduct(m, n, c, cRow, bias);
   } else if (transposeB && !transposeA && (wholeM < DOT_BELOW_M || wholeN <= DOT_UP_TO_N)) {
@@ -114,7 +115,7 @@ export function gemm(
       const pa = a + ((<usize>pc) << 2);
       const pb = b + <usize>pc * bRow;
       const addend = accumulate || pc > 0 ? c : bias;
-      if (wholeN * k >= ALONG_VECTOR_FROM) alongRows(1, n, kc, pa, aRow, pb, bRow, c, cRow, addend, 0);
+      if (wholeN * k >= ALONG_FROM) alongRows(1, n, kc, pa, aRow, pb, bRow, c, cRow, addend, 0);
       else vectorTimesMatrix(n, kc, pa, pb, bRow, c, addend);
     }
   } else if (isShallow(transposeB, k)) {
@@ -154,8 +155,7 @@ function blocked(
   const groups = collides && !transposeA && !transposeB;
   const mostK = evenBlock(k, groups ? GROUP_KC : KC);
   const mostM = transposeA ? PACKED_MC : MC;
-  const alongBelow = groups ? ALONG_BELOW_GROUPS_M : ALONG_BELOW_M;
-  const isAlong = !transposeA && !transposeB && wholeM < alongBelow && wholeN * k >= ALONG_FROM;
+  const isAlong = !transposeA && !transposeB && wholeM < ALONG_BELOW_M && wholeN * k >= ALONG_FROM;
   for (let pc = 0; pc < k; pc += mostK) {
     const kc = min(mostK, k - pc);
     const kx = (<usize>pc) << 2;
@@ -253,8 +253,9 @@ function shallow(
 }
 
 /**
- * A·Bᵀ with the roles swapped: B's rows are the tiles' rows (ic), and A's rows, transposed into a panel, their columns (jr). Blocks of
- * [SWAP_MC][width] results are transposed on their way into C.
+ * A·Bᵀ with the roles swapped: B's rows are the tiles' rows (ic), and A's rows, transposed into panels, their columns (jr). NC of A's rows
+ * are packed at once (jc), so that a large B is read once for all of them. Blocks of [SWAP_MC][width] results are transposed on their way
+ * into C.
  */
 function swapped(
   m: i32,
@@ -270,21 +271,45 @@ function swapped(
   accumulate: bool,
 ): void {
   const mostK = evenBlock(k, SWAP_KC);
+  const panels = block + ((<usize>(SWAP_MC * WIDE_NR)) << 2);
   for (let pc = 0; pc < k; pc += mostK) {
     const kc = min(mostK, k - pc);
     const kx = (<usize>pc) << 2;
-    let width = 0;
-    for (let jr = 0; jr < m; jr += width) {
-      width = m - jr > NR ? nr : NR;
-      const rows = min(width, m - jr);
-      const step = (<usize>width) << 2;
-      packRows(rows, width, kc, a + <usize>jr * aRow + kx, aRow, panel);
+    for (let jc = 0; jc < m; jc += SWAP_NC) {
+      const count = min(SWAP_NC, m - jc);
+      const to = c + <usize>jc * cRow;
+      packPanels(count, kc, a + <usize>jc * aRow + kx, aRow, panels);
       for (let ic = 0; ic < n; ic += SWAP_MC) {
         const mc = min(SWAP_MC, n - ic);
         const x = (<usize>ic) << 2;
-        tileColumn(width, mc, kc, b + <usize>ic * bRow + kx, bRow, panel, step, block, step, 0, 0);
-        unpackRows(rows, mc, block, step, c + <usize>jr * cRow + x, cRow, bias ? bias + x : 0, accumulate || pc > 0);
+        const rows = b + <usize>ic * bRow + kx;
+        let pa = panels;
+        let width = 0;
+        for (let jr = 0; jr < count; jr += width) {
+          width = panelWidth(count - jr);
+          const step = (<usize>width) << 2;
+          const cr = to + <usize>jr * cRow + x;
+          tileColumn(width, mc, kc, rows, bRow, pa, step, block, step, 0, 0);
+          unpackRows(min(width, count - jr), mc, block, step, cr, cRow, bias ? bias + x : 0, accumulate || pc > 0);
+          pa += step * <usize>kc;
+        }
       }
     }
   }
+}
+
+/** `count` rows of A, transposed into panels one behind the other. */
+function packPanels(count: i32, kc: i32, a: usize, aRow: usize, to: usize): void {
+  let width = 0;
+  for (let jr = 0; jr < count; jr += width) {
+    width = panelWidth(count - jr);
+    packRows(min(width, count - jr), width, kc, a + <usize>jr * aRow, aRow, to);
+    to += (<usize>(width * kc)) << 2;
+  }
+}
+
+
+@inline
+function panelWidth(rows: i32): i32 {
+  return rows > NR ? nr : NR;
 }

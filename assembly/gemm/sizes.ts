@@ -26,8 +26,7 @@ export const PACK_B_FROM_M: i32 = 32;
 
 /**
  * Rows of B a multiple of 4 KiB apart collide in the cache. Their panels are packed together, 256 columns by 256 rows (256 KB, in L2): each
- * cache line is read once, not once for each panel, and pages are switched less often. Few rows of A gain most, 1.7 times at 16; from 256
- * on there is no gain.
+ * cache line is read once, not once for each panel, and pages are switched less often. From 256 rows of A on there is no gain.
  */
 export const COLLISION_BYTES: usize = 4096;
 export const GROUP_NC: i32 = 256;
@@ -52,6 +51,13 @@ export const SHARE_BY_ROWS_UP_TO_N: i32 = 64;
 export const DOT_BELOW_M: i32 = 16;
 export const DOT_UP_TO_N: i32 = 16;
 
+/**
+ * From 4 rows of A on, which use a row of B again, partial sums go over 512 of k at a time: 4 rows of B take 8 KB and stay in L1, which
+ * whole ones may not.
+ */
+export const DOT_PARTS_FROM_M: i32 = 4;
+export const DOT_PART: i32 = 512;
+
 /** Outputs whose partial sums, 32 bytes each, one pass of dot products leaves in L1. */
 export const DOT_MC: i32 = 32;
 export const DOT_NC: i32 = 16;
@@ -60,25 +66,23 @@ export const DOT_NC: i32 = 16;
 export const SWAP_BELOW_M: i32 = 256;
 
 /**
- * Blocks of the swapped form: a panel of 8 or 16 rows of A by 1024; 256 of B's rows, whose results are then transposed back. At k = 784 a
+ * Blocks of the swapped form: a panel of 8 or 16 rows of A by 1024; 64 of B's rows, whose results are then transposed back. At k = 784 a
  * wide panel takes 50 KB, more than L1 has; two blocks would fit, but lose 3 % to the second pass over the results.
  */
 export const SWAP_KC: i32 = 1024;
-export const SWAP_MC: i32 = 256;
+export const SWAP_MC: i32 = 64;
+export const SWAP_NC: i32 = 64;
 
 /** Where an output has one sum along k, or eight: blocks that keep long sums as exact as those of the tiles. */
 export const VECTOR_KC: i32 = 1024;
 export const DOT_KC: i32 = 8192;
 
 /**
- * Few rows of A times a B that comes from memory: along B's rows. From 8 MB on, or from 2 MB for one row, where nothing is used twice. Sums
- * of 16 Ki floats (64 KB) stay in L2.
+ * Few rows of A times a B from 2 MB on: along B's rows, 8 of them at a time, which stay in L1 even where they collide. Sums of 16 Ki floats
+ * (64 KB) stay in L2. Tiles whose sums go on from there are as fast as with B packed, and B is read while they compute.
  */
-export const ALONG_FROM: i32 = 2 << 20;
-export const ALONG_VECTOR_FROM: i32 = 512 << 10;
+export const ALONG_FROM: i32 = 512 << 10;
 export const ALONG_BELOW_M: i32 = 32;
-/** Where B's rows collide in the cache: from 16 rows of A on, groups of panels are as fast. */
-export const ALONG_BELOW_GROUPS_M: i32 = 16;
 export const ALONG_FLOATS: i32 = 16 << 10;
 export const ALONG_ROWS: i32 = 8;
 

@@ -1,14 +1,14 @@
 // Few rows of A, mostly one: each element of B is used so seldom that packing would only cost. And k = 1, the outer product.
 
-import { multiplyAdd, storeFour } from "../lanes";
-import { isWide } from "./mode";
-import { ALONG_FLOATS, ALONG_ROWS } from "./sizes";
-import { rows1x32, rows1x64, rows1x8 } from "./tiles";
+import { fillNone, multiplyAdd, storeFour } from "../lanes";
+import { isWide, nr } from "./mode";
+import { ALONG_FLOATS, ALONG_ROWS, MR, WIDE_NR } from "./sizes";
+import { adds1x16, adds1x8, adds4x16, adds4x8, rows1x32, rows1x64, rows1x8 } from "./tiles";
 import { block } from "./work";
 
 /**
  * C[m, n] = A[m, k] · B[k, n] (+ bias, or + C) for few rows of A and a large B, which comes from memory and is fast only when read in
- * order. Some rows of B at a time are added to sums[n / 16][m][16] in scratch; the last columns, fewer than 16, go down B.
+ * order. Some rows of B at a time are added to sums[n / width][m][width] in scratch; the last columns, fewer than `width`, go down B.
  */
 export function alongRows(
   m: i32,
@@ -23,16 +23,17 @@ export function alongRows(
   addend: usize,
   addendRow: usize,
 ): void {
-  const whole = n & ~15;
-  const mostN = (ALONG_FLOATS / m) & ~15;
+  const width = m < MR ? WIDE_NR : nr;
+  const whole = n - (n % width);
+  const mostN = (ALONG_FLOATS / m) & ~(WIDE_NR - 1);
   for (let jc = 0; jc < whole; jc += mostN) {
-    const blocks = min(mostN, whole - jc) >> 4;
+    const columns = min(mostN, whole - jc);
     const x = (<usize>jc) << 2;
+    fillNone(block, m * columns);
     for (let r = 0; r < k; r += ALONG_ROWS) {
-      const rows = min(ALONG_ROWS, k - r);
-      addRows(m, blocks, rows, r == 0, a + ((<usize>r) << 2), aRow, b + <usize>r * bRow + x, bRow);
+      addRows(m, columns, width, min(ALONG_ROWS, k - r), a + ((<usize>r) << 2), aRow, b + <usize>r * bRow + x, bRow);
     }
-    storeSums(m, blocks, c + x, cRow, addend ? addend + x : 0, addendRow);
+    storeSums(m, columns, width, c + x, cRow, addend ? addend + x : 0, addendRow);
   }
   if (whole == n) return;
   const x = (<usize>whole) << 2;
@@ -44,51 +45,37 @@ export function alongRows(
   }
 }
 
-/** B's columns are read evenly, and used by all rows of A: the processor fetches ahead while it computes. */
-function addRows(m: i32, blocks: i32, rows: i32, isFirst: bool, a: usize, aRow: usize, b: usize, bRow: usize): void {
-  // -0 + a · b is a · b, also where that is -0
-  const none = f32x4.splat(-0.0);
-  const end = (<usize>rows) << 2;
-  let sums = block;
-  for (; blocks > 0; blocks--, b += 64) {
-    let x = a;
-    for (let i = 0; i < m; i++, x += aRow, sums += 64) {
-      let c0 = none;
-      let c1 = none;
-      let c2 = none;
-      let c3 = none;
-      if (!isFirst) {
-        c0 = v128.load(sums);
-        c1 = v128.load(sums, 16);
-        c2 = v128.load(sums, 32);
-        c3 = v128.load(sums, 48);
-      }
-      let pb = b;
-      for (let r: usize = 0; r < end; r += 4, pb += bRow) {
-        const s = v128.load32_splat(x + r);
-        c0 = multiplyAdd(s, v128.load(pb), c0);
-        c1 = multiplyAdd(s, v128.load(pb, 16), c1);
-        c2 = multiplyAdd(s, v128.load(pb, 32), c2);
-        c3 = multiplyAdd(s, v128.load(pb, 48), c3);
-      }
-      storeFour(sums, c0, c1, c2, c3);
-    }
+/** Rows of A by fours, then the others. */
+function addRows(m: i32, columns: i32, width: i32, k: i32, a: usize, aRow: usize, b: usize, bRow: usize): void {
+  const blocks = columns / width;
+  const next = (<usize>(m * width)) << 2;
+  const tiles = m / MR;
+  const rest = m % MR;
+  if (tiles > 0) {
+    if (width == WIDE_NR) adds4x16(blocks, tiles, k, a, aRow, b, bRow, block, next);
+    else adds4x8(blocks, tiles, k, a, aRow, b, bRow, block, next);
   }
+  if (rest == 0) return;
+  const pa = a + <usize>(m - rest) * aRow;
+  const sums = block + ((<usize>((m - rest) * width)) << 2);
+  if (width == WIDE_NR) adds1x16(blocks, rest, k, pa, aRow, b, bRow, sums, next);
+  else adds1x8(blocks, rest, k, pa, aRow, b, bRow, sums, next);
 }
 
-function storeSums(m: i32, blocks: i32, c: usize, cRow: usize, addend: usize, addendRow: usize): void {
+function storeSums(m: i32, columns: i32, width: i32, c: usize, cRow: usize, addend: usize, addendRow: usize): void {
+  const right = (<usize>width) << 2;
   let sums = block;
-  for (; blocks > 0; blocks--, c += 64) {
+  for (; columns > 0; columns -= width, c += right) {
     let to = c;
     let plus = addend;
     for (let i = 0; i < m; i++, to += cRow) {
-      for (let j: usize = 0; j < 64; j += 16, sums += 16) {
+      for (let j: usize = 0; j < right; j += 16, sums += 16) {
         const sum = v128.load(sums);
         v128.store(to + j, plus ? f32x4.add(v128.load(plus + j), sum) : sum);
       }
       if (plus) plus += addendRow;
     }
-    if (addend) addend += 64;
+    if (addend) addend += right;
   }
 }
 

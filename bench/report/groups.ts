@@ -26,9 +26,9 @@ interface Message {
   shape: string;
 }
 
-/** "product dW 784-256 batch 32" */
+/** "product dW 784-256 batch 32", "product dW 4096-4096 cold batch 8" */
 export function productOf(name: string): (Message & { batch: number }) | undefined {
-  const [, message, shape, batch] = /^product (forward|dX|dW) (\S+) batch (\d+)$/.exec(name) ?? [];
+  const [, message, shape, batch] = /^product (forward|dX|dW) (\S+(?: cold)?) batch (\d+)$/.exec(name) ?? [];
   return message === undefined ? undefined : { message, shape, batch: Number(batch) };
 }
 

@@ -128,6 +128,7 @@ async function callModule(
       throw new lg.ArgumentError("fitInWorker: report: got a value that cannot be cloned", { cause });
     }
   };
+  stopping.signal.throwIfAborted();
   const context: WorkerContext = { lg, signal: stopping.signal, report };
   const made = await make(options, context);
   if (typeof made !== "object" || made === null) {

@@ -62,7 +62,6 @@ const IMAGES = `
       const optimizer = new lg.SGD(net.parameters(), { lr: 1 });
       return { net, fit: { train: { x: [[1]], y: [0] }, epochs: 1, batchSize: 1, optimizer } };
     };\`;
-  // a bundle that the worker ran again would print all this again
   fitInWorker("data:text/javascript," + encodeURIComponent(train)).then(({ history }) => console.log(history.length));
 `;
 

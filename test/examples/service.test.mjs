@@ -22,11 +22,10 @@ test("the service answers while a large network trains, with the results of trai
   const there = await run();
   expect(there.accuracies).toHaveLength(2);
   expect(there.accuracies[1]).toBeGreaterThan(65);
-  expect(there.turns[1]).toBeLessThan(10);
   const here = await run("--here");
   expect(there.losses).toEqual(here.losses);
-  expect(here.answers[1]).toBeGreaterThan(20);
-  expect(there.answers[1]).toBeLessThan(here.answers[1] / 3);
+  // on a machine that does other things as well no time is certain
+  for (const what of ["answers", "turns"]) expect(there[what].at(-1)).toBeLessThan(here[what].at(-1) / 3);
 });
 
 test("a module that heeds no signal is stopped in the end", async () => {

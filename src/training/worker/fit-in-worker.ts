@@ -130,7 +130,7 @@ class Run {
     let lastBatch: ReturnType<typeof setTimeout> | undefined;
     const abort = (): void => {
       this.#post({ type: "abort", reason: describeThrown(signal!.reason) });
-      lastBatch = setTimeout(() => this.#fail(signal!.reason), LAST_BATCH);
+      lastBatch = setTimeout(() => this.#fail(carrying(signal!.reason, this.#history)), LAST_BATCH);
     };
     try {
       this.#begin(worker, start);

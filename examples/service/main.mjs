@@ -37,6 +37,8 @@ const onEpoch = ({ epoch, loss, accuracy }) =>
 /** Trains in the worker thread, or in this one. */
 async function learn() {
   if (!values.here) return lg.fitInWorker(new URL("training.mjs", import.meta.url), options, { onEpoch, onReport });
+  // one as new as the worker's
+  lg.setDefaultEngine(lg.createEngine());
   const { net, fit } = await train(options, { lg, report: onReport });
   const history = await lg.fit(net, { ...fit, onEpoch: (record) => [fit.onEpoch(), onEpoch(record)] });
   return { history, state: lg.save(net) };

@@ -32,7 +32,9 @@ export interface WorkerContext {
 
 /** What the module that trains returns: what `fit` gets. */
 export interface WorkerTraining {
+  /** What is trained. */
   net: Layer;
+  /** The options of `fit`. Its callbacks and its signal work beside the caller's. */
   fit: FitOptions;
 }
 
@@ -42,6 +44,7 @@ export type WorkerModule<Options = unknown> = (
   context: WorkerContext,
 ) => WorkerTraining | Promise<WorkerTraining>;
 
+/** The caller's side of a training in a worker. */
 export interface FitInWorkerOptions {
   /** Called after each batch, and awaited by the training. `false` ends it, as in `fit`. */
   onBatch?: (info: BatchInfo) => unknown;
@@ -53,6 +56,7 @@ export interface FitInWorkerOptions {
   signal?: Signal;
 }
 
+/** What a training in a worker gives back. */
 export interface FitInWorkerResult {
   /** The trained net as a safetensors file: `save(net)`. */
   state: Bytes;
@@ -66,18 +70,18 @@ const LAST_WORDS = 200;
 const LAST_BATCH = 5000;
 
 /**
- * `fit` in a worker thread (a Web Worker in browsers), with an engine of its own: this thread stays free however large a step is. The result has the bits
- * that `fit` gives in this thread. The worker has ended when the promise settles.
+ * `fit` in a worker thread (a Web Worker in browsers), with an engine of its own: this thread stays free however large a step is. The result
+ * has the bits that `fit` gives in this thread. The worker has ended when the promise settles.
  *
- * `module` is what trains, a URL or a path (relative to the working directory; in browsers to the page): its default export is called as
- * `(options, { lg, signal, report }) => ({ net, fit })`, and may be async. It is loaded as the runtime loads modules in workers, with the flags of
- * this process. `options` are cloned (structuredClone); an array over a SharedArrayBuffer is shared. A module with an export named `lg` is
- * given that library: so it works in bundles, where lanegrad has no file of its own.
+ * `module` is what trains, a URL or a path (relative to the working directory; in browsers to the page). Its default export is called as
+ * `(options, { lg, signal, report }) => ({ net, fit })`, and may be async. The runtime loads it as it loads modules in workers, with the
+ * flags of this process. `options` are cloned (structuredClone); an array over a SharedArrayBuffer is shared. A module with an export named
+ * `lg` is given that library: so it works in bundles, where lanegrad has no file of its own.
  *
- * Rejects with what the module or `fit` throws there, an error of the same class, code, message, cause and history; with the signal's reason, which
- * has the `history` if it is an object; with what a callback throws; with ArgumentError for wrong arguments, for options that cannot be cloned
- * and for a module that is not there or has no such export; with EngineError where there are no workers, and for a worker that ends before
- * its training does. That error has the `history`, too.
+ * Rejects with what the module or `fit` throws there, an error of the same class, code, message, cause and history; with the signal's
+ * reason, which has the `history` if it is an object; with what a callback throws; with ArgumentError for wrong arguments, for options that
+ * cannot be cloned, and for a module that is not there or has no such export; with EngineError where there are no workers, and for a worker
+ * that ends before its training does. That error has the `history`, too.
  */
 export async function fitInWorker<Options>(
   module: Url | string,

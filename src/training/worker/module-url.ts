@@ -18,7 +18,7 @@ export function moduleUrl(module: Url | string): string {
   if (SCHEME.test(text)) return text;
   if (!PATH.test(text)) {
     throw new ArgumentError(
-      `fitInWorker: module: got ${show(text)}, expected a URL, or a path that begins with "/", "./" or "../"; a file beside yours is new URL("./train.js", import.meta.url), a package's is import.meta.resolve("package/train")`,
+      `fitInWorker: module: got ${show(text)}, expected a URL, or a path that begins with "/", "./" or "../"; \`import.meta.resolve("./train.js")\` is a file beside yours`,
     );
   }
   const files = builtin<{ pathToFileURL(path: string): Url }>("node:url");

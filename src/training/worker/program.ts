@@ -1,5 +1,5 @@
-// The program of the worker that fitInWorker trains in. The build makes a text of it with all that it imports (text.ts): so it starts in any
-// runtime without a file of its own. The library comes from its file, once the module that trains is loaded.
+// The program of the worker that fitInWorker trains in. The build makes a text of it with all that it imports (text.ts): so it starts in
+// any runtime without a file of its own. The library comes from its file, once the module that trains is loaded.
 import type { Layer } from "../../layers/layer.js";
 import type { EpochRecord, FitOptions } from "../settings.js";
 import type { WorkerContext } from "./fit-in-worker.js";

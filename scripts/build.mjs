@@ -1,6 +1,7 @@
 // tiles.mjs -> assembly/gemm/tiles.ts; assembly/ -> build/*.wasm -> dist/kernels/*.wasm and src/kernels/pieces.ts; src/ ->
 // dist/index.js (one file with the kernels inside), index.cjs (which reads them), edge.js (which imports them), cli.js (the command, which
 // imports index.js), and the declarations.
+// src/training/worker/program.ts -> text.ts beside it.
 import { execFile } from "node:child_process";
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -26,6 +27,8 @@ process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 /** In the order of modules.ts. */
 const KERNEL_SETS = ["simd", "relaxed-simd"];
 const PIECES = "src/kernels/pieces.ts";
+/** As in src/training/worker/library.ts. */
+const END_OF_LIBRARY = "// the whole of lanegrad";
 
 async function compileKernels(set) {
   const { error, stderr } = await asc.main(["--config", "asconfig.json", "--target", set]);
@@ -64,8 +67,7 @@ ${texts.join("\n")}
 /** Functions that can be widened, of the modules with every kernel. */
 export const whole: ModulePieces["widening"] = ${JSON.stringify(wideningOf(builds.map((bytes) => withoutSections(bytes))))};
 `;
-  const before = await readFile(PIECES, "utf8").catch(() => "");
-  if (before !== text) await writeFile(PIECES, text);
+  await writeIfChanged(PIECES, text);
 }
 
 const wideningOf = (modules) => Object.fromEntries(modules.map((bytes, i) => [KERNEL_SETS[i], widenable(bytes)]));
@@ -79,6 +81,35 @@ ${pieces.join(",\n")},
 ],
 };
 `;
+}
+
+/** The program of fitInWorker's worker as a text, in lines: see MAX_LINE. */
+async function writeWorkerProgram() {
+  const folder = "src/training/worker";
+  const [{ text }] = (
+    await build({
+      entryPoints: [`${folder}/program.ts`],
+      bundle: true,
+      write: false,
+      format: "esm",
+      target: "es2022",
+      supported: { "template-literal": false },
+      minify: true,
+      lineLimit: MAX_LINE,
+      logLevel: "warning",
+    })
+  ).outputFiles;
+  // both stand in strings alone
+  const raw = text.trim().replaceAll("`", "\\x60").replaceAll("${", "$\\x7b");
+  await writeIfChanged(
+    `${folder}/text.ts`,
+    `// Written by scripts/build.mjs from program.ts.\n/** Raw, so that it keeps its lines. */\nexport const programText = (): string => String.raw\`${raw}\`;\n`,
+  );
+}
+
+async function writeIfChanged(path, text) {
+  const before = await readFile(path, "utf8").catch(() => "");
+  if (before !== text) await writeFile(path, text);
 }
 
 /** The kernels of each group of the table, by its name. */
@@ -170,6 +201,7 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
       legalComments: "none",
       logLevel: "warning",
       plugins: [...plugins, quietPackages],
+      define: format === "cjs" ? { "import.meta.url": "__filename" } : {},
     })
   ).outputFiles;
   const { code } = await minify(withPlainNamespaces(text), {
@@ -179,7 +211,7 @@ async function bundle(file, { plugins = [piecesFirst], format = "esm", mangle = 
     mangle: mangle || NAMES_OF_TRACES,
     format: { comments: false, preserve_annotations: true, max_line_len: MAX_LINE },
   });
-  await writeFile(file, code);
+  await writeFile(file, `${code}\n${END_OF_LIBRARY}\n`);
 }
 
 /**
@@ -285,12 +317,20 @@ async function writeEdgeImports() {
   await writeFile("dist/kernels/edge-light.js", line("?module"));
 }
 
+/** The declarations, where they name themselves. */
+const ITSELF = "lanegrad";
+
 /** dist/index.d.cts: what the public surface needs, in one file; index.d.ts has it from there, since a module may import CommonJS. */
 async function writeDeclarations() {
   await promisify(execFile)(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
   await stripInternals("src", "build/types");
-  const bundle = await rollup({ input: "build/types/index.d.ts", plugins: [dts()] });
-  const [{ code }] = (await bundle.generate({})).output;
+  // a namespace of everything, which has another in it, is more than the bundler can write
+  const itself = {
+    name: "itself",
+    resolveId: (id) => (id === "../../index.js" ? { id: ITSELF, external: true } : null),
+  };
+  const bundle = await rollup({ input: "build/types/index.d.ts", plugins: [itself, dts()] });
+  const code = (await bundle.generate({})).output[0].code.replace(`'${ITSELF}'`, '"./index.cjs"');
   const text = (await withTypesAlone(code)).replace(/^(?: {4})+/gm, (indent) => "\t".repeat(indent.length / 4));
   const declarations = `/// <reference lib="esnext.disposable" />\n${text}`;
   await writeFile("dist/index.d.cts", declarations);
@@ -322,7 +362,7 @@ async function writeLicences() {
 }
 
 await rm("dist", { recursive: true, force: true });
-await Promise.all([writeTiles(), writeKernels(), writeOnnx()]);
+await Promise.all([writeTiles(), writeKernels(), writeOnnx(), writeWorkerProgram()]);
 const { core, ...groups } = await kernelsOfTable();
 const builds = await compileModules();
 assertExported([...core, ...Object.values(groups).flat()], builds[0]);

@@ -55,7 +55,8 @@ async function openBun() {
 
 async function openDeno() {
   const binary = join(await installed("@deno/linux-x64-glibc", [`@deno/linux-x64-glibc@${DENO}`]), "deno");
-  const args = ["run", "--no-remote", "--node-modules-dir=manual", "run.mjs"];
+  // a worker's modules are files that are read
+  const args = ["run", "--no-remote", "--allow-read", "--node-modules-dir=manual", "run.mjs"];
   return { version: run(binary, ["--version"]).split(" ")[1], train: command(binary, args) };
 }
 

@@ -13,6 +13,9 @@ export type Signal = typeof globalThis extends { AbortSignal: { prototype: infer
   ? Signal
   : { readonly aborted: boolean; readonly reason: unknown; throwIfAborted(): void };
 
+/** A URL. */
+export type Url = typeof globalThis extends { URL: { prototype: infer Url } } ? Url : { readonly href: string };
+
 /**
  * Bytes in an ArrayBuffer of their own, as the web's APIs want them. Since TypeScript 5.7 the type of a typed array says what it lies over;
  * written this way, earlier versions read it too.

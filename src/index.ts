@@ -72,4 +72,12 @@ export type { OneCycleOptions, Schedule, WarmupOptions } from "./training/schedu
 export * as schedules from "./training/schedules.js";
 export type { BatchInfo, EarlyStoppingOptions, EpochRecord, FitOptions, Stepper } from "./training/settings.js";
 export type { TargetKind } from "./training/targets.js";
+export {
+  type FitInWorkerOptions,
+  type FitInWorkerResult,
+  fitInWorker,
+  type WorkerContext,
+  type WorkerModule,
+  type WorkerTraining,
+} from "./training/worker/fit-in-worker.js";
 export type { NestedNumbers } from "./values.js";

@@ -61,8 +61,9 @@ function importsOf(folder: string, file: string): Import[] {
   const source = ts.createSourceFile(file, readFileSync(join(root, folder, file), "utf8"), ts.ScriptTarget.Latest);
   const found: Import[] = [];
   const add = (name: ts.Node | undefined, isType: boolean): void => {
-    if (name === undefined) return;
-    const text = (name as ts.StringLiteral).text;
+    // without one, or with one that is only known when it runs
+    if (name === undefined || !ts.isStringLiteral(name)) return;
+    const text = name.text;
     const path = normalize(join(dirname(file), text)).replace(/(\.js)?$/, ".ts");
     found.push({ from: file, to: text.startsWith(".") ? path : text, isType });
   };

@@ -46,13 +46,23 @@ const DENSE = `
   defaultEngine().warmUp();
   console.log(defaultEngine().kernels, y.shape.join("x"), y.data.reduce((sum, value) => sum + value, 0));
 `;
+/** Images, and a training in a worker, whose module brings the library: a bundle has no file of it. */
 const IMAGES = `
-  import { BatchNorm2d, Conv2d, defaultEngine, MaxPool2d, Sequential, tensor } from "lanegrad";
+  import { BatchNorm2d, Conv2d, defaultEngine, fitInWorker, MaxPool2d, Sequential, tensor } from "lanegrad";
   const net = new Sequential(new Conv2d(1, 16, 3), new BatchNorm2d(16), new MaxPool2d(2), new Conv2d(16, 16, 3));
   const y = net.forward(tensor(new Float32Array(144).map((_, i) => i % 7), [1, 1, 12, 12]));
   net.backward(y);
   defaultEngine().warmUp();
   console.log(defaultEngine().kernels, y.shape.join("x"), y.data.reduce((sum, value) => sum + value, 0));
+  const train = \`
+    import * as lg from "${new URL("../dist/index.js", import.meta.url)}";
+    export { lg };
+    export default () => {
+      const net = new lg.Linear(1, 2);
+      const optimizer = new lg.SGD(net.parameters(), { lr: 1 });
+      return { net, fit: { train: { x: [[1]], y: [0] }, epochs: 1, batchSize: 1, optimizer } };
+    };\`;
+  fitInWorker("data:text/javascript," + encodeURIComponent(train)).then(({ history }) => console.log(history.length));
 `;
 
 const asCommonJS = (program: string) => program.replace(/import (.*) from (.*);/, "const $1 = require($2);");
@@ -129,7 +139,7 @@ test.each([
 describe("in Node", () => {
   test.each([DENSE, IMAGES])("import and require run the same program", async (program) => {
     const imported = await node(["--input-type=module", "-e", program]);
-    expect(imported.stdout).toMatch(/^(relaxed-)?simd 1x\S+ -?\d/);
+    expect(imported.stdout).toMatch(/^(relaxed-)?simd 1x\S+ -?[\d.e-]+\n(1\n)?$/);
     const required = ["-e", asCommonJS(program)];
     expect((await node(required)).stdout).toBe(imported.stdout);
     expect((await node([WITHOUT_REQUIRE_ESM, ...required])).stdout).toBe(imported.stdout);
@@ -275,6 +285,18 @@ describe.each(Object.entries(bundlers))("%s", (name, bundle) => {
   test("leaves nothing of a library that is imported and not used", async () => {
     expect((await bundled('import { readIdx } from "lanegrad";', "esm")).text.length).toBeLessThan(100);
   });
+});
+
+test("esbuild has nothing to warn of, whatever the format", async () => {
+  const entry = await write("entry-warnings.mjs", 'export * from "lanegrad";');
+  const { warnings } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: "cjs",
+    logLevel: "error",
+  });
+  expect(warnings).toEqual([]);
 });
 
 test.each([

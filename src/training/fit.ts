@@ -385,7 +385,7 @@ function heedSignal({ signal }: Settings, history: EpochRecord[]): void {
 }
 
 /** What is to be thrown, with the records so far if it can take a property. */
-function carrying(thrown: unknown, history: EpochRecord[]): unknown {
+export function carrying(thrown: unknown, history: EpochRecord[]): unknown {
   try {
     Reflect.defineProperty(thrown as object, "history", { value: history, writable: true, configurable: true });
   } catch {

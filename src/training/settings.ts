@@ -239,15 +239,15 @@ function readEarlyStopping(
   return { patience: patience!, minDelta, metric, restoreBest };
 }
 
-function checkCallback(callback: unknown, name: string): void {
+export function checkCallback(callback: unknown, name: string, what = "fit"): void {
   if (callback !== undefined && typeof callback !== "function") {
-    throw new ArgumentError(`fit: ${name}: got ${show(callback)}, expected a function`);
+    throw new ArgumentError(`${what}: ${name}: got ${show(callback)}, expected a function`);
   }
 }
 
 /** An AbortSignal of any realm. */
-function isSignal(signal: unknown): boolean {
-  return reading("fit: signal", () => {
+export function isSignal(signal: unknown, what = "fit"): boolean {
+  return reading(`${what}: signal`, () => {
     const { aborted, addEventListener } = Object(signal);
     return typeof aborted === "boolean" && typeof addEventListener === "function";
   });

@@ -10,19 +10,19 @@ import { printTable } from "./print-table.mjs";
 import { withoutSections } from "./sections.mjs";
 
 /** Bytes. */
-const LIMITS = { tarball: 370_000, installed: 1_070_000, command: 84_000 };
+const LIMITS = { tarball: 385_000, installed: 1_115_000, command: 84_000 };
 
 /** [what, how many bytes its gzip may have, the program]. */
 const PROGRAMS = [
   [
     "one layer",
-    50_500,
+    51_000,
     `import { Linear } from "lanegrad";
     export const run = (x) => new Linear(784, 256).forward(x);`,
   ],
   [
     "a training step",
-    58_500,
+    59_000,
     `import { crossEntropy, Linear, PReLU, Sequential, SGD } from "lanegrad";
     const net = new Sequential(new Linear(784, 256), new PReLU(), new Linear(256, 10));
     const optimizer = new SGD(net.parameters(), { lr: 0.1 });
@@ -36,11 +36,11 @@ const PROGRAMS = [
   ],
   [
     "one layer for images",
-    66_000,
+    66_500,
     `import { Conv2d } from "lanegrad";
     export const run = (x) => new Conv2d(1, 16, 3).forward(x);`,
   ],
-  ["everything", 107_000, 'export * from "lanegrad";'],
+  ["everything", 111_000, 'export * from "lanegrad";'],
 ];
 
 const root = fileURLToPath(new URL("..", import.meta.url));

@@ -43,7 +43,7 @@ export interface EngineOptions {
    * Default false, or true if the environment has LANEGRAD_WIDE=1.
    */
   wide?: boolean;
-  /** Kernels that were compiled elsewhere: a module of "lanegrad/kernels/*.wasm", of this version. */
+  /** Kernels that were compiled elsewhere: a module of "lanegrad/kernels/*.wasm", of this version. Its memory is not shared, so it runs on one thread. */
   module?: WasmModule;
   /** Seed of the engine's generator (initialisation, shuffling), a safe integer; default 0. */
   seed?: number;

@@ -83,6 +83,7 @@ describe("the tarball", () => {
           "index.d.ts",
           "index.js",
           "LICENSE-cli",
+          "LICENSE-pbf",
           "LICENSE-loader",
         ].map((name) => `dist/${name}`),
         ...["edge-light.js", "module.d.ts", "workerd.js"].map((name) => `dist/kernels/${name}`),

@@ -42,6 +42,7 @@ export class ELU extends ActivationLayer {
     super(new EluActivation(checkFinite(alpha, "ELU: alpha")), settings);
   }
 
+  /** What y tends to at -Infinity, negated. */
   get alpha(): number {
     return this.activation.alpha;
   }

@@ -45,6 +45,7 @@ export class LeakyReLU extends ActivationLayer {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
 
+  /** The slope where x <= 0. */
   readonly negativeSlope: number;
 
   constructor(options?: LeakyReLUOptions) {

@@ -27,6 +27,7 @@ export class LinearELU extends DenseLayer {
   /** Own to this class, not to those derived from it. @internal */
   static readonly isOurs = true;
 
+  /** What y tends to where s goes to -Infinity, negated. */
   readonly alpha: number;
 
   constructor(inFeatures: number, outFeatures: number, options?: LinearELUOptions) {

@@ -9,6 +9,7 @@ import { writeModelProto } from "../generated/onnx.js";
 import { Graph, INPUT, type Value } from "./graph.js";
 import { EXPORTERS } from "./operations.js";
 
+/** How `toONNX` writes a net. */
 export interface ToONNXOptions {
   /** The shape of one sample, without the axis of the batch: [784], [3, 32, 32]. */
   inputShape: readonly number[];
@@ -81,7 +82,7 @@ function exportLayer(layer: Layer, graph: Graph, x: Value, path: string): Value 
   if (exporter === undefined) {
     const name = path === "" ? "the net" : `"${path}"`;
     throw new ArgumentError(
-      `toONNX: ${name} is a ${layer.type}, of which ONNX does not know what it computes: only lanegrad's own layers can be exported`,
+      `toONNX: ${name} is a ${layer.type}${isOurs ? "" : ", or derived from it"}: only lanegrad's own layers can be exported, not what a program adds to them`,
     );
   }
   const of = (name: string): string => (path === "" ? name : `${path}.${name}`);

@@ -82,7 +82,7 @@ function exportLayer(layer: Layer, graph: Graph, x: Value, path: string): Value 
   if (exporter === undefined) {
     const name = path === "" ? "the net" : `"${path}"`;
     throw new ArgumentError(
-      `toONNX: ${name} is a ${layer.type}${isOurs ? "" : ", or derived from it"}: only lanegrad's own layers can be exported, not what a program adds to them`,
+      `toONNX: ${name} is a ${layer.constructor.name}, which is not one of lanegrad's own layers: only those can be exported`,
     );
   }
   const of = (name: string): string => (path === "" ? name : `${path}.${name}`);

@@ -200,7 +200,7 @@ export class Engine {
     const alive = this.#alive;
     this.#alive = undefined;
     alive?.team?.end();
-    alive?.linear.release({ mayBeWritten: alive.team?.isLost });
+    alive?.linear.release({ mayBeWritten: alive.team?.mayWrite });
   }
 
   /** As `dispose`, at the end of a `using` block. */

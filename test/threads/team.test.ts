@@ -115,7 +115,7 @@ describe("a team", () => {
     await stopped.team.ready();
     expect(() => untilAChunkIsTaken(stopped)).toThrow(EngineError);
     expect(() => isAddedOnce(stopped)).toThrow(/WORKER_LOST/);
-    expect(stopped.team.isLost).toBe(true);
+    expect(stopped.team.mayWrite).toBe(true);
     expect(() => stopped.together.fill(1, 64, 0)).toThrow(/WORKER_LOST/);
   });
 

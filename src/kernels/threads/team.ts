@@ -82,9 +82,9 @@ export class Team {
     await Promise.all(this.#workers.map((worker) => worker.started()));
   }
 
-  /** Whether a chunk was lost: a thread may still write to the memory. */
-  get isLost(): boolean {
-    return this.#lost;
+  /** Whether another thread may still write to the memory: one that took a chunk that was lost, or that is about to start. */
+  get mayWrite(): boolean {
+    return this.#lost || Atomics.load(this.#control, WORD.READY) < this.#workers.length;
   }
 
   /** Whether a large call is better cut: not while other programs have the cores. */

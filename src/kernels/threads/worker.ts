@@ -24,6 +24,7 @@ type Export = (...args: number[]) => void;
 function serve(start: WorkerStart, report: () => void): void {
   const { words: WORD, mostArguments } = start;
   const control = new Int32Array(start.control);
+  if (Atomics.load(control, WORD.ENDED) === 1) return;
   const numbers = new Float64Array(start.control, WORD.NUMBERS * 4);
   const kernels = open(start);
   let isWide = 0;

@@ -110,7 +110,8 @@ class Cores implements Disposable {
       for (const end = performance.now() + PROBE_MS; performance.now() < end; ) done++;
       return done;
     };
-    const alone = Math.max(count(), count());
+    // the first times are those of code that V8 has not compiled well yet
+    const alone = Math.max(count(), count(), count(), count());
     const others = this.#workers.map((worker) => new Promise((resolve) => worker.once("message", resolve)));
     for (const worker of this.#workers) worker.postMessage(PROBE_MS);
     counts[0] = count();

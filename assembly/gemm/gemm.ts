@@ -34,6 +34,7 @@ import {
   SHALLOW_FLOATS,
   SHALLOW_FROM,
   SHALLOW_KC,
+  SHARE_BY_ROWS_FROM_M,
   SHARE_BY_ROWS_UP_TO_N,
   SHARE_COLUMNS,
   SHARE_ROWS,
@@ -53,9 +54,14 @@ import { block, panel } from "./work";
 let wholeM: i32 = 0;
 let wholeN: i32 = 0;
 
-/** Where C is written along its rows, or there are few columns, a share is some rows of it; else columns, so that B is packed once. */
+/**
+ * A share is some columns of C, so that B is packed once. It is some rows where C is written along them, where there are few columns, and
+ * with the roles swapped, where A is packed instead.
+ */
 function isSharedByRows(transposeA: bool, transposeB: bool, k: i32): bool {
-  return wholeN <= SHARE_BY_ROWS_UP_TO_N || (!transposeB && k == 1) || isShallow(transposeB, k);
+  if (wholeN <= SHARE_BY_ROWS_UP_TO_N) return true;
+  if (transposeB) return !transposeA && wholeM >= SHARE_BY_ROWS_FROM_M && wholeM < SWAP_BELOW_M;
+  return k == 1 || isShallow(transposeB, k);
 }
 
 function isShallow(transposeB: bool, k: i32): bool {

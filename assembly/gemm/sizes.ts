@@ -44,8 +44,10 @@ export const SHALLOW_FLOATS: i32 = 32 << 10;
 
 /** What several threads share: whole panels of columns, or of rows where there are so few columns. */
 export const SHARE_COLUMNS: i32 = 16;
-export const SHARE_ROWS: i32 = 8;
+export const SHARE_ROWS: i32 = 16;
 export const SHARE_BY_ROWS_UP_TO_N: i32 = 64;
+/** With the roles swapped: enough panels of rows for several threads. */
+export const SHARE_BY_ROWS_FROM_M: i32 = 64;
 
 /** A·Bᵀ with few rows or few columns: dot products along k need no packing. */
 export const DOT_BELOW_M: i32 = 16;

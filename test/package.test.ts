@@ -153,7 +153,9 @@ describe("in Node", () => {
       const program = 'console.log(require("./index.cjs").defaultEngine().kernels);';
       const { stdout, stderr } = await node(["-e", program], folder);
       expect(stdout).toBe("js\n");
-      expect(stderr).toMatch(/Warning: lanegrad: cannot read .*\/kernels\/(relaxed-)?simd\.wasm: deploy dist\/kernels beside/);
+      expect(stderr).toMatch(
+        /Warning: lanegrad: cannot read .*\/kernels\/(relaxed-)?simd\.wasm: deploy dist\/kernels beside/,
+      );
     } finally {
       await rm(folder, { recursive: true });
     }
